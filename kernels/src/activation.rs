@@ -1,0 +1,115 @@
+//! Activations and their derivatives over slices of any length.
+//!
+//! Each is a [`Kernel`] that works in place, for `isa.run(..)`, and a function of the same name
+//! on the best instruction set:
+//!
+//! ```
+//! use kernels::{Isa, activation::{Tanh, tanh}};
+//!
+//! let mut xs = [-1.0f32, 0.0, 1.0];
+//! tanh(&mut xs); // the best instruction set
+//! let mut ys = [-1.0f32, 0.0, 1.0];
+//! Isa::best().run(Tanh(&mut ys)); // one of your choice
+//! assert_eq!(xs, ys);
+//! ```
+//!
+//! The derivatives take what the activation returned: `dy` becomes `dx = dy · f'(y)`. Accuracy is
+//! stated in [`math`].
+
+use crate::math;
+use crate::simd::{Float, Isa, Kernel, Simd, V, Vector};
+
+/// A map from vector to vector, as a slice kernel and a function that runs it.
+macro_rules! map {
+    ($(#[$doc:meta])* $kernel:ident, $function:ident) => {
+        $(#[$doc])*
+        pub struct $kernel<'a, T>(pub &'a mut [T]);
+
+        impl<T: Float> Kernel for $kernel<'_, T> {
+            type Output = ();
+
+            #[inline(always)]
+            fn run<S: Simd>(self, simd: S) {
+                for xs in self.0.chunks_mut(V::<S, T>::LANES) {
+                    math::$function::<S, T>(simd, V::<S, T>::load(simd, xs)).store(xs);
+                }
+            }
+        }
+
+        $(#[$doc])*
+        pub fn $function<T: Float>(xs: &mut [T]) {
+            Isa::best().run($kernel(xs));
+        }
+    };
+}
+
+map! {
+    /// `x ← eˣ`
+    Exp, exp
+}
+map! {
+    /// `x ← eˣ - 1`
+    Expm1, expm1
+}
+map! {
+    /// `x ← 1 / (1 + e⁻ˣ)`
+    Sigmoid, sigmoid
+}
+map! {
+    /// `x ← tanh x`
+    Tanh, tanh
+}
+map! {
+    /// `x ← max(x, 0)`
+    Relu, relu
+}
+
+/// A derivative from the output, as a slice kernel and a function that runs it.
+macro_rules! gradient {
+    ($(#[$doc:meta])* $kernel:ident, $function:ident) => {
+        $(#[$doc])*
+        pub struct $kernel<'a, T> {
+            /// What the activation returned.
+            pub y: &'a [T],
+            /// The gradient of the loss with respect to `y`; replaced by that of `x`.
+            pub dy: &'a mut [T],
+        }
+
+        impl<T: Float> Kernel for $kernel<'_, T> {
+            type Output = ();
+
+            #[inline(always)]
+            fn run<S: Simd>(self, simd: S) {
+                let lanes = V::<S, T>::LANES;
+                for (y, dy) in self.y.chunks(lanes).zip(self.dy.chunks_mut(lanes)) {
+                    let slope = math::$function::<S, T>(simd, V::<S, T>::load(simd, y));
+                    (V::<S, T>::load(simd, dy) * slope).store(dy);
+                }
+            }
+        }
+
+        $(#[$doc])*
+        ///
+        /// # Panics
+        ///
+        /// If the slices differ in length.
+        #[track_caller]
+        pub fn $function<T: Float>(y: &[T], dy: &mut [T]) {
+            assert_eq!(y.len(), dy.len(), "y and dy differ in length");
+            Isa::best().run($kernel { y, dy });
+        }
+    };
+}
+
+gradient! {
+    /// `dy ← dy · y (1 - y)` with `y = σ(x)`
+    SigmoidGrad, sigmoid_grad
+}
+gradient! {
+    /// `dy ← dy · (1 - y²)` with `y = tanh x`
+    TanhGrad, tanh_grad
+}
+gradient! {
+    /// `dy ← dy` where `y = max(x, 0)` is positive, else zero
+    ReluGrad, relu_grad
+}

@@ -1,0 +1,97 @@
+//! Memory that starts on a cache line, so that no vector load crosses one.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::simd::Float;
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct CacheLine([u64; 8]);
+
+/// A growable array of `T` aligned to 64 bytes; zeros where nothing was written.
+#[derive(Clone)]
+pub struct Buffer<T> {
+    lines: Vec<CacheLine>,
+    len: usize,
+    scalar: std::marker::PhantomData<T>,
+}
+
+impl<T> Buffer<T> {
+    /// An empty buffer, without memory.
+    pub const fn new() -> Self {
+        Buffer { lines: Vec::new(), len: 0, scalar: std::marker::PhantomData }
+    }
+}
+
+impl<T: Float> Buffer<T> {
+    /// `len` zeros.
+    pub fn zeros(len: usize) -> Self {
+        let mut buffer = Buffer::new();
+        buffer.resize(len);
+        buffer
+    }
+
+    /// Changes the length. Allocates only to grow beyond what the buffer ever held; elements kept
+    /// or regained have their last value.
+    pub fn resize(&mut self, len: usize) {
+        let lines = (len * size_of::<T>()).div_ceil(size_of::<CacheLine>());
+        if lines > self.lines.len() {
+            self.lines.resize(lines, CacheLine::zeroed());
+        }
+        self.len = len;
+    }
+}
+
+impl<T> Default for Buffer<T> {
+    fn default() -> Self {
+        Buffer::new()
+    }
+}
+
+impl<T: Float> Deref for Buffer<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        &bytemuck::cast_slice(&self.lines)[..self.len]
+    }
+}
+
+impl<T: Float> DerefMut for Buffer<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+    }
+}
+
+impl<T: Float> From<&[T]> for Buffer<T> {
+    fn from(xs: &[T]) -> Self {
+        let mut buffer = Buffer::zeros(xs.len());
+        buffer.copy_from_slice(xs);
+        buffer
+    }
+}
+
+impl<T> fmt::Debug for Buffer<T> {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "Buffer({})", self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_on_a_cache_line_and_keeps_what_was_written() {
+        let mut buffer = Buffer::<f64>::zeros(3);
+        buffer.copy_from_slice(&[1.0, 2.0, 3.0]);
+        buffer.resize(1);
+        buffer.resize(100);
+        assert_eq!(buffer.as_ptr() as usize % 64, 0);
+        assert_eq!(buffer[..4], [1.0, 2.0, 3.0, 0.0]);
+    }
+}

@@ -1,0 +1,31 @@
+//! What happens to a finished piece of C while it is still in a register.
+
+use crate::simd::{Float, Simd, V, Vector};
+
+/// A map of C applied to each vector of a finished register tile, before it is stored.
+pub trait Epilogue<T: Float>: Sync {
+    /// Maps the elements of C at `row`, from column `col` on.
+    ///
+    /// Mark it `#[inline(always)]`. The last vector of a row may reach past the last column;
+    /// what is returned there is dropped.
+    fn finish<S: Simd>(&self, simd: S, row: usize, col: usize, c: V<S, T>) -> V<S, T>;
+}
+
+/// Nothing.
+impl<T: Float> Epilogue<T> for () {
+    #[inline(always)]
+    fn finish<S: Simd>(&self, _: S, _: usize, _: usize, c: V<S, T>) -> V<S, T> {
+        c
+    }
+}
+
+/// Adds `bias[j]` to column `j`.
+#[derive(Clone, Copy, Debug)]
+pub struct Bias<'a, T>(pub &'a [T]);
+
+impl<T: Float> Epilogue<T> for Bias<'_, T> {
+    #[inline(always)]
+    fn finish<S: Simd>(&self, simd: S, _: usize, col: usize, c: V<S, T>) -> V<S, T> {
+        c + V::<S, T>::load(simd, &self.0[col..])
+    }
+}

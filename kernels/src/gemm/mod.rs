@@ -1,0 +1,26 @@
+//! General matrix multiply, `C = A B` or `C += A B`, after BLIS (F. Van Zee and R. van de Geijn,
+//! *BLIS: A Framework for Rapidly Instantiating BLAS Functionality*, 2015).
+//!
+//! Five loops around a register tile, from the outside in:
+//!
+//! | loop | steps over | by   | so that                                         |
+//! |------|------------|------|-------------------------------------------------|
+//! | 5    | columns    | `nc` | the packed block of B fits in L3                |
+//! | 4    | depth      | `kc` | a panel of B fits in L1                         |
+//! | 3    | rows       | `mc` | the packed block of A fits in L2                |
+//! | 2    | columns    | `nr` | one panel of B serves a whole block of A        |
+//! | 1    | rows       | `mr` | the tile of C stays in registers                |
+//!
+//! Every element of C is one chain of multiply-adds over k, in order, whatever the block sizes
+//! and the number of threads: the same bits each time on one instruction set.
+
+mod blocking;
+mod driver;
+mod epilogue;
+mod microkernel;
+mod pack;
+
+pub use driver::{Gemm, Scratch, Update, gemm};
+pub use epilogue::{Bias, Epilogue};
+pub use microkernel::{accumulate_panels, accumulate_rows};
+pub use pack::{Operand, Packed};

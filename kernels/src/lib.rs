@@ -1,0 +1,29 @@
+//! The numeric floor of an LSTM, usable by any crate: matrix products and activations for `f32`
+//! and `f64`, vectorized, on the best instructions of the CPU the program lands on.
+//!
+//! | module         | holds                                                                     |
+//! |----------------|---------------------------------------------------------------------------|
+//! | [`gemm`](mod@gemm) | [`Gemm`]: strided views, packed operands, epilogues, threads           |
+//! | [`activation`] | `exp`, `sigmoid`, `tanh`, `relu` and their derivatives over slices        |
+//! | [`math`]       | the same from vector to vector, for kernels of your own                   |
+//! | [`simd`]       | the vector vocabulary, instruction sets, run-time dispatch                |
+//! | [`reference`]  | the slow, obvious definitions that all of it is tested against            |
+//!
+//! A plain `cargo build` is enough: no flags. AVX-512, AVX2 with FMA and a portable floor (SSE2 on
+//! old x86-64, NEON on Arm, through the crate `wide`) are all in the binary, and [`Isa::best`]
+//! takes the best. `KERNELS_ISA=avx512|avx2|portable` forces one.
+//!
+//! Wrong shapes are a bug of the caller: public entries panic and name the operand.
+
+pub mod activation;
+mod buffer;
+pub mod gemm;
+pub mod math;
+mod matrix;
+pub mod reference;
+pub mod simd;
+
+pub use buffer::Buffer;
+pub use gemm::{Bias, Epilogue, Gemm, Packed, Scratch, Update, gemm};
+pub use matrix::{MatMut, MatRef};
+pub use simd::{Float, Isa};

@@ -1,0 +1,218 @@
+//! x86-64 with AVX2 and FMA: 256-bit vectors, 16 registers.
+//!
+//! An [`Avx2`] comes only from [`Avx2::detect`], and a vector only from an [`Avx2`]. Whoever holds
+//! either runs on a CPU with these instructions: that is the safety argument of this file.
+
+use std::arch::x86_64::*;
+use std::ops::Neg;
+
+use super::lanewise::{operators, padded};
+use super::{Kernel, Simd, Vector};
+
+/// Proof that the CPU has AVX2 and FMA.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx2(());
+
+impl Avx2 {
+    /// The proof, if this CPU gives it.
+    pub fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Avx2(()))
+    }
+}
+
+impl Simd for Avx2 {
+    type F32 = F32x8;
+    type F64 = F64x4;
+    const REGISTERS: usize = 16;
+
+    #[inline]
+    fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        // The features of `detect`, and no others.
+        #[target_feature(enable = "avx2,fma")]
+        fn run<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // SAFETY: `self` proves the features.
+        unsafe { run(self, kernel) }
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, xs: &[T]) {
+        // SAFETY: a hint; it faults at no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(xs.as_ptr().cast()) }
+    }
+}
+
+/// Methods of one register to one register, with bodies compiled for AVX2 and FMA.
+macro_rules! lanewise {
+    ($vector:ident($raw:ty): $(fn $name:ident($a:ident $(, $arg:ident)*) $body:block)*) => {$(
+        #[inline(always)]
+        fn $name(self $(, $arg: Self)*) -> Self {
+            #[inline]
+            #[target_feature(enable = "avx2,fma")]
+            fn inner($a: $raw $(, $arg: $raw)*) -> $raw $body
+            // SAFETY: `self` exists, so the CPU has the features.
+            $vector(unsafe { inner(self.0 $(, $arg.0)*) })
+        }
+    )*};
+}
+
+/// Eight `f32`.
+#[derive(Clone, Copy, Debug)]
+pub struct F32x8(__m256);
+
+operators! { F32x8: Add add plus, Sub sub minus, Mul mul times, Div div over }
+
+impl Neg for F32x8 {
+    type Output = Self;
+
+    lanewise! { F32x8(__m256):
+        fn neg(x) { _mm256_xor_ps(x, _mm256_set1_ps(-0.0)) }
+    }
+}
+
+impl F32x8 {
+    lanewise! { F32x8(__m256):
+        fn plus(x, y) { _mm256_add_ps(x, y) }
+        fn minus(x, y) { _mm256_sub_ps(x, y) }
+        fn times(x, y) { _mm256_mul_ps(x, y) }
+        fn over(x, y) { _mm256_div_ps(x, y) }
+        fn blend_gt(a, b, yes, no) { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) }
+    }
+}
+
+impl Vector<Avx2> for F32x8 {
+    type Scalar = f32;
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    fn splat(_: Avx2, x: f32) -> Self {
+        // SAFETY: the token proves the features.
+        F32x8(unsafe { _mm256_set1_ps(x) })
+    }
+
+    #[inline(always)]
+    fn load(_: Avx2, xs: &[f32]) -> Self {
+        match xs.first_chunk::<8>() {
+            // SAFETY: eight floats to read, and the token proves the features.
+            Some(lanes) => F32x8(unsafe { _mm256_loadu_ps(lanes.as_ptr()) }),
+            // SAFETY: as above.
+            None => F32x8(unsafe { _mm256_loadu_ps(padded::<f32, 8>(xs).as_ptr()) }),
+        }
+    }
+
+    #[inline(always)]
+    fn store(self, xs: &mut [f32]) {
+        if let Some(lanes) = xs.first_chunk_mut::<8>() {
+            // SAFETY: room for eight floats, and `self` proves the features.
+            return unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), self.0) };
+        }
+        let mut lanes = [0.0; 8];
+        // SAFETY: as above.
+        unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), self.0) };
+        xs.copy_from_slice(&lanes[..xs.len()]);
+    }
+
+    lanewise! { F32x8(__m256):
+        fn mul_add(x, a, b) { _mm256_fmadd_ps(x, a, b) }
+        fn min(x, other) { _mm256_min_ps(x, other) }
+        fn max(x, other) { _mm256_max_ps(x, other) }
+        fn abs(x) { _mm256_andnot_ps(_mm256_set1_ps(-0.0), x) }
+        fn copysign(x, sign) {
+            let bit = _mm256_set1_ps(-0.0);
+            _mm256_or_ps(_mm256_andnot_ps(bit, x), _mm256_and_ps(bit, sign))
+        }
+        fn sqrt(x) { _mm256_sqrt_ps(x) }
+        fn round(x) { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x) }
+        fn exp2i(n) {
+            // Adding 2^23 + bias leaves the biased exponent in the low bits.
+            let biased = _mm256_add_ps(n, _mm256_set1_ps(8_388_608.0 + 127.0));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(biased)))
+        }
+    }
+
+    #[inline(always)]
+    fn select_gt(a: Self, b: Self, yes: Self, no: Self) -> Self {
+        a.blend_gt(b, yes, no)
+    }
+}
+
+/// Four `f64`.
+#[derive(Clone, Copy, Debug)]
+pub struct F64x4(__m256d);
+
+operators! { F64x4: Add add plus, Sub sub minus, Mul mul times, Div div over }
+
+impl Neg for F64x4 {
+    type Output = Self;
+
+    lanewise! { F64x4(__m256d):
+        fn neg(x) { _mm256_xor_pd(x, _mm256_set1_pd(-0.0)) }
+    }
+}
+
+impl F64x4 {
+    lanewise! { F64x4(__m256d):
+        fn plus(x, y) { _mm256_add_pd(x, y) }
+        fn minus(x, y) { _mm256_sub_pd(x, y) }
+        fn times(x, y) { _mm256_mul_pd(x, y) }
+        fn over(x, y) { _mm256_div_pd(x, y) }
+        fn blend_gt(a, b, yes, no) { _mm256_blendv_pd(no, yes, _mm256_cmp_pd::<_CMP_GT_OQ>(a, b)) }
+    }
+}
+
+impl Vector<Avx2> for F64x4 {
+    type Scalar = f64;
+    const LANES: usize = 4;
+
+    #[inline(always)]
+    fn splat(_: Avx2, x: f64) -> Self {
+        // SAFETY: the token proves the features.
+        F64x4(unsafe { _mm256_set1_pd(x) })
+    }
+
+    #[inline(always)]
+    fn load(_: Avx2, xs: &[f64]) -> Self {
+        match xs.first_chunk::<4>() {
+            // SAFETY: four floats to read, and the token proves the features.
+            Some(lanes) => F64x4(unsafe { _mm256_loadu_pd(lanes.as_ptr()) }),
+            // SAFETY: as above.
+            None => F64x4(unsafe { _mm256_loadu_pd(padded::<f64, 4>(xs).as_ptr()) }),
+        }
+    }
+
+    #[inline(always)]
+    fn store(self, xs: &mut [f64]) {
+        if let Some(lanes) = xs.first_chunk_mut::<4>() {
+            // SAFETY: room for four floats, and `self` proves the features.
+            return unsafe { _mm256_storeu_pd(lanes.as_mut_ptr(), self.0) };
+        }
+        let mut lanes = [0.0; 4];
+        // SAFETY: as above.
+        unsafe { _mm256_storeu_pd(lanes.as_mut_ptr(), self.0) };
+        xs.copy_from_slice(&lanes[..xs.len()]);
+    }
+
+    lanewise! { F64x4(__m256d):
+        fn mul_add(x, a, b) { _mm256_fmadd_pd(x, a, b) }
+        fn min(x, other) { _mm256_min_pd(x, other) }
+        fn max(x, other) { _mm256_max_pd(x, other) }
+        fn abs(x) { _mm256_andnot_pd(_mm256_set1_pd(-0.0), x) }
+        fn copysign(x, sign) {
+            let bit = _mm256_set1_pd(-0.0);
+            _mm256_or_pd(_mm256_andnot_pd(bit, x), _mm256_and_pd(bit, sign))
+        }
+        fn sqrt(x) { _mm256_sqrt_pd(x) }
+        fn round(x) { _mm256_round_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x) }
+        fn exp2i(n) {
+            // Adding 2^52 + bias leaves the biased exponent in the low bits.
+            let biased = _mm256_add_pd(n, _mm256_set1_pd(4_503_599_627_370_496.0 + 1023.0));
+            _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(biased)))
+        }
+    }
+
+    #[inline(always)]
+    fn select_gt(a: Self, b: Self, yes: Self, no: Self) -> Self {
+        a.blend_gt(b, yes, no)
+    }
+}

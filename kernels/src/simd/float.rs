@@ -1,0 +1,158 @@
+//! The two scalars, and the constants their kernels are made of.
+
+use std::fmt::{Debug, Display};
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
+use super::{Simd, Vector};
+
+/// `f32` or `f64`: the scalar that a kernel is generic over.
+pub trait Float:
+    bytemuck::Pod
+    + Copy
+    + Debug
+    + Default
+    + Display
+    + PartialOrd
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + AddAssign
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + 'static
+{
+    /// The vector of `Self` on instruction set `S`.
+    type On<S: Simd>: Vector<S, Scalar = Self>;
+
+    /// `"f32"` or `"f64"`.
+    const NAME: &'static str;
+
+    /// 0
+    const ZERO: Self;
+    /// 1
+    const ONE: Self;
+    /// The distance from one to the next larger number.
+    const EPSILON: Self;
+
+    /// log₂ e
+    const LOG2_E: Self;
+    /// ln 2 in two parts: `n * LN_2_HI` is exact for every exponent `n`.
+    const LN_2_HI: Self;
+    /// What `LN_2_HI` lacks.
+    const LN_2_LO: Self;
+    /// 1/2!, 1/3!, …, the highest first: as many as this precision can tell apart where
+    /// `|r| ≤ ln 2 / 2`.
+    const EXP_TAYLOR: &'static [Self];
+    /// `e^x` overflows above.
+    const EXP_MAX: Self;
+    /// `e^x` rounds to zero below.
+    const EXP_MIN: Self;
+    /// `e^-x - 1` rounds to minus one above.
+    const EXPM1_MAX: Self;
+    /// `tanh x` rounds to one above.
+    const TANH_MAX: Self;
+    /// `(k, 2^-k)`: `2^(n+k)` is normal wherever `2^n` is not zero and `n` not positive.
+    const LIFT: (Self, Self);
+
+    /// The nearest number of this type.
+    fn from_f64(x: f64) -> Self;
+    /// The same number as `f64`, exactly.
+    fn to_f64(self) -> f64;
+    /// Neither NaN nor infinite.
+    fn is_finite(self) -> bool;
+}
+
+/// `1/highest!, …, 1/3!, 1/2!`
+const fn inverse_factorials<const N: usize>() -> [f64; N] {
+    let mut terms = [0.0; N];
+    let mut factorial = 1.0;
+    let mut i = 0;
+    while i < N {
+        factorial *= (i + 2) as f64;
+        terms[N - 1 - i] = 1.0 / factorial;
+        i += 1;
+    }
+    terms
+}
+
+const TAYLOR_F64: [f64; 12] = inverse_factorials();
+const TAYLOR_F32: [f32; 6] = {
+    let wide = inverse_factorials::<6>();
+    let mut narrow = [0.0; 6];
+    let mut i = 0;
+    while i < 6 {
+        narrow[i] = wide[i] as f32;
+        i += 1;
+    }
+    narrow
+};
+
+impl Float for f32 {
+    type On<S: Simd> = S::F32;
+
+    const NAME: &'static str = "f32";
+    const ZERO: f32 = 0.0;
+    const ONE: f32 = 1.0;
+    const EPSILON: f32 = f32::EPSILON;
+    const LOG2_E: f32 = std::f32::consts::LOG2_E;
+    // 355 / 512: nine bits, so that nine more are left for the exponent.
+    const LN_2_HI: f32 = 0.693_359_4;
+    const LN_2_LO: f32 = -2.121_944_4e-4;
+    const EXP_TAYLOR: &'static [f32] = &TAYLOR_F32;
+    const EXP_MAX: f32 = 89.0;
+    const EXP_MIN: f32 = -104.0;
+    const EXPM1_MAX: f32 = 20.0;
+    const TANH_MAX: f32 = 10.0;
+    const LIFT: (f32, f32) = (64.0, 1.0 / (1u128 << 64) as f32);
+
+    #[inline(always)]
+    fn from_f64(x: f64) -> f32 {
+        x as f32
+    }
+
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        f32::is_finite(self)
+    }
+}
+
+impl Float for f64 {
+    type On<S: Simd> = S::F64;
+
+    const NAME: &'static str = "f64";
+    const ZERO: f64 = 0.0;
+    const ONE: f64 = 1.0;
+    const EPSILON: f64 = f64::EPSILON;
+    const LOG2_E: f64 = std::f64::consts::LOG2_E;
+    // The upper 32 bits of ln 2.
+    const LN_2_HI: f64 = 0.693_147_180_369_123_8;
+    const LN_2_LO: f64 = 1.908_214_929_270_587_7e-10;
+    const EXP_TAYLOR: &'static [f64] = &TAYLOR_F64;
+    const EXP_MAX: f64 = 710.0;
+    const EXP_MIN: f64 = -746.0;
+    const EXPM1_MAX: f64 = 40.0;
+    const TANH_MAX: f64 = 20.0;
+    const LIFT: (f64, f64) = (120.0, 1.0 / (1u128 << 120) as f64);
+
+    #[inline(always)]
+    fn from_f64(x: f64) -> f64 {
+        x
+    }
+
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self
+    }
+
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
+    }
+}

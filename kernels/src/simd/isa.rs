@@ -1,0 +1,119 @@
+//! Which instructions to run: detected once, or forced by `KERNELS_ISA`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+#[cfg(target_arch = "x86_64")]
+use super::{Avx2, Avx512};
+use super::{Float, Kernel, Portable, Simd, V, Vector};
+
+/// An instruction set that this CPU has.
+#[derive(Clone, Copy, Debug)]
+pub enum Isa {
+    /// 512-bit vectors, 32 registers.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    /// 256-bit vectors, 16 registers.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    /// 128-bit vectors of whatever the build's target has.
+    Portable(Portable),
+}
+
+impl Isa {
+    /// Every instruction set of this CPU, best first. Tests and benches walk this list.
+    pub fn available() -> Vec<Isa> {
+        let mut isas = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            isas.extend(Avx512::detect().map(Isa::Avx512));
+            isas.extend(Avx2::detect().map(Isa::Avx2));
+        }
+        isas.push(Isa::Portable(Portable));
+        isas
+    }
+
+    /// The best instruction set of this CPU, or the one that the environment variable
+    /// `KERNELS_ISA` names: `avx512`, `avx2` or `portable`. Decided at the first call.
+    ///
+    /// # Panics
+    ///
+    /// If `KERNELS_ISA` names an instruction set that does not exist or that this CPU lacks.
+    pub fn best() -> Isa {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| match std::env::var("KERNELS_ISA") {
+            Ok(name) => name.parse().unwrap_or_else(|error| panic!("KERNELS_ISA: {error}")),
+            Err(_) => Isa::available()[0],
+        })
+    }
+
+    /// The name that `KERNELS_ISA` and [`str::parse`] understand.
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => "avx2",
+            Isa::Portable(_) => "portable",
+        }
+    }
+
+    /// Lanes of a vector of `T`.
+    pub fn lanes<T: Float>(self) -> usize {
+        struct Lanes<T>(std::marker::PhantomData<T>);
+
+        impl<T: Float> Kernel for Lanes<T> {
+            type Output = usize;
+
+            #[inline(always)]
+            fn run<S: Simd>(self, _: S) -> usize {
+                V::<S, T>::LANES
+            }
+        }
+        self.run(Lanes::<T>(std::marker::PhantomData))
+    }
+
+    /// Runs `kernel` on this instruction set: the one place where code is chosen by CPU.
+    #[inline]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(simd) => simd.run(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(simd) => simd.run(kernel),
+            Isa::Portable(simd) => simd.run(kernel),
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// A name that is not one of [`Isa::available`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownIsa(String);
+
+impl fmt::Display for UnknownIsa {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "no instruction set `{}` on this CPU, which has", self.0)?;
+        for (i, isa) in Isa::available().into_iter().enumerate() {
+            write!(out, "{} {isa}", if i == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for UnknownIsa {}
+
+impl FromStr for Isa {
+    type Err = UnknownIsa;
+
+    fn from_str(name: &str) -> Result<Isa, UnknownIsa> {
+        let named = |isa: &Isa| isa.name() == name;
+        Isa::available().into_iter().find(named).ok_or_else(|| UnknownIsa(name.to_owned()))
+    }
+}

@@ -1,0 +1,111 @@
+//! The vocabulary: everything a kernel may say, and nothing it does not need.
+
+use std::fmt::Debug;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use super::Float;
+
+/// An instruction set. A value of this type proves that the CPU has it.
+pub trait Simd: Copy + Debug + Send + Sync + 'static {
+    /// The widest vector of `f32`.
+    type F32: Vector<Self, Scalar = f32>;
+    /// The widest vector of `f64`.
+    type F64: Vector<Self, Scalar = f64>;
+
+    /// Architectural vector registers: register tiles are chosen by this.
+    const REGISTERS: usize;
+
+    /// Runs `kernel` in a function compiled for this instruction set.
+    fn run<K: Kernel>(self, kernel: K) -> K::Output;
+
+    /// Asks for the cache line where `xs` starts, to be written soon.
+    #[inline(always)]
+    fn prefetch<T>(self, xs: &[T]) {
+        let _ = xs;
+    }
+}
+
+/// A computation written once for every instruction set. Its fields are its arguments.
+pub trait Kernel {
+    /// What [`run`](Kernel::run) returns.
+    type Output;
+
+    /// Does the work. Mark it `#[inline(always)]`, and all that it calls in its loops.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// The vector of scalar `T` on instruction set `S`.
+pub type V<S, T> = <T as Float>::On<S>;
+
+/// No vector of any instruction set has more lanes.
+pub const MAX_LANES: usize = 16;
+
+/// `LANES` scalars in one register. Operators work lane by lane.
+pub trait Vector<S>:
+    Copy
+    + Debug
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
+    /// What a lane holds.
+    type Scalar: Float;
+
+    /// How many.
+    const LANES: usize;
+
+    /// `x` in every lane.
+    fn splat(simd: S, x: Self::Scalar) -> Self;
+
+    /// The first `LANES` elements of `xs`; zeros past its end.
+    fn load(simd: S, xs: &[Self::Scalar]) -> Self;
+
+    /// Writes the first `LANES` elements of `xs`; what lies past its end is dropped.
+    fn store(self, xs: &mut [Self::Scalar]);
+
+    /// `self * a + b`, rounded once where the instruction set can.
+    fn mul_add(self, a: Self, b: Self) -> Self;
+
+    /// The smaller; `other` where either is NaN.
+    fn min(self, other: Self) -> Self;
+
+    /// The larger; `other` where either is NaN.
+    fn max(self, other: Self) -> Self;
+
+    /// The magnitude.
+    fn abs(self) -> Self;
+
+    /// The magnitude of `self` with the sign of `sign`.
+    fn copysign(self, sign: Self) -> Self;
+
+    /// The square root, correctly rounded.
+    fn sqrt(self) -> Self;
+
+    /// The nearest integer, ties to even, for magnitudes below `2^22` (`f32`) or `2^51` (`f64`).
+    fn round(self) -> Self;
+
+    /// `2^self`, for integral lanes whose power is a normal number.
+    fn exp2i(self) -> Self;
+
+    /// `yes` where `a > b`, else `no`; a NaN is greater than nothing.
+    fn select_gt(a: Self, b: Self, yes: Self, no: Self) -> Self;
+
+    /// The sum of all lanes: upper half added to lower half, until one is left.
+    #[inline(always)]
+    fn sum(self) -> Self::Scalar {
+        let mut lanes = [Self::Scalar::ZERO; MAX_LANES];
+        self.store(&mut lanes);
+        let mut half = Self::LANES / 2;
+        while half > 0 {
+            for lane in 0..half {
+                lanes[lane] += lanes[lane + half];
+            }
+            half /= 2;
+        }
+        lanes[0]
+    }
+}
