@@ -7,7 +7,7 @@
 //! | [`activation`] | `exp`, `sigmoid`, `tanh`, `relu` and their derivatives over slices        |
 //! | [`math`]       | the same from vector to vector, for kernels of your own                   |
 //! | [`simd`]       | the vector vocabulary, instruction sets, run-time dispatch                |
-//! | [`reference`]  | the slow, obvious definitions that all of it is tested against            |
+//! | [`mod@reference`] | the slow, obvious definitions that all of it is tested against            |
 //!
 //! A plain `cargo build` is enough: no flags. AVX-512, AVX2 with FMA and a portable floor (SSE2 on
 //! old x86-64, NEON on Arm, through the crate `wide`) are all in the binary, and [`Isa::best`]

@@ -1,1 +1,7 @@
-//! lstm
+//! LSTM
+mod activation;
+pub mod engine;
+mod error;
+pub mod reference;
+pub use activation::Activation;
+pub use error::{Error, Result};

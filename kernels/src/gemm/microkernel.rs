@@ -18,13 +18,7 @@ pub fn accumulate_panels<S: Simd, T: Float, const R: usize, const NV: usize>(
     let lanes = V::<S, T>::LANES;
     for (a, b) in a.chunks_exact(width).zip(b.chunks_exact(NV * lanes)) {
         let Some(a) = a.first_chunk::<R>() else { return tile };
-        let b: [_; NV] = std::array::from_fn(|v| V::<S, T>::load(simd, &b[v * lanes..]));
-        for r in 0..R {
-            let a = V::<S, T>::splat(simd, a[r]);
-            for v in 0..NV {
-                tile[r][v] = a.mul_add(b[v], tile[r][v]);
-            }
-        }
+        rank_one::<S, T, R, NV>(simd, &mut tile, *a, b);
     }
     tile
 }
@@ -47,13 +41,37 @@ pub fn accumulate_rows<S: Simd, T: Float, const R: usize, const NV: usize>(
     let depth = b.len() / (NV * lanes);
     let a = a.map(|row| &row[..depth]);
     for (p, b) in b.chunks_exact(NV * lanes).enumerate().take(depth) {
-        let b: [_; NV] = std::array::from_fn(|v| V::<S, T>::load(simd, &b[v * lanes..]));
+        let column = std::array::from_fn(|r| a[r][p]);
+        rank_one::<S, T, R, NV>(simd, &mut tile, column, b);
+    }
+    tile
+}
+
+/// `tile[r][v] += a[r] · b[v]`. The shorter operand is held in registers, the other streams by:
+/// beside the accumulators there may be room for no more.
+#[inline(always)]
+fn rank_one<S: Simd, T: Float, const R: usize, const NV: usize>(
+    simd: S,
+    tile: &mut [[V<S, T>; NV]; R],
+    a: [T; R],
+    b: &[T],
+) {
+    let load = |v: usize| V::<S, T>::load(simd, &b[v * V::<S, T>::LANES..]);
+    if R < NV {
+        let a: [_; R] = std::array::from_fn(|r| V::<S, T>::splat(simd, a[r]));
+        for v in 0..NV {
+            let b = load(v);
+            for r in 0..R {
+                tile[r][v] = a[r].mul_add(b, tile[r][v]);
+            }
+        }
+    } else {
+        let b: [_; NV] = std::array::from_fn(load);
         for r in 0..R {
-            let a = V::<S, T>::splat(simd, a[r][p]);
+            let a = V::<S, T>::splat(simd, a[r]);
             for v in 0..NV {
                 tile[r][v] = a.mul_add(b[v], tile[r][v]);
             }
         }
     }
-    tile
 }

@@ -1,0 +1,182 @@
+//! The memory of one layer call, and how it is cut for threads.
+//!
+//! The batch is cut into groups of rows. A group's history lies in one piece, step after step, so
+//! that a thread can own the groups it works on, and what runs over all steps of a group is a
+//! plain matrix. Arrays of states have one slot more than there are steps: slot 0 is the state
+//! before the first step, which is then no special case. Where nothing is kept for backward, two
+//! slots take turns.
+
+use std::ops::Range;
+
+use kernels::{Buffer, Float};
+
+/// Sizes of a call, as they are in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dims {
+    /// Rows of the batch, padded to whole groups where a group is a vector of rows.
+    pub(super) batch: usize,
+    /// Rows of a group; the last may have fewer.
+    pub(super) group: usize,
+    pub(super) steps: usize,
+    pub(super) inputs: usize,
+    pub(super) units: usize,
+    /// Units, padded to whole vectors where a vector holds units.
+    pub(super) width: usize,
+    /// Slots in arrays of states.
+    pub(super) slots: usize,
+}
+
+/// Some rows of the batch whose history lies together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Group {
+    pub(super) first: usize,
+    pub(super) rows: usize,
+}
+
+impl Dims {
+    /// The groups, in order.
+    #[inline(always)]
+    pub(super) fn groups(self) -> impl Iterator<Item = Group> {
+        (0..self.batch).step_by(self.group).map(move |first| Group {
+            first,
+            rows: self.group.min(self.batch - first),
+        })
+    }
+
+    /// The slots of the states before and after step `t`.
+    #[inline(always)]
+    pub(super) fn around(self, t: usize) -> (usize, usize) {
+        (t % self.slots, (t + 1) % self.slots)
+    }
+}
+
+impl Group {
+    /// One slot of this group in an array that has `slots` of them, with `width` elements a row.
+    #[inline(always)]
+    pub(super) fn slot(self, slots: usize, slot: usize, width: usize) -> Range<usize> {
+        let start = (self.first * slots + self.rows * slot) * width;
+        start..start + self.rows * width
+    }
+
+    /// All slots of this group.
+    #[inline(always)]
+    pub(super) fn history(self, slots: usize, width: usize) -> Range<usize> {
+        let start = self.first * slots * width;
+        start..start + self.rows * slots * width
+    }
+}
+
+/// Two different slots of one array, the first to read and the second to write.
+#[inline(always)]
+pub(super) fn before_and_after<T>(
+    array: &mut [T],
+    before: Range<usize>,
+    after: Range<usize>,
+) -> (&[T], &mut [T]) {
+    if before.start < after.start {
+        let (low, high) = array.split_at_mut(after.start);
+        (&low[before], &mut high[..after.len()])
+    } else {
+        let (low, high) = array.split_at_mut(before.start);
+        (&high[..before.len()], &mut low[after])
+    }
+}
+
+/// The memory. Sizes below are those of one row of the batch.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Workspace<T> {
+    // Kept by forward for backward.
+    /// `[steps, inputs]`: the input, in the order in which it is read.
+    pub(super) x: Buffer<T>,
+    /// `[slots, width]`
+    pub(super) h: Buffer<T>,
+    /// `[slots, width]`
+    pub(super) c: Buffer<T>,
+    /// `[steps, width]`: `φ(c)`.
+    pub(super) a: Buffer<T>,
+    /// `[steps, 4 width]`: the gates; backward replaces them by `dz`.
+    pub(super) gates: Buffer<T>,
+    // Scratch.
+    /// `[width]`
+    pub(super) dh: Buffer<T>,
+    /// `[width]`
+    pub(super) dc: Buffer<T>,
+}
+
+impl<T: Float> Workspace<T> {
+    /// Makes room for a call of these sizes, `kept` for backward or not.
+    pub(super) fn reserve(&mut self, dims: Dims, kept: bool) {
+        let Dims { batch, steps, inputs, width, slots, .. } = dims;
+        let kept = usize::from(kept);
+        self.x.resize(batch * steps * inputs);
+        self.h.resize(batch * slots * width);
+        self.c.resize(batch * slots * width);
+        self.a.resize(batch * steps * width * kept);
+        self.gates.resize(batch * steps * 4 * width * kept);
+        self.dh.resize(batch * width * kept);
+        self.dc.resize(batch * width * kept);
+    }
+
+    /// All of it, to work on.
+    pub(super) fn view(&mut self, dims: Dims) -> View<'_, T> {
+        View {
+            dims,
+            x: &mut self.x,
+            h: &mut self.h,
+            c: &mut self.c,
+            a: &mut self.a,
+            gates: &mut self.gates,
+            dh: &mut self.dh,
+            dc: &mut self.dc,
+        }
+    }
+}
+
+/// The part of a workspace that holds some groups; `dims.batch` counts their rows.
+#[derive(Debug)]
+pub(super) struct View<'a, T> {
+    pub(super) dims: Dims,
+    pub(super) x: &'a mut [T],
+    pub(super) h: &'a mut [T],
+    pub(super) c: &'a mut [T],
+    pub(super) a: &'a mut [T],
+    pub(super) gates: &'a mut [T],
+    pub(super) dh: &'a mut [T],
+    pub(super) dc: &'a mut [T],
+}
+
+impl<T> View<'_, T> {
+    /// The first `rows` rows, whole groups, and the others.
+    pub(super) fn split(self, rows: usize) -> (Self, Self) {
+        let batch = self.dims.batch;
+        let cut = |array| split_rows(array, batch, rows);
+        let (x, x_rest) = cut(self.x);
+        let (h, h_rest) = cut(self.h);
+        let (c, c_rest) = cut(self.c);
+        let (a, a_rest) = cut(self.a);
+        let (gates, gates_rest) = cut(self.gates);
+        let (dh, dh_rest) = cut(self.dh);
+        let (dc, dc_rest) = cut(self.dc);
+        let dims = Dims { batch: rows, ..self.dims };
+        let rest = Dims { batch: batch - rows, ..self.dims };
+        (
+            View { dims, x, h, c, a, gates, dh, dc },
+            View {
+                dims: rest,
+                x: x_rest,
+                h: h_rest,
+                c: c_rest,
+                a: a_rest,
+                gates: gates_rest,
+                dh: dh_rest,
+                dc: dc_rest,
+            },
+        )
+    }
+}
+
+/// Cuts an array of `batch` rows of equal length behind the first `rows`.
+fn split_rows<T>(array: &mut [T], batch: usize, rows: usize) -> (&mut [T], &mut [T]) {
+    let row = array.len() / batch.max(1);
+    array.split_at_mut(row * rows)
+}
