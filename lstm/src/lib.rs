@@ -1,7 +1,25 @@
 //! LSTM
+#![forbid(unsafe_code)]
 mod activation;
 pub mod engine;
 mod error;
+mod graph;
+mod initializer;
+mod layer;
+mod loss;
+mod model;
+mod optimizer;
+mod random;
 pub mod reference;
+mod tensor;
+
 pub use activation::Activation;
 pub use error::{Error, Result};
+pub use graph::{Symbol, Symbols};
+pub use initializer::{Distribution, Fan, Initializer};
+pub use kernels::{Float, Isa};
+pub use layer::{Dense, Input, InputDescription, LSTM, Layer};
+pub use loss::Loss;
+pub use model::{Fit, Gradients, History, Model, Sequential, Verbose};
+pub use optimizer::{Adam, Optimizer, SGD};
+pub use tensor::{Inputs, Tensor};

@@ -59,8 +59,7 @@ fn rank_one<S: Simd, T: Float, const R: usize, const NV: usize>(
     let load = |v: usize| V::<S, T>::load(simd, &b[v * V::<S, T>::LANES..]);
     if R < NV {
         let a: [_; R] = std::array::from_fn(|r| V::<S, T>::splat(simd, a[r]));
-        for v in 0..NV {
-            let b = load(v);
+        for (v, b) in (0..NV).map(|v| (v, load(v))) {
             for r in 0..R {
                 tile[r][v] = a[r].mul_add(b, tile[r][v]);
             }

@@ -225,11 +225,9 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
                     times_transpose(simd, dz, &self.weights.recurrent_t, dh);
                 }
                 for (lane, row) in (group.first..group.first + lanes).enumerate() {
-                    if row < self.dy.rows(units, steps) {
-                        if let Some(dy) = self.dy.at(row, t, units, steps) {
-                            for (dh, &dy) in dh.chunks_exact_mut(lanes).zip(dy) {
-                                dh[lane] += dy;
-                            }
+                    if let Some(dy) = self.dy.at(row, t, units, steps) {
+                        for (dh, &dy) in dh.chunks_exact_mut(lanes).zip(dy) {
+                            dh[lane] += dy;
                         }
                     }
                 }

@@ -16,23 +16,14 @@ pub enum Gradient<'a, T> {
 }
 
 impl<'a, T> Gradient<'a, T> {
-    /// The gradient at `row` and step `t`, unless it is zero.
+    /// The gradient at `row` and step `t`, unless it is zero or the batch has no such row.
     #[inline(always)]
     pub(super) fn at(&self, row: usize, t: usize, units: usize, steps: usize) -> Option<&'a [T]> {
         match self {
             Gradient::None => None,
-            Gradient::Last(dy) => (t + 1 == steps).then(|| &dy[row * units..][..units]),
-            Gradient::Sequence(dy) => Some(&dy[(row * steps + t) * units..][..units]),
-        }
-    }
-
-    /// How many rows it has; none where it is zero.
-    #[inline(always)]
-    pub(super) fn rows(&self, units: usize, steps: usize) -> usize {
-        match self {
-            Gradient::None => 0,
-            Gradient::Last(dy) => dy.len() / units,
-            Gradient::Sequence(dy) => dy.len() / (units * steps),
+            Gradient::Last(dy) if t + 1 == steps => dy.chunks_exact(units).nth(row),
+            Gradient::Last(_) => None,
+            Gradient::Sequence(dy) => dy.chunks_exact(units).nth(row * steps + t),
         }
     }
 

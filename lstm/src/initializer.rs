@@ -1,0 +1,268 @@
+//! Initial weights, by Keras's formulas.
+
+use kernels::Float;
+
+use crate::error::{Error, Result};
+use crate::random::Rng;
+
+/// How the initial values of a weight are drawn.
+///
+/// Fans are those of Keras: the last two axes of the shape, so that an LSTM's four gates count
+/// together, `fan_out = 4 units`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Initializer {
+    /// 0
+    Zeros,
+    /// 1
+    Ones,
+    /// One value.
+    Constant(f64),
+    /// Normal with a mean and a standard deviation.
+    RandomNormal {
+        /// 0 in Keras.
+        mean: f64,
+        /// 0.05 in Keras.
+        stddev: f64,
+    },
+    /// Uniform between two bounds.
+    RandomUniform {
+        /// -0.05 in Keras.
+        minval: f64,
+        /// 0.05 in Keras.
+        maxval: f64,
+    },
+    /// Normal, drawn again where it lies more than two standard deviations from the mean.
+    TruncatedNormal {
+        /// 0 in Keras.
+        mean: f64,
+        /// 0.05 in Keras, before truncation.
+        stddev: f64,
+    },
+    /// Of variance `scale / fan`.
+    VarianceScaling {
+        /// The factor before the fan.
+        scale: f64,
+        /// Which fan.
+        mode: Fan,
+        /// Which distribution.
+        distribution: Distribution,
+    },
+    /// A matrix with orthonormal rows or columns, whichever are fewer, times a gain: the
+    /// Q of a random normal matrix (A. Saxe et al., *Exact Solutions to the Nonlinear Dynamics of
+    /// Learning in Deep Linear Neural Networks*, 2013).
+    Orthogonal {
+        /// 1 in Keras.
+        gain: f64,
+    },
+    /// The identity matrix times a gain.
+    Identity {
+        /// 1 in Keras.
+        gain: f64,
+    },
+}
+
+/// What the variance of [`Initializer::VarianceScaling`] is divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fan {
+    /// Inputs of a unit.
+    In,
+    /// Outputs.
+    Out,
+    /// The mean of both.
+    Average,
+}
+
+/// The distribution of [`Initializer::VarianceScaling`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distribution {
+    /// Within two standard deviations, of the variance asked for after truncation.
+    TruncatedNormal,
+    /// Of all numbers.
+    UntruncatedNormal,
+    /// Between two bounds.
+    Uniform,
+}
+
+/// The standard deviation of a standard normal cut at ±2, as Keras has it.
+const TRUNCATED_STDDEV: f64 = 0.879_625_661_034_239_8;
+
+impl Initializer {
+    /// Uniform in `±√(6 / (fan_in + fan_out))` (X. Glorot and Y. Bengio, 2010).
+    pub const GLOROT_UNIFORM: Initializer = scaling(1.0, Fan::Average, Distribution::Uniform);
+    /// Truncated normal of variance `2 / (fan_in + fan_out)`.
+    pub const GLOROT_NORMAL: Initializer = scaling(1.0, Fan::Average, Distribution::TruncatedNormal);
+    /// Uniform in `±√(6 / fan_in)` (K. He et al., 2015).
+    pub const HE_UNIFORM: Initializer = scaling(2.0, Fan::In, Distribution::Uniform);
+    /// Truncated normal of variance `2 / fan_in`.
+    pub const HE_NORMAL: Initializer = scaling(2.0, Fan::In, Distribution::TruncatedNormal);
+    /// Uniform in `±√(3 / fan_in)` (Y. LeCun et al., 1998).
+    pub const LECUN_UNIFORM: Initializer = scaling(1.0, Fan::In, Distribution::Uniform);
+    /// Truncated normal of variance `1 / fan_in`.
+    pub const LECUN_NORMAL: Initializer = scaling(1.0, Fan::In, Distribution::TruncatedNormal);
+    /// Orthogonal of gain one.
+    pub const ORTHOGONAL: Initializer = Initializer::Orthogonal { gain: 1.0 };
+
+    /// Checks that the initializer can make a weight of this shape.
+    pub(crate) fn check(self, what: &str, shape: &[usize]) -> Result<()> {
+        let name = match self {
+            Initializer::Orthogonal { .. } if shape.len() < 2 => "orthogonal",
+            Initializer::Identity { .. } if shape.len() != 2 => "identity",
+            _ => return Ok(()),
+        };
+        Err(Error::invalid(what, format!("the {name} initializer needs a matrix, not {shape:?}")))
+    }
+
+    /// Fills a weight of the given shape.
+    pub(crate) fn fill<T: Float>(self, rng: &mut Rng, shape: &[usize], weight: &mut [T]) {
+        let mut each = |mut draw: Box<dyn FnMut(&mut Rng) -> f64>| {
+            weight.iter_mut().for_each(|w| *w = T::from_f64(draw(rng)));
+        };
+        match self {
+            Initializer::Zeros => weight.fill(T::ZERO),
+            Initializer::Ones => weight.fill(T::ONE),
+            Initializer::Constant(value) => weight.fill(T::from_f64(value)),
+            Initializer::RandomNormal { mean, stddev } => {
+                each(Box::new(move |rng| mean + stddev * rng.normal()));
+            }
+            Initializer::RandomUniform { minval, maxval } => {
+                each(Box::new(move |rng| minval + (maxval - minval) * rng.uniform()));
+            }
+            Initializer::TruncatedNormal { mean, stddev } => {
+                each(Box::new(move |rng| mean + stddev * rng.truncated_normal()));
+            }
+            Initializer::VarianceScaling { scale, mode, distribution } => {
+                let (fan_in, fan_out) = fans(shape);
+                let fan = match mode {
+                    Fan::In => fan_in,
+                    Fan::Out => fan_out,
+                    Fan::Average => (fan_in + fan_out) / 2.0,
+                };
+                let variance = scale / fan.max(1.0);
+                let stddev = variance.sqrt();
+                match distribution {
+                    Distribution::TruncatedNormal => each(Box::new(move |rng| {
+                        stddev / TRUNCATED_STDDEV * rng.truncated_normal()
+                    })),
+                    Distribution::UntruncatedNormal => {
+                        each(Box::new(move |rng| stddev * rng.normal()));
+                    }
+                    Distribution::Uniform => {
+                        let limit = (3.0 * variance).sqrt();
+                        each(Box::new(move |rng| limit * (2.0 * rng.uniform() - 1.0)));
+                    }
+                }
+            }
+            Initializer::Orthogonal { gain } => {
+                let cols = shape.last().copied().unwrap_or(1);
+                orthogonal(rng, weight.len() / cols.max(1), cols, gain, weight);
+            }
+            Initializer::Identity { gain } => {
+                weight.fill(T::ZERO);
+                let diagonal = weight.iter_mut().step_by(shape[1] + 1).take(shape[0]);
+                diagonal.for_each(|w| *w = T::from_f64(gain));
+            }
+        }
+    }
+}
+
+const fn scaling(scale: f64, mode: Fan, distribution: Distribution) -> Initializer {
+    Initializer::VarianceScaling { scale, mode, distribution }
+}
+
+/// `(fan_in, fan_out)` of a shape.
+fn fans(shape: &[usize]) -> (f64, f64) {
+    match *shape {
+        [] => (1.0, 1.0),
+        [n] => (n as f64, n as f64),
+        [.., fan_in, fan_out] => {
+            let field: usize = shape[..shape.len() - 2].iter().product();
+            ((fan_in * field) as f64, (fan_out * field) as f64)
+        }
+    }
+}
+
+/// Writes a `rows × cols` matrix with orthonormal rows or columns: a random normal matrix of the
+/// tall form is orthogonalized by the modified Gram–Schmidt process, twice over for orthogonality
+/// to the last bits (L. Giraud et al., 2005). Keras takes Q of a QR factorization with the signs of
+/// R's diagonal, which is the same matrix.
+fn orthogonal<T: Float>(rng: &mut Rng, rows: usize, cols: usize, gain: f64, out: &mut [T]) {
+    let (long, short) = (rows.max(cols), rows.min(cols));
+    let mut vectors: Vec<Vec<f64>> = Vec::with_capacity(short);
+    while vectors.len() < short {
+        let mut v: Vec<f64> = (0..long).map(|_| rng.normal()).collect();
+        for _ in 0..2 {
+            for u in &vectors {
+                let dot: f64 = u.iter().zip(&v).map(|(u, v)| u * v).sum();
+                v.iter_mut().zip(u).for_each(|(v, u)| *v -= dot * u);
+            }
+        }
+        let norm = v.iter().map(|v| v * v).sum::<f64>().sqrt();
+        v.iter_mut().for_each(|v| *v /= norm);
+        vectors.push(v);
+    }
+    for (i, row) in out.chunks_exact_mut(cols.max(1)).enumerate() {
+        for (j, w) in row.iter_mut().enumerate() {
+            let q = if rows <= cols { vectors[i][j] } else { vectors[j][i] };
+            *w = T::from_f64(gain * q);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draw(initializer: Initializer, shape: [usize; 2]) -> Vec<f64> {
+        let mut weight = vec![0.0; shape[0] * shape[1]];
+        initializer.fill(&mut Rng::new(3, 0), &shape, &mut weight);
+        weight
+    }
+
+    #[test]
+    fn orthogonal_has_orthonormal_rows_or_columns() {
+        for (rows, cols) in [(8, 32), (5, 5), (20, 4)] {
+            let q = draw(Initializer::ORTHOGONAL, [rows, cols]);
+            let short = rows.min(cols);
+            let at = |i: usize, k: usize| if rows <= cols { q[i * cols + k] } else { q[k * cols + i] };
+            for i in 0..short {
+                for j in 0..short {
+                    let dot: f64 = (0..rows.max(cols)).map(|k| at(i, k) * at(j, k)).sum();
+                    assert!((dot - f64::from(u8::from(i == j))).abs() < 1e-14, "{i} {j} {dot}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn scaled_distributions_have_the_variance_of_their_formula() {
+        for (initializer, variance) in [
+            (Initializer::GLOROT_UNIFORM, 2.0 / 500.0),
+            (Initializer::GLOROT_NORMAL, 2.0 / 500.0),
+            (Initializer::HE_UNIFORM, 2.0 / 100.0),
+            (Initializer::HE_NORMAL, 2.0 / 100.0),
+            (Initializer::LECUN_UNIFORM, 1.0 / 100.0),
+            (Initializer::LECUN_NORMAL, 1.0 / 100.0),
+            (Initializer::RandomNormal { mean: 0.0, stddev: 0.05 }, 0.0025),
+            (Initializer::RandomUniform { minval: -0.05, maxval: 0.05 }, 0.01 / 12.0),
+        ] {
+            let weight = draw(initializer, [100, 400]);
+            let n = weight.len() as f64;
+            let mean = weight.iter().sum::<f64>() / n;
+            let found = weight.iter().map(|w| w * w).sum::<f64>() / n;
+            // Six standard errors, of the mean and (kurtosis at most 3) of the variance.
+            assert!(mean.abs() < 6.0 * (variance / n).sqrt(), "{initializer:?} mean {mean}");
+            assert!((found / variance - 1.0).abs() < 6.0 * (2.0 / n).sqrt(), "{initializer:?}");
+        }
+    }
+
+    #[test]
+    fn bounded_distributions_keep_their_bounds() {
+        let limit = (6.0f64 / 500.0).sqrt();
+        let uniform = draw(Initializer::GLOROT_UNIFORM, [100, 400]);
+        assert!(uniform.iter().all(|w| w.abs() <= limit));
+        let limit = 2.0 * (0.01f64).sqrt() / TRUNCATED_STDDEV;
+        let normal = draw(Initializer::LECUN_NORMAL, [100, 400]);
+        assert!(normal.iter().all(|w| w.abs() <= limit));
+    }
+}

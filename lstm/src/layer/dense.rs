@@ -1,0 +1,196 @@
+//! The fully connected layer.
+//!
+//! | forward        | backward                             |
+//! |----------------|--------------------------------------|
+//! | `z = x W + b`  | `dW += xᵀ dz`, `db += Σ dz`, `dx = dz Wᵀ` |
+//! | `y = φ(z)`     | `dz = dy φ'(y)`                      |
+
+use kernels::{Bias, Buffer, Float, Gemm, Isa, MatMut, MatRef, Scratch, Update};
+
+use super::{Describe, Flow, Layer, Operation, Pass, Weight, setters};
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+use crate::graph::Symbol;
+use crate::initializer::Initializer;
+
+/// `y = φ(x W + b)` over the last axis: `[…, features]` to `[…, units]`.
+///
+/// Options and defaults are those of `keras.layers.Dense`.
+#[derive(Clone, Debug)]
+pub struct Dense {
+    pub(crate) units: usize,
+    pub(crate) activation: Activation,
+    pub(crate) use_bias: bool,
+    pub(crate) kernel_initializer: Initializer,
+    pub(crate) bias_initializer: Initializer,
+    pub(crate) name: Option<String>,
+}
+
+impl Dense {
+    /// A linear layer with a bias.
+    pub fn new(units: usize) -> Self {
+        Dense {
+            units,
+            activation: Activation::Linear,
+            use_bias: true,
+            kernel_initializer: Initializer::GLOROT_UNIFORM,
+            bias_initializer: Initializer::Zeros,
+            name: None,
+        }
+    }
+
+    setters! {
+        /// `φ`; linear unless set.
+        activation: Activation,
+        /// Whether there is a bias; there is unless set.
+        use_bias: bool,
+        /// How `W` starts; `GLOROT_UNIFORM` unless set.
+        kernel_initializer: Initializer,
+        /// How `b` starts; `Zeros` unless set.
+        bias_initializer: Initializer,
+    }
+
+    /// The layer's name in the model; `dense`, `dense_1`, … unless set.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Dense { name: Some(name.into()), ..self }
+    }
+
+    /// Calls the layer on `x`, as part of a functional model.
+    ///
+    /// # Errors
+    ///
+    /// If the layer does not fit the shape of `x`.
+    pub fn call(self, x: &Symbol) -> Result<Symbol> {
+        Symbol::of_call(self.into(), vec![x.clone()])
+    }
+}
+
+impl From<Dense> for Layer {
+    fn from(dense: Dense) -> Self {
+        Layer::Dense(dense)
+    }
+}
+
+impl Describe for Dense {
+    fn class(&self) -> &'static str {
+        "Dense"
+    }
+
+    fn base_name(&self) -> &'static str {
+        "dense"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn outputs(&self, what: &str, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
+        if self.units == 0 {
+            return Err(Error::invalid(what, "units must be positive"));
+        }
+        let [input] = inputs else {
+            let what = format!("inputs of {what}");
+            return Err(Error::Count { what, expected: 1, found: inputs.len() });
+        };
+        let Some((_, axes)) = input.split_last() else {
+            return Err(Error::invalid(what, "the input needs a feature axis"));
+        };
+        for weight in self.weights(inputs) {
+            weight.initializer.check(&format!("{}_initializer of {what}", weight.name), &weight.shape)?;
+        }
+        Ok(vec![[axes, &[self.units]].concat()])
+    }
+
+    fn weights(&self, inputs: &[Vec<usize>]) -> Vec<Weight> {
+        let features = inputs[0].last().copied().unwrap_or(0);
+        let shape = vec![features, self.units];
+        let mut weights =
+            vec![Weight { name: "kernel", shape, initializer: self.kernel_initializer }];
+        if self.use_bias {
+            let (shape, initializer) = (vec![self.units], self.bias_initializer);
+            weights.push(Weight { name: "bias", shape, initializer });
+        }
+        weights
+    }
+}
+
+/// The operation of a [`Dense`] layer.
+#[derive(Debug)]
+pub(super) struct Affine<T> {
+    isa: Isa,
+    activation: Activation,
+    /// Rows of the matrix product for each row of the batch.
+    rows: usize,
+    features: usize,
+    units: usize,
+    scratch: Scratch<T>,
+}
+
+impl<T: Float> Affine<T> {
+    pub(super) fn new(isa: Isa, dense: &Dense, inputs: &[Vec<usize>]) -> Self {
+        let features = inputs[0].last().copied().unwrap_or(0);
+        Affine {
+            isa,
+            activation: dense.activation,
+            rows: inputs[0].iter().product::<usize>() / features.max(1),
+            features,
+            units: dense.units,
+            scratch: Scratch::default(),
+        }
+    }
+}
+
+impl<T: Float> Operation<T> for Affine<T> {
+    fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
+        let rows = pass.batch * self.rows;
+        let (w, b) = pass.weights.split_at(self.features * self.units);
+        let x = MatRef::new(pass.inputs.at(0), rows, self.features);
+        let w = MatRef::new(w, self.features, self.units);
+
+        // z = x W + b
+        let z = MatMut::new(&mut outputs[0], rows, self.units);
+        let product = Gemm::new(x, w).isa(self.isa);
+        match b {
+            [] => product.run(z, &mut self.scratch),
+            b => product.epilogue(Bias(b)).run(z, &mut self.scratch),
+        }
+
+        // y = φ(z)
+        self.activation.forward(self.isa, self.units, &mut outputs[0]);
+    }
+
+    fn backward(
+        &mut self,
+        pass: Pass<T>,
+        outputs: &[Buffer<T>],
+        douts: &mut [Flow<T>],
+        dweights: &mut [T],
+        dins: &mut [Flow<T>],
+    ) {
+        let rows = pass.batch * self.rows;
+        let (w, _) = pass.weights.split_at(self.features * self.units);
+        let (dw, db) = dweights.split_at_mut(self.features * self.units);
+        let x = MatRef::new(pass.inputs.at(0), rows, self.features);
+        let w = MatRef::new(w, self.features, self.units);
+
+        // dz = dy φ'(y)
+        let dz = &mut douts[0].grad;
+        self.activation.backward(self.isa, self.units, &outputs[0], dz);
+
+        // dW += xᵀ dz, db += Σ dz
+        let dz = MatRef::new(dz, rows, self.units);
+        let dw = MatMut::new(dw, self.features, self.units);
+        Gemm::new(x.t(), dz).isa(self.isa).update(Update::Add).run(dw, &mut self.scratch);
+        for (j, db) in db.iter_mut().enumerate() {
+            for i in 0..rows {
+                *db += dz.at(i, j);
+            }
+        }
+
+        // dx = dz Wᵀ
+        if let Some(dx) = dins[0].room() {
+            let dx = MatMut::new(dx, rows, self.features);
+            Gemm::new(dz, w.t()).isa(self.isa).run(dx, &mut self.scratch);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Where data enters a model.
+
+use std::ops::Deref;
+
+use kernels::{Buffer, Float};
+
+use super::{Describe, Flow, Layer, Operation, Pass, Weight};
+use crate::error::Result;
+use crate::graph::Symbol;
+
+/// An input of a model, with the shape of one sample: `[steps, features]` for sequences.
+///
+/// It is a [`Symbol`] that layers can be called on, and the first layer of a
+/// [`Sequential`](crate::Sequential).
+#[derive(Clone, Debug)]
+pub struct Input(Symbol);
+
+impl Input {
+    /// An input of samples of this shape.
+    pub fn new(shape: impl Into<Vec<usize>>) -> Self {
+        Input::of(Description { shape: shape.into(), name: None })
+    }
+
+    /// An input with a name.
+    pub fn named(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Self {
+        Input::of(Description { shape: shape.into(), name: Some(name.into()) })
+    }
+
+    pub(crate) fn of(description: Description) -> Self {
+        Input(Symbol::of_input(description))
+    }
+}
+
+impl Deref for Input {
+    type Target = Symbol;
+
+    fn deref(&self) -> &Symbol {
+        &self.0
+    }
+}
+
+impl AsRef<Symbol> for Input {
+    fn as_ref(&self) -> &Symbol {
+        &self.0
+    }
+}
+
+impl From<Input> for Layer {
+    fn from(input: Input) -> Self {
+        input.0.layer().clone()
+    }
+}
+
+/// What an [`Input`] is.
+#[derive(Clone, Debug)]
+pub struct Description {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) name: Option<String>,
+}
+
+impl Describe for Description {
+    fn class(&self) -> &'static str {
+        "InputLayer"
+    }
+
+    fn base_name(&self) -> &'static str {
+        "input_layer"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn outputs(&self, what: &str, _: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
+        if self.shape.contains(&0) {
+            let why = format!("an axis of the shape {:?} is empty", self.shape);
+            return Err(crate::Error::invalid(what, why));
+        }
+        Ok(vec![self.shape.clone()])
+    }
+
+    fn weights(&self, _: &[Vec<usize>]) -> Vec<Weight> {
+        Vec::new()
+    }
+}
+
+/// Nothing to compute: the model writes the data to the output.
+#[derive(Debug)]
+pub(super) struct Feed;
+
+impl<T: Float> Operation<T> for Feed {
+    fn forward(&mut self, _: Pass<T>, _: &mut [Buffer<T>]) {}
+
+    fn backward(
+        &mut self,
+        _: Pass<T>,
+        _: &[Buffer<T>],
+        _: &mut [Flow<T>],
+        _: &mut [T],
+        _: &mut [Flow<T>],
+    ) {
+    }
+}

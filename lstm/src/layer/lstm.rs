@@ -1,0 +1,271 @@
+//! The LSTM layer: Keras's options around the engine.
+
+use kernels::{Buffer, Float, Isa};
+
+use super::{Describe, Flow, Layer, Operation, Pass, Weight, setters};
+use crate::activation::Activation;
+use crate::engine::{self, Call, Engine, Gradient, Gradients, Incoming, Weights};
+use crate::error::{Error, Result};
+use crate::graph::Symbol;
+use crate::initializer::Initializer;
+
+/// Long short-term memory: `[steps, features]` to `[units]`, or to `[steps, units]` with
+/// [`return_sequences`](LSTM::return_sequences).
+///
+/// Options and defaults are those of `keras.layers.LSTM`; the equations are
+///
+/// ```text
+/// z = x W + h₋ U + b        in blocks i, f, g, o
+/// i = σ(zi)   f = σ(zf)   g = φ(zg)   o = σ(zo)
+/// c = f c₋ + i g            h = o φ(c)
+/// ```
+#[derive(Clone, Debug)]
+pub struct LSTM {
+    pub(crate) units: usize,
+    pub(crate) activation: Activation,
+    pub(crate) recurrent_activation: Activation,
+    pub(crate) use_bias: bool,
+    pub(crate) kernel_initializer: Initializer,
+    pub(crate) recurrent_initializer: Initializer,
+    pub(crate) bias_initializer: Initializer,
+    pub(crate) unit_forget_bias: bool,
+    pub(crate) return_sequences: bool,
+    pub(crate) return_state: bool,
+    pub(crate) go_backwards: bool,
+    pub(crate) name: Option<String>,
+}
+
+impl LSTM {
+    /// A layer that returns its last output.
+    pub fn new(units: usize) -> Self {
+        LSTM {
+            units,
+            activation: Activation::Tanh,
+            recurrent_activation: Activation::Sigmoid,
+            use_bias: true,
+            kernel_initializer: Initializer::GLOROT_UNIFORM,
+            recurrent_initializer: Initializer::ORTHOGONAL,
+            bias_initializer: Initializer::Zeros,
+            unit_forget_bias: true,
+            return_sequences: false,
+            return_state: false,
+            go_backwards: false,
+            name: None,
+        }
+    }
+
+    setters! {
+        /// `φ`, of the candidate and the output; tanh unless set.
+        activation: Activation,
+        /// `σ`, of the gates; sigmoid unless set.
+        recurrent_activation: Activation,
+        /// Whether there is a bias `b [4 units]`; there is unless set.
+        use_bias: bool,
+        /// How `W [features, 4 units]` starts; `GLOROT_UNIFORM` unless set.
+        kernel_initializer: Initializer,
+        /// How `U [units, 4 units]` starts; `ORTHOGONAL` unless set.
+        recurrent_initializer: Initializer,
+        /// How `b` starts; `Zeros` unless set.
+        bias_initializer: Initializer,
+        /// Whether the forget gate's part of the bias starts at one instead (R. Jozefowicz et al.,
+        /// 2015); it does unless set.
+        unit_forget_bias: bool,
+        /// Whether the output has every step, `[steps, units]`, or the last, `[units]`.
+        return_sequences: bool,
+        /// Whether the layer returns `h` and `c` after the last step, too: see
+        /// [`Symbol::states`].
+        return_state: bool,
+        /// Whether the input is read from its last step to its first. The output is in the order
+        /// in which it was computed.
+        go_backwards: bool,
+    }
+
+    /// The layer's name in the model; `lstm`, `lstm_1`, … unless set.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        LSTM { name: Some(name.into()), ..self }
+    }
+
+    /// Calls the layer on `x`, as part of a functional model. It starts at zero.
+    ///
+    /// # Errors
+    ///
+    /// If the layer does not fit the shape of `x`.
+    pub fn call(self, x: &Symbol) -> Result<Symbol> {
+        Symbol::of_call(self.into(), vec![x.clone()])
+    }
+
+    /// Calls the layer on `x` with the states `[h, c]` before the first step, `[units]` each.
+    ///
+    /// # Errors
+    ///
+    /// If the layer does not fit the shapes.
+    pub fn call_with_state(self, x: &Symbol, [h, c]: [&Symbol; 2]) -> Result<Symbol> {
+        Symbol::of_call(self.into(), vec![x.clone(), h.clone(), c.clone()])
+    }
+}
+
+impl From<LSTM> for Layer {
+    fn from(lstm: LSTM) -> Self {
+        Layer::LSTM(lstm)
+    }
+}
+
+impl Describe for LSTM {
+    fn class(&self) -> &'static str {
+        "LSTM"
+    }
+
+    fn base_name(&self) -> &'static str {
+        "lstm"
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn outputs(&self, what: &str, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
+        if self.units == 0 {
+            return Err(Error::invalid(what, "units must be positive"));
+        }
+        for activation in [self.activation, self.recurrent_activation] {
+            if activation == Activation::Softmax {
+                return Err(Error::unsupported(format!("activation of {what}"), "softmax"));
+            }
+        }
+        let [steps, _] = match inputs {
+            [x] | [x, _, _] => <[usize; 2]>::try_from(&x[..]).map_err(|_| Error::Shape {
+                what: format!("input of {what}, [batch, steps, features]"),
+                expected: vec![None, None, None],
+                found: [&[0][..], x].concat(),
+            })?,
+            _ => {
+                let why = format!("expected x, or x, h and c, found {} inputs", inputs.len());
+                return Err(Error::invalid(what, why));
+            }
+        };
+        for (state, shape) in ["h", "c"].into_iter().zip(inputs.iter().skip(1)) {
+            if *shape != [self.units] {
+                return Err(Error::Shape {
+                    what: format!("initial state {state} of {what}"),
+                    expected: vec![None, Some(self.units)],
+                    found: [&[0][..], shape].concat(),
+                });
+            }
+        }
+        for weight in self.weights(inputs) {
+            weight.initializer.check(&format!("{}_initializer of {what}", weight.name), &weight.shape)?;
+        }
+
+        let last = vec![self.units];
+        let y = if self.return_sequences { vec![steps, self.units] } else { last.clone() };
+        Ok(if self.return_state { vec![y, last.clone(), last] } else { vec![y] })
+    }
+
+    fn weights(&self, inputs: &[Vec<usize>]) -> Vec<Weight> {
+        let features = inputs[0].last().copied().unwrap_or(0);
+        let weight = |name, rows, initializer| {
+            let shape = vec![rows, 4 * self.units];
+            Weight { name, shape, initializer }
+        };
+        let mut weights = vec![
+            weight("kernel", features, self.kernel_initializer),
+            weight("recurrent_kernel", self.units, self.recurrent_initializer),
+        ];
+        if self.use_bias {
+            let (shape, initializer) = (vec![4 * self.units], self.bias_initializer);
+            weights.push(Weight { name: "bias", shape, initializer });
+        }
+        weights
+    }
+
+    fn ones(&self, weight: &Weight) -> Option<std::ops::Range<usize>> {
+        (weight.name == "bias" && self.unit_forget_bias).then_some(self.units..2 * self.units)
+    }
+}
+
+/// The operation of an [`LSTM`] layer.
+#[derive(Debug)]
+pub(super) struct Recur<T> {
+    engine: Engine<T>,
+    steps: usize,
+    inputs: usize,
+    units: usize,
+    return_sequences: bool,
+}
+
+impl<T: Float> Recur<T> {
+    pub(super) fn new(isa: Isa, lstm: &LSTM, inputs: &[Vec<usize>]) -> Self {
+        let (steps, features) = (inputs[0][0], inputs[0][1]);
+        let options = engine::Options {
+            inputs: features,
+            units: lstm.units,
+            activation: lstm.activation,
+            recurrent_activation: lstm.recurrent_activation,
+            go_backwards: lstm.go_backwards,
+        };
+        Recur {
+            engine: Engine::new(isa, options),
+            steps,
+            inputs: features,
+            units: lstm.units,
+            return_sequences: lstm.return_sequences,
+        }
+    }
+
+    fn call<'a>(&self, pass: &Pass<'a, T>) -> Call<'a, T> {
+        let state = |i| (pass.inputs.len() > i).then(|| pass.inputs.at(i));
+        Call {
+            weights: Weights::cut(pass.weights, self.inputs, self.units),
+            version: pass.version,
+            x: pass.inputs.at(0),
+            batch: pass.batch,
+            steps: self.steps,
+            initial: [state(1), state(2)],
+            training: pass.training,
+        }
+    }
+}
+
+impl<T: Float> Operation<T> for Recur<T> {
+    fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
+        let call = self.call(&pass);
+        if self.return_sequences {
+            self.engine.forward(&call, Some(&mut outputs[0]));
+        } else {
+            self.engine.forward(&call, None);
+            self.engine.states(Some(&mut outputs[0]), None);
+        }
+        if let [_, h, c] = outputs {
+            self.engine.states(Some(h), Some(c));
+        }
+    }
+
+    fn backward(
+        &mut self,
+        pass: Pass<T>,
+        _: &[Buffer<T>],
+        douts: &mut [Flow<T>],
+        dweights: &mut [T],
+        dins: &mut [Flow<T>],
+    ) {
+        let call = self.call(&pass);
+        let incoming = Incoming {
+            dy: match douts[0].get() {
+                None => Gradient::None,
+                Some(dy) if self.return_sequences => Gradient::Sequence(dy),
+                Some(dy) => Gradient::Last(dy),
+            },
+            states: match &*douts {
+                [_, dh, dc] => [dh.get(), dc.get()],
+                _ => [None, None],
+            },
+        };
+        let grads = Gradients::cut(dweights, self.inputs, self.units);
+        let (dx, initial) = match dins {
+            [dx, dh, dc] => (dx.room(), [dh.room(), dc.room()]),
+            [dx, ..] => (dx.room(), [None, None]),
+            [] => (None, [None, None]),
+        };
+        self.engine.backward(&call, incoming, grads, dx, initial);
+    }
+}

@@ -1,0 +1,177 @@
+//! Layers: descriptions with Keras's names and defaults, and what they compute.
+//!
+//! A description ([`LSTM`], [`Dense`], [`Input`]) is a plain value. Built into a model it becomes an
+//! operation with its own memory; the model owns the weights, all of them in one array.
+
+mod dense;
+mod input;
+#[allow(clippy::module_inception, reason = "the layer that the crate is named after")]
+mod lstm;
+
+use std::fmt::Debug;
+use std::ops::Range;
+
+use kernels::{Buffer, Float, Isa};
+
+pub use dense::Dense;
+pub use input::{Description as InputDescription, Input};
+pub use lstm::LSTM;
+
+use crate::error::Result;
+use crate::initializer::Initializer;
+
+/// A layer of any kind, described.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Layer {
+    /// See [`Input`].
+    Input(input::Description),
+    /// See [`LSTM`].
+    LSTM(LSTM),
+    /// See [`Dense`].
+    Dense(Dense),
+}
+
+/// A weight of a layer: its name and shape in Keras, and how it starts.
+#[derive(Clone, Debug)]
+pub(crate) struct Weight {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) initializer: Initializer,
+}
+
+impl Weight {
+    pub(crate) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// What there is to know of a layer before it is built. Shapes are those of one sample.
+pub(crate) trait Describe: Debug {
+    /// The name of the class in Keras.
+    fn class(&self) -> &'static str;
+
+    /// What the class is called in names made for layers: `lstm`, `lstm_1`, ….
+    fn base_name(&self) -> &'static str;
+
+    /// The name the user gave.
+    fn name(&self) -> Option<&str>;
+
+    /// The shapes of the outputs, for inputs of these shapes; the model calls itself `what`.
+    fn outputs(&self, what: &str, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>>;
+
+    /// The weights, in Keras's order, for inputs of these shapes.
+    fn weights(&self, inputs: &[Vec<usize>]) -> Vec<Weight>;
+
+    /// The part of a weight that starts at one whatever its initializer says.
+    fn ones(&self, weight: &Weight) -> Option<Range<usize>> {
+        let _ = weight;
+        None
+    }
+}
+
+impl Layer {
+    pub(crate) fn describe(&self) -> &dyn Describe {
+        match self {
+            Layer::Input(input) => input,
+            Layer::LSTM(lstm) => lstm,
+            Layer::Dense(dense) => dense,
+        }
+    }
+
+    /// The operation of a layer with inputs of these shapes.
+    pub(crate) fn operation<T: Float>(
+        &self,
+        isa: Isa,
+        inputs: &[Vec<usize>],
+    ) -> Box<dyn Operation<T>> {
+        match self {
+            Layer::Input(_) => Box::new(input::Feed),
+            Layer::LSTM(lstm) => Box::new(lstm::Recur::new(isa, lstm, inputs)),
+            Layer::Dense(dense) => Box::new(dense::Affine::new(isa, dense, inputs)),
+        }
+    }
+}
+
+/// What an operation gets, forward and backward.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'a, T> {
+    /// Rows of the batch.
+    pub(crate) batch: usize,
+    /// Whether backward will follow, or is under way.
+    pub(crate) training: bool,
+    /// The weights of the layer, flat.
+    pub(crate) weights: &'a [T],
+    /// A number that changes whenever the weights do.
+    pub(crate) version: u64,
+    /// The inputs.
+    pub(crate) inputs: Inputs<'a, T>,
+}
+
+/// The values that flow into an operation.
+#[derive(Clone, Copy)]
+pub(crate) struct Inputs<'a, T> {
+    /// The outputs of every operation before this one.
+    pub(crate) values: &'a [Vec<Buffer<T>>],
+    /// Which of them: `(operation, output)`.
+    pub(crate) sources: &'a [(usize, usize)],
+}
+
+impl<'a, T: Float> Inputs<'a, T> {
+    pub(crate) fn len(&self) -> usize {
+        self.sources.len()
+    }
+
+    pub(crate) fn at(&self, i: usize) -> &'a [T] {
+        let (operation, output) = self.sources[i];
+        &self.values[operation][output]
+    }
+}
+
+/// A gradient that flows through an operation.
+#[derive(Debug, Default)]
+pub(crate) struct Flow<T> {
+    /// Whether it is there (outputs) or wanted (inputs).
+    pub(crate) live: bool,
+    pub(crate) grad: Buffer<T>,
+}
+
+impl<T: Float> Flow<T> {
+    /// The gradient, if it is there.
+    pub(crate) fn get(&self) -> Option<&[T]> {
+        self.live.then_some(&self.grad[..])
+    }
+
+    /// Room for the gradient, if it is wanted.
+    pub(crate) fn room(&mut self) -> Option<&mut [T]> {
+        self.live.then_some(&mut self.grad[..])
+    }
+}
+
+/// A layer's computation, with its memory. Buffers it is given have the right size.
+pub(crate) trait Operation<T: Float>: Debug + Send {
+    /// Reads the inputs, writes the outputs, keeps what backward needs.
+    fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]);
+
+    /// Reads the gradients of the outputs (which it may overwrite), adds to those of the weights,
+    /// overwrites those of the inputs that are wanted. Once per forward.
+    fn backward(
+        &mut self,
+        pass: Pass<T>,
+        outputs: &[Buffer<T>],
+        douts: &mut [Flow<T>],
+        dweights: &mut [T],
+        dins: &mut [Flow<T>],
+    );
+}
+
+/// Methods that set one field of a description and return it.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $field:ident: $type:ty),* $(,)?) => {$(
+        $(#[$doc])*
+        pub fn $field(self, $field: $type) -> Self {
+            Self { $field, ..self }
+        }
+    )*};
+}
+pub(crate) use setters;

@@ -1,0 +1,181 @@
+//! A graph with memory: runs its operations forward and backward over batches.
+
+use std::ops::Range;
+
+use kernels::{Buffer, Float, Isa};
+
+use crate::graph::Graph;
+use crate::layer::{Flow, Inputs, Operation, Pass};
+
+/// One call of the graph, ready to run.
+#[derive(Debug)]
+struct Step<T> {
+    operation: Box<dyn Operation<T>>,
+    sources: Vec<(usize, usize)>,
+    /// Its weights among those of the model.
+    weights: Range<usize>,
+    /// Elements of each output and of each input, for one sample.
+    outputs: Vec<usize>,
+    inputs: Vec<usize>,
+    /// Gradients of the inputs, before they flow on to whoever made them.
+    dins: Vec<Flow<T>>,
+}
+
+/// The operations of a graph, the values between them, and the gradients of those values.
+///
+/// Memory grows to the largest batch seen; after that nothing is allocated.
+#[derive(Debug)]
+pub(super) struct Execution<T> {
+    steps: Vec<Step<T>>,
+    values: Vec<Vec<Buffer<T>>>,
+    douts: Vec<Vec<Flow<T>>>,
+    batch: usize,
+}
+
+/// The weights of all layers, and a number that changes whenever they do.
+#[derive(Clone, Copy)]
+pub(super) struct Params<'a, T> {
+    pub(super) weights: &'a [T],
+    pub(super) version: u64,
+}
+
+impl<T: Float> Execution<T> {
+    /// The operations of `graph`, whose calls have their weights in `ranges`.
+    pub(super) fn new(isa: Isa, graph: &Graph, ranges: &[Range<usize>]) -> Self {
+        let size = |shape: &Vec<usize>| shape.iter().product();
+        let steps: Vec<Step<T>> = graph
+            .calls
+            .iter()
+            .zip(ranges)
+            .map(|(call, weights)| Step {
+                operation: call.layer.operation(isa, &call.inputs),
+                sources: call.sources.clone(),
+                weights: weights.clone(),
+                outputs: call.outputs.iter().map(size).collect(),
+                inputs: call.inputs.iter().map(size).collect(),
+                dins: call.inputs.iter().map(|_| Flow::default()).collect(),
+            })
+            .collect();
+        let mut execution = Execution {
+            values: steps.iter().map(|step| vec![Buffer::new(); step.outputs.len()]).collect(),
+            douts: steps
+                .iter()
+                .map(|step| step.outputs.iter().map(|_| Flow::default()).collect())
+                .collect(),
+            steps,
+            batch: 0,
+        };
+        execution.want_input_gradients(false);
+        execution
+    }
+
+    /// Whether backward computes the gradients of the model's inputs, too.
+    pub(super) fn want_input_gradients(&mut self, wanted: bool) {
+        // A gradient is wanted where it leads to a weight.
+        let mut leads = vec![false; self.steps.len()];
+        for i in 0..self.steps.len() {
+            let step = &mut self.steps[i];
+            for (din, &(source, _)) in step.dins.iter_mut().zip(&step.sources) {
+                din.live = leads[source];
+            }
+            let here = !step.weights.is_empty() || (wanted && step.sources.is_empty());
+            leads[i] = here || step.dins.iter().any(|din| din.live);
+        }
+    }
+
+    /// Makes room for batches of this size.
+    pub(super) fn reserve(&mut self, batch: usize, training: bool) {
+        self.batch = batch;
+        for (i, step) in self.steps.iter_mut().enumerate() {
+            for (o, &size) in step.outputs.iter().enumerate() {
+                self.values[i][o].resize(batch * size);
+                if training {
+                    self.douts[i][o].grad.resize(batch * size);
+                }
+            }
+            for (din, &size) in step.dins.iter_mut().zip(&step.inputs) {
+                if training && din.live {
+                    din.grad.resize(batch * size);
+                }
+            }
+        }
+    }
+
+    /// An output of a call, to read after forward or, of an input, to write before.
+    pub(super) fn value(&mut self, (call, output): (usize, usize)) -> &mut [T] {
+        &mut self.values[call][output]
+    }
+
+    /// Reads an output of a call, and gives room for its gradient.
+    pub(super) fn value_and_gradient(&mut self, at: (usize, usize)) -> (&[T], &mut [T]) {
+        let flow = &mut self.douts[at.0][at.1];
+        flow.live = true;
+        (&self.values[at.0][at.1], &mut flow.grad)
+    }
+
+    /// The gradient of an output of a call, after backward.
+    pub(super) fn gradient(&self, (call, output): (usize, usize)) -> Option<&[T]> {
+        self.douts[call][output].get()
+    }
+
+    /// Runs every operation.
+    pub(super) fn forward(&mut self, params: Params<T>, training: bool) {
+        for (i, step) in self.steps.iter_mut().enumerate() {
+            let (before, rest) = self.values.split_at_mut(i);
+            let pass = pass(&step.sources, &step.weights, self.batch, training, params, before);
+            step.operation.forward(pass, &mut rest[0]);
+        }
+    }
+
+    /// Forgets all gradients of values.
+    pub(super) fn clear_gradients(&mut self) {
+        self.douts.iter_mut().flatten().for_each(|flow| flow.live = false);
+    }
+
+    /// Runs every operation in reverse, from the gradients of the outputs that were set since
+    /// [`clear_gradients`](Self::clear_gradients); adds to `grads`.
+    pub(super) fn backward(&mut self, params: Params<T>, grads: &mut [T]) {
+        for (i, step) in self.steps.iter_mut().enumerate().rev() {
+            let (dbefore, drest) = self.douts.split_at_mut(i);
+            let nothing_flows = drest[0].iter().all(|flow| !flow.live);
+            if nothing_flows || step.sources.is_empty() {
+                continue;
+            }
+            let (before, rest) = self.values.split_at(i);
+            let pass = pass(&step.sources, &step.weights, self.batch, true, params, before);
+            let dweights = &mut grads[step.weights.clone()];
+            step.operation.backward(pass, &rest[0], &mut drest[0], dweights, &mut step.dins);
+
+            // A value used once takes the gradient as it is; one used more often sums them.
+            for (din, &(source, output)) in step.dins.iter_mut().zip(&step.sources) {
+                let target = &mut dbefore[source][output];
+                if !din.live {
+                    continue;
+                }
+                if target.live {
+                    target.grad.iter_mut().zip(&din.grad[..]).for_each(|(sum, &d)| *sum += d);
+                } else {
+                    std::mem::swap(&mut target.grad, &mut din.grad);
+                    target.live = true;
+                }
+            }
+        }
+    }
+}
+
+fn pass<'a, T>(
+    sources: &'a [(usize, usize)],
+    weights: &Range<usize>,
+    batch: usize,
+    training: bool,
+    params: Params<'a, T>,
+    values: &'a [Vec<Buffer<T>>],
+) -> Pass<'a, T> {
+    Pass {
+        batch,
+        training,
+        weights: &params.weights[weights.clone()],
+        version: params.version,
+        inputs: Inputs { values, sources },
+    }
+}

@@ -1,0 +1,442 @@
+//! Models: layers with weights, trained and run as in Keras.
+
+mod execution;
+mod fit;
+mod history;
+mod progress;
+mod sequential;
+mod summary;
+
+use std::ops::Range;
+
+use kernels::{Buffer, Float, Isa};
+
+pub use fit::Fit;
+pub use history::History;
+pub use progress::Verbose;
+pub use sequential::Sequential;
+
+use crate::error::{Error, Result, shape_text};
+use crate::graph::{Graph, Symbols};
+use crate::loss::Loss;
+use crate::optimizer::{self, Optimizer};
+use crate::random::Rng;
+use crate::tensor::{Inputs, Tensor};
+use execution::{Execution, Params};
+use summary::{Count, Row, Summary};
+
+/// How a model was made: it shows in its summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Sequential,
+    Functional,
+}
+
+/// A model: a graph of layers with their weights. Made by [`Sequential::build`] or, in the
+/// functional form, [`Model::new`].
+///
+/// ```
+/// use lstm::{Input, LSTM, Model};
+///
+/// let inputs = Input::new([4, 8]);
+/// let outputs = LSTM::new(3).call(&inputs)?;
+/// let model = Model::new(&inputs, &outputs)?;
+/// assert_eq!(model.count_params(), 144);
+/// # Ok::<(), lstm::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Model<T = f32> {
+    kind: Kind,
+    name: String,
+    isa: Isa,
+    graph: Graph,
+    weights: Vec<WeightPlace>,
+    params: Buffer<T>,
+    grads: Buffer<T>,
+    /// Changes whenever `params` do.
+    version: u64,
+    execution: Execution<T>,
+    compiled: Option<Compiled<T>>,
+    /// The targets of a batch.
+    targets: Buffer<T>,
+}
+
+/// Where a weight lies among the parameters.
+#[derive(Debug)]
+struct WeightPlace {
+    call: usize,
+    weight: crate::layer::Weight,
+    range: Range<usize>,
+    /// The part that starts at one.
+    ones: Option<Range<usize>>,
+}
+
+/// What `compile` has set.
+#[derive(Debug)]
+struct Compiled<T> {
+    loss: Loss,
+    optimizer: optimizer::State<T>,
+}
+
+impl Model<f32> {
+    /// The model between `inputs` and `outputs`, in `f32`. Initial weights are those of seed 0:
+    /// see [`reseed`](Self::reseed).
+    ///
+    /// # Errors
+    ///
+    /// If the outputs need inputs that are not given, or the other way round.
+    pub fn new(inputs: impl Symbols, outputs: impl Symbols) -> Result<Self> {
+        Model::new_as(inputs, outputs)
+    }
+}
+
+impl<T: Float> Model<T> {
+    /// As [`Model::new`], in the precision `T`: `Model::<f64>::new_as(&inputs, &outputs)`.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn new_as(inputs: impl Symbols, outputs: impl Symbols) -> Result<Self> {
+        let graph = Graph::new(&inputs.symbols(), &outputs.symbols())?;
+        Ok(Model::of_graph(Kind::Functional, "functional".to_owned(), graph))
+    }
+
+    fn of_graph(kind: Kind, name: String, graph: Graph) -> Self {
+        let isa = Isa::best();
+        let (mut weights, mut ranges, mut end) = (Vec::new(), Vec::new(), 0);
+        for (call, node) in graph.calls.iter().enumerate() {
+            let start = end;
+            let description = node.layer.describe();
+            for weight in description.weights(&node.inputs) {
+                let range = end..end + weight.len();
+                end = range.end;
+                let ones = description.ones(&weight);
+                weights.push(WeightPlace { call, weight, range, ones });
+            }
+            ranges.push(start..end);
+        }
+        let mut model = Model {
+            kind,
+            name,
+            isa,
+            execution: Execution::new(isa, &graph, &ranges),
+            graph,
+            weights,
+            params: Buffer::zeros(end),
+            grads: Buffer::zeros(end),
+            version: 0,
+            compiled: None,
+            targets: Buffer::new(),
+        };
+        model.reseed(0);
+        model
+    }
+
+    /// Draws new initial weights. The same seed gives the same weights on every machine; training
+    /// starts anew, the optimizer's memory included.
+    pub fn reseed(&mut self, seed: u64) {
+        for (stream, place) in self.weights.iter().enumerate() {
+            let mut rng = Rng::new(seed, stream as u64);
+            let weight = &mut self.params[place.range.clone()];
+            place.weight.initializer.fill(&mut rng, &place.weight.shape, weight);
+            if let Some(ones) = place.ones.clone() {
+                weight[ones].fill(T::ONE);
+            }
+        }
+        self.version += 1;
+        if let Some(compiled) = &mut self.compiled {
+            let optimizer = compiled.optimizer.optimizer();
+            compiled.optimizer = optimizer::State::new(optimizer, self.params.len());
+        }
+    }
+
+    /// Runs on another instruction set than the best. For tests and measurements.
+    pub fn set_isa(&mut self, isa: Isa) {
+        let mut ranges: Vec<Range<usize>> = vec![0..0; self.graph.calls.len()];
+        for place in &self.weights {
+            let range = &mut ranges[place.call];
+            let start = if range.end == 0 { place.range.start } else { range.start };
+            *range = start..place.range.end;
+        }
+        self.isa = isa;
+        self.execution = Execution::new(isa, &self.graph, &ranges);
+    }
+
+    /// Chooses how `fit` trains the model.
+    ///
+    /// # Errors
+    ///
+    /// If a setting of the optimizer is out of range, or the model has more than one output.
+    pub fn compile(&mut self, optimizer: impl Into<Optimizer>, loss: Loss) -> Result<()> {
+        let optimizer = optimizer.into();
+        optimizer.check()?;
+        if self.graph.outputs.len() != 1 {
+            let found = self.graph.outputs.len();
+            let what = format!("outputs of `{}`, to be compiled with one loss", self.name);
+            return Err(Error::Count { what, expected: 1, found });
+        }
+        let optimizer = optimizer::State::new(optimizer, self.params.len());
+        self.compiled = Some(Compiled { loss, optimizer });
+        Ok(())
+    }
+
+    /// The name: `sequential` or `functional` unless it was given one.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The shape of one sample of each input.
+    pub fn input_shapes(&self) -> impl Iterator<Item = &[usize]> {
+        self.graph.inputs.iter().map(|&call| &self.graph.calls[call].outputs[0][..])
+    }
+
+    /// The shape of one sample of each output.
+    pub fn output_shapes(&self) -> impl Iterator<Item = &[usize]> {
+        self.graph.outputs.iter().map(|&(call, output)| &self.graph.calls[call].outputs[output][..])
+    }
+
+    /// How many numbers there are to train.
+    pub fn count_params(&self) -> usize {
+        self.params.len()
+    }
+
+    /// The name of each weight, `layer/weight`, in the order of [`get_weights`](Self::get_weights).
+    pub fn weight_names(&self) -> Vec<String> {
+        self.weights.iter().map(|place| self.weight_name(place)).collect()
+    }
+
+    fn weight_name(&self, place: &WeightPlace) -> String {
+        format!("{}/{}", self.graph.calls[place.call].name, place.weight.name)
+    }
+
+    /// All weights, in Keras's order: layer after layer; kernel, recurrent kernel, bias.
+    #[allow(clippy::wrong_self_convention, reason = "the name in Keras")]
+    pub fn get_weights(&self) -> Vec<Tensor<T>> {
+        self.tensors_of(&self.params)
+    }
+
+    fn tensors_of(&self, flat: &[T]) -> Vec<Tensor<T>> {
+        let tensor = |place: &WeightPlace| {
+            let mut tensor = Tensor::zeros(place.weight.shape.clone());
+            tensor.data_mut().copy_from_slice(&flat[place.range.clone()]);
+            tensor
+        };
+        self.weights.iter().map(tensor).collect()
+    }
+
+    /// Replaces all weights, in the order of [`get_weights`](Self::get_weights).
+    ///
+    /// # Errors
+    ///
+    /// If there are too few or too many, one has the wrong shape, or holds a NaN or infinity. The
+    /// model is then as it was.
+    pub fn set_weights(&mut self, weights: &[Tensor<T>]) -> Result<()> {
+        if weights.len() != self.weights.len() {
+            let what = format!("weights of `{}`", self.name);
+            return Err(Error::Count { what, expected: self.weights.len(), found: weights.len() });
+        }
+        for (place, weight) in self.weights.iter().zip(weights) {
+            if weight.shape() != place.weight.shape {
+                return Err(Error::Shape {
+                    what: self.weight_name(place),
+                    expected: place.weight.shape.iter().copied().map(Some).collect(),
+                    found: weight.shape().to_vec(),
+                });
+            }
+            weight.check(&self.weight_name(place), &place.weight.shape[1..])?;
+        }
+        for (place, weight) in self.weights.iter().zip(weights) {
+            self.params[place.range.clone()].copy_from_slice(weight.data());
+        }
+        self.version += 1;
+        Ok(())
+    }
+
+    /// What the model is made of, as Keras prints it in a console 80 columns wide.
+    pub fn summary(&self) -> String {
+        self.summary_of(None)
+    }
+
+    /// [`summary`](Self::summary) in lines of another length.
+    pub fn summary_of(&self, line_length: Option<usize>) -> String {
+        let count = |params: usize| Count { params, bytes: params * size_of::<T>() };
+        let optimizer = self
+            .compiled
+            .as_ref()
+            .filter(|compiled| compiled.optimizer.has_stepped())
+            .map(|compiled| {
+                let params = compiled.optimizer.optimizer().variables(self.params.len());
+                // The iterations are 64 bits wide, whatever the rest is.
+                Count { params, bytes: (params - 1) * size_of::<T>() + size_of::<u64>() }
+            });
+        let rows = self.graph.calls.iter().enumerate();
+        let shown = rows.filter(|(_, call)| {
+            self.kind == Kind::Functional || call.layer.describe().class() != "InputLayer"
+        });
+        let summary = Summary {
+            model: self.name.clone(),
+            rows: shown.map(|(at, _)| self.row(at)).collect(),
+            connections: self.kind == Kind::Functional && self.branches(),
+            trainable: count(self.params.len()),
+            non_trainable: count(0),
+            optimizer,
+        };
+        summary.render(line_length, 80)
+    }
+
+    /// Whether the graph is anything but a chain: Keras then shows what is connected to what.
+    fn branches(&self) -> bool {
+        let calls = &self.graph.calls;
+        let chain = calls.iter().enumerate().all(|(at, call)| match &call.sources[..] {
+            [] => at == 0,
+            [(source, _)] => *source + 1 == at,
+            _ => false,
+        });
+        !chain
+    }
+
+    fn row(&self, at: usize) -> Row {
+        let call = &self.graph.calls[at];
+        let shape = |shape: &Vec<usize>| {
+            let dims: Vec<_> =
+                [None].into_iter().chain(shape.iter().copied().map(Some)).collect();
+            shape_text(&dims)
+        };
+        let shapes: Vec<String> = call.outputs.iter().map(shape).collect();
+        let params: usize = self
+            .weights
+            .iter()
+            .filter(|place| place.call == at)
+            .map(|place| place.range.len())
+            .sum();
+        let source = |&(source, output): &(usize, usize)| {
+            format!("{}[0][{output}]", self.graph.calls[source].name)
+        };
+        let sources: Vec<String> = call.sources.iter().map(source).collect();
+        Row {
+            name: call.name.clone(),
+            class: call.layer.describe().class().to_owned(),
+            output_shape: match &shapes[..] {
+                [one] => one.clone(),
+                several => format!("[{}]", several.join(", ")),
+            },
+            params: Some(params),
+            connected_to: sources.join(", "),
+        }
+    }
+
+    /// Checks that `x` fits the model's inputs; gives the number of samples.
+    fn check_inputs(&self, x: &[&Tensor<T>]) -> Result<usize> {
+        let inputs = &self.graph.inputs;
+        if x.len() != inputs.len() {
+            let what = format!("inputs of `{}`", self.name);
+            return Err(Error::Count { what, expected: inputs.len(), found: x.len() });
+        }
+        for (x, &input) in x.iter().zip(inputs) {
+            let call = &self.graph.calls[input];
+            x.check(&call.name, &call.outputs[0])?;
+        }
+        let samples = x[0].batch();
+        for (x, &input) in x.iter().zip(inputs) {
+            if x.batch() != samples {
+                return Err(Error::Count {
+                    what: format!("samples of {}", self.graph.calls[input].name),
+                    expected: samples,
+                    found: x.batch(),
+                });
+            }
+        }
+        if samples == 0 {
+            return Err(Error::invalid(self.graph.calls[inputs[0]].name.clone(), "no samples"));
+        }
+        Ok(samples)
+    }
+
+    /// Outputs for the whole of `x` as one batch, and the gradients of `Σ dy·y` with respect to
+    /// weights and inputs: the vector–Jacobian product. `dy` has one gradient for each output;
+    /// `None` stands for zero.
+    ///
+    /// # Errors
+    ///
+    /// If an array does not fit.
+    pub fn gradients(
+        &mut self,
+        x: impl Inputs<T>,
+        dy: &[Option<&Tensor<T>>],
+    ) -> Result<Gradients<T>> {
+        let samples = self.check_inputs(x.tensors())?;
+        let outputs = self.graph.outputs.clone();
+        if dy.len() != outputs.len() {
+            let what = format!("gradients of the outputs of `{}`", self.name);
+            return Err(Error::Count { what, expected: outputs.len(), found: dy.len() });
+        }
+        for (i, dy) in dy.iter().enumerate() {
+            let shape = self.output_shape(i).to_vec();
+            if let Some(dy) = dy {
+                dy.check(&format!("dy.{i}"), &shape)?;
+                if dy.batch() != samples {
+                    let what = format!("samples of dy.{i}");
+                    return Err(Error::Count { what, expected: samples, found: dy.batch() });
+                }
+            }
+        }
+
+        self.execution.want_input_gradients(true);
+        self.execution.reserve(samples, true);
+        for (x, &input) in x.tensors().iter().zip(&self.graph.inputs) {
+            self.execution.value((input, 0)).copy_from_slice(x.data());
+        }
+        let params = Params { weights: &self.params, version: self.version };
+        self.execution.forward(params, true);
+        self.execution.clear_gradients();
+        for (&at, dy) in outputs.iter().zip(dy) {
+            let Some(dy) = dy else { continue };
+            let fresh = self.execution.gradient(at).is_none();
+            let (_, grad) = self.execution.value_and_gradient(at);
+            for (grad, &dy) in grad.iter_mut().zip(dy.data()) {
+                *grad = if fresh { dy } else { *grad + dy };
+            }
+        }
+        self.grads.fill(T::ZERO);
+        self.execution.backward(params, &mut self.grads);
+
+        let batched = |shape: &[usize]| [&[samples], shape].concat();
+        let gradients = Gradients {
+            outputs: (0..outputs.len())
+                .map(|i| {
+                    let shape = batched(self.output_shape(i));
+                    Tensor::new(shape, self.execution.value(outputs[i]).to_vec())
+                })
+                .collect::<Result<_>>()?,
+            weights: self.tensors_of(&self.grads),
+            inputs: (self.graph.inputs.iter())
+                .map(|&input| {
+                    let shape = batched(&self.graph.calls[input].outputs[0]);
+                    match self.execution.gradient((input, 0)) {
+                        Some(grad) => Tensor::new(shape, grad.to_vec()),
+                        None => Ok(Tensor::zeros(shape)),
+                    }
+                })
+                .collect::<Result<_>>()?,
+        };
+        self.execution.want_input_gradients(false);
+        Ok(gradients)
+    }
+
+    /// The shape of one sample of output `i`.
+    fn output_shape(&self, i: usize) -> &[usize] {
+        let (call, output) = self.graph.outputs[i];
+        &self.graph.calls[call].outputs[output]
+    }
+}
+
+/// What [`Model::gradients`] returns.
+#[derive(Clone, Debug)]
+pub struct Gradients<T> {
+    /// The outputs of the model.
+    pub outputs: Vec<Tensor<T>>,
+    /// With respect to each weight, in the order of [`Model::get_weights`].
+    pub weights: Vec<Tensor<T>>,
+    /// With respect to each input.
+    pub inputs: Vec<Tensor<T>>,
+}

@@ -1,0 +1,164 @@
+//! Arrays as users hand them in and get them back.
+
+use kernels::Float;
+
+use crate::error::{Error, Result};
+
+/// A dense array, row-major, with the batch as its first axis.
+///
+/// ```
+/// use lstm::Tensor;
+///
+/// let x = Tensor::new([2, 3], vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0])?;
+/// let same = Tensor::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+/// assert_eq!(x, same);
+/// # Ok::<(), lstm::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor<T> {
+    shape: Vec<usize>,
+    data: Vec<T>,
+}
+
+impl<T: Float> Tensor<T> {
+    /// `data` with a shape.
+    ///
+    /// # Errors
+    ///
+    /// If the shape has another number of elements than `data`.
+    pub fn new(shape: impl Into<Vec<usize>>, data: Vec<T>) -> Result<Self> {
+        let shape = shape.into();
+        let expected = shape.iter().try_fold(1usize, |size, &dim| size.checked_mul(dim));
+        if expected != Some(data.len()) {
+            return Err(Error::Count {
+                what: format!("elements of a tensor of shape {shape:?}"),
+                expected: expected.unwrap_or(usize::MAX),
+                found: data.len(),
+            });
+        }
+        Ok(Tensor { shape, data })
+    }
+
+    /// Zeros.
+    pub fn zeros(shape: impl Into<Vec<usize>>) -> Self {
+        let shape = shape.into();
+        let data = vec![T::ZERO; shape.iter().product()];
+        Tensor { shape, data }
+    }
+
+    /// The size of each axis.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The elements, row-major.
+    pub fn data(&self) -> &[T] {
+        &self.data
+    }
+
+    /// The elements, row-major, to change.
+    pub fn data_mut(&mut self) -> &mut [T] {
+        &mut self.data
+    }
+
+    /// The elements without the shape.
+    pub fn into_data(self) -> Vec<T> {
+        self.data
+    }
+
+    /// The same elements in another shape.
+    ///
+    /// # Errors
+    ///
+    /// If the shape has another number of elements.
+    pub fn reshape(self, shape: impl Into<Vec<usize>>) -> Result<Self> {
+        Tensor::new(shape, self.data)
+    }
+
+    /// The same numbers in another precision.
+    pub fn cast<U: Float>(&self) -> Tensor<U> {
+        let data = self.data.iter().map(|x| U::from_f64(x.to_f64())).collect();
+        Tensor { shape: self.shape.clone(), data }
+    }
+
+    /// The size of the first axis; one for a scalar.
+    pub(crate) fn batch(&self) -> usize {
+        self.shape.first().copied().unwrap_or(1)
+    }
+
+    /// Checks the axes after the first, and that all elements are finite.
+    pub(crate) fn check(&self, what: &str, sample: &[usize]) -> Result<()> {
+        if self.shape.is_empty() || self.shape[1..] != *sample {
+            let mut expected = vec![None];
+            expected.extend(sample.iter().copied().map(Some));
+            let (what, found) = (what.to_owned(), self.shape.clone());
+            return Err(Error::Shape { what, expected, found });
+        }
+        match self.data.iter().position(|x| !x.is_finite()) {
+            None => Ok(()),
+            Some(at) => {
+                Err(Error::NotFinite { what: what.to_owned(), index: self.index_of(at) })
+            }
+        }
+    }
+
+    /// The index of the element at a position in `data`.
+    fn index_of(&self, mut at: usize) -> Vec<usize> {
+        let mut index: Vec<usize> = self
+            .shape
+            .iter()
+            .rev()
+            .map(|&dim| {
+                let i = at % dim;
+                at /= dim;
+                i
+            })
+            .collect();
+        index.reverse();
+        index
+    }
+}
+
+impl<T: Float, const A: usize> From<[T; A]> for Tensor<T> {
+    fn from(data: [T; A]) -> Self {
+        Tensor { shape: vec![A], data: data.to_vec() }
+    }
+}
+
+impl<T: Float, const A: usize, const B: usize> From<[[T; B]; A]> for Tensor<T> {
+    fn from(data: [[T; B]; A]) -> Self {
+        Tensor { shape: vec![A, B], data: data.into_iter().flatten().collect() }
+    }
+}
+
+impl<T: Float, const A: usize, const B: usize, const C: usize> From<[[[T; C]; B]; A]>
+    for Tensor<T>
+{
+    fn from(data: [[[T; C]; B]; A]) -> Self {
+        Tensor { shape: vec![A, B, C], data: data.into_iter().flatten().flatten().collect() }
+    }
+}
+
+/// The inputs of a model: one tensor, or several in the order of the model's inputs.
+pub trait Inputs<T> {
+    /// All of them.
+    fn tensors(&self) -> &[&Tensor<T>];
+}
+
+impl<T> Inputs<T> for &Tensor<T> {
+    fn tensors(&self) -> &[&Tensor<T>] {
+        std::slice::from_ref(self)
+    }
+}
+
+impl<T> Inputs<T> for &[&Tensor<T>] {
+    fn tensors(&self) -> &[&Tensor<T>] {
+        self
+    }
+}
+
+impl<T, const N: usize> Inputs<T> for [&Tensor<T>; N] {
+    fn tensors(&self) -> &[&Tensor<T>] {
+        self
+    }
+}
