@@ -80,10 +80,8 @@ impl Error {
 
 /// `(None, 4, 8)`
 pub(crate) fn shape_text(dims: &[Option<usize>]) -> String {
-    let dims: Vec<String> = dims
-        .iter()
-        .map(|dim| dim.map_or("None".to_owned(), |dim| dim.to_string()))
-        .collect();
+    let dims: Vec<String> =
+        dims.iter().map(|dim| dim.map_or("None".to_owned(), |dim| dim.to_string())).collect();
     match &dims[..] {
         [one] => format!("({one},)"),
         dims => format!("({})", dims.join(", ")),

@@ -79,6 +79,11 @@ impl Symbol {
         Ok(Symbol { node: Rc::clone(&self.node), output })
     }
 
+    /// How many outputs the call has.
+    pub fn outputs(&self) -> usize {
+        self.node.shapes.len()
+    }
+
     pub(crate) fn layer(&self) -> &Layer {
         &self.node.layer
     }
@@ -171,7 +176,11 @@ impl Graph {
             inputs: node.inputs.iter().map(|input| input.shape().to_vec()).collect(),
             outputs: node.shapes.clone(),
         });
-        Ok(Graph { calls: calls.collect(), inputs: given, outputs: outputs.iter().map(at).collect() })
+        Ok(Graph {
+            calls: calls.collect(),
+            inputs: given,
+            outputs: outputs.iter().map(at).collect(),
+        })
     }
 }
 

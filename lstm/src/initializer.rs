@@ -91,7 +91,8 @@ impl Initializer {
     /// Uniform in `±√(6 / (fan_in + fan_out))` (X. Glorot and Y. Bengio, 2010).
     pub const GLOROT_UNIFORM: Initializer = scaling(1.0, Fan::Average, Distribution::Uniform);
     /// Truncated normal of variance `2 / (fan_in + fan_out)`.
-    pub const GLOROT_NORMAL: Initializer = scaling(1.0, Fan::Average, Distribution::TruncatedNormal);
+    pub const GLOROT_NORMAL: Initializer =
+        scaling(1.0, Fan::Average, Distribution::TruncatedNormal);
     /// Uniform in `±√(6 / fan_in)` (K. He et al., 2015).
     pub const HE_UNIFORM: Initializer = scaling(2.0, Fan::In, Distribution::Uniform);
     /// Truncated normal of variance `2 / fan_in`.
@@ -224,7 +225,8 @@ mod tests {
         for (rows, cols) in [(8, 32), (5, 5), (20, 4)] {
             let q = draw(Initializer::ORTHOGONAL, [rows, cols]);
             let short = rows.min(cols);
-            let at = |i: usize, k: usize| if rows <= cols { q[i * cols + k] } else { q[k * cols + i] };
+            let at =
+                |i: usize, k: usize| if rows <= cols { q[i * cols + k] } else { q[k * cols + i] };
             for i in 0..short {
                 for j in 0..short {
                     let dot: f64 = (0..rows.max(cols)).map(|k| at(i, k) * at(j, k)).sum();

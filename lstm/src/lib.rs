@@ -1,6 +1,7 @@
 //! LSTM
 #![forbid(unsafe_code)]
 mod activation;
+mod config;
 pub mod engine;
 mod error;
 mod graph;

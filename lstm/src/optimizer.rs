@@ -1,7 +1,7 @@
 //! Optimizers, by Keras's formulas, over all weights of a model in one pass.
 
-use kernels::simd::{Float, Isa, Kernel, Simd, V, Vector};
 use kernels::Buffer;
+use kernels::simd::{Float, Isa, Kernel, Simd, V, Vector};
 
 use crate::error::{Error, Result};
 
@@ -157,8 +157,8 @@ impl<T: Float> State<T> {
             }),
             Optimizer::Adam(Adam { learning_rate, beta_1, beta_2, epsilon }) => {
                 let t = self.iterations as f64;
-                let correction = (1.0 - rounded(beta_2).powf(t)).sqrt()
-                    / (1.0 - rounded(beta_1).powf(t));
+                let correction =
+                    (1.0 - rounded(beta_2).powf(t)).sqrt() / (1.0 - rounded(beta_1).powf(t));
                 isa.run(AdamStep {
                     alpha: scalar(learning_rate * correction),
                     keep: [scalar(1.0 - beta_1), scalar(1.0 - beta_2)],

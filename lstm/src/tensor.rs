@@ -96,9 +96,7 @@ impl<T: Float> Tensor<T> {
         }
         match self.data.iter().position(|x| !x.is_finite()) {
             None => Ok(()),
-            Some(at) => {
-                Err(Error::NotFinite { what: what.to_owned(), index: self.index_of(at) })
-            }
+            Some(at) => Err(Error::NotFinite { what: what.to_owned(), index: self.index_of(at) }),
         }
     }
 

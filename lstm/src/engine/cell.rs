@@ -167,8 +167,7 @@ impl<T: Float> Backward<'_, T> {
             let c_prev = load(self.c_prev, at);
             let a = load(self.a, at);
             let dh = load(self.dh, at);
-            let dc = (dh * o)
-                .mul_add(activations.cell_slope::<S, T>(simd, a), load(self.dc, at));
+            let dc = (dh * o).mul_add(activations.cell_slope::<S, T>(simd, a), load(self.dc, at));
 
             (dc * g * activations.gate_slope::<S, T>(simd, i)).store(gates);
             (dc * c_prev * activations.gate_slope::<S, T>(simd, f)).store(&mut gates[lanes..]);

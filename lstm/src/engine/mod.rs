@@ -166,12 +166,12 @@ impl<T: Float> Engine<T> {
         // batch / padded_batch > 5/4 units / padded_units
         let by_batch = 4 * batch * padded_units > 5 * units * padded_batch;
         let slots = if training { steps + 1 } else { 2 };
-        let dims = Dims { batch, group: rows::GROUP, steps, inputs, units, width: padded_units, slots };
+        let dims =
+            Dims { batch, group: rows::GROUP, steps, inputs, units, width: padded_units, slots };
         match by_batch {
-            true => (
-                Dims { batch: padded_batch, group: lanes, width: units, ..dims },
-                Lanes::Batch,
-            ),
+            true => {
+                (Dims { batch: padded_batch, group: lanes, width: units, ..dims }, Lanes::Batch)
+            }
             false => (dims, Lanes::Units),
         }
     }

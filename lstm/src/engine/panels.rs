@@ -8,9 +8,9 @@
 //! Rows are padded to whole vectors. Lanes of the padding carry harmless numbers: their input and
 //! their gradient are zero, and so is all that they add to a sum over the batch.
 
+use kernels::Buffer;
 use kernels::gemm::accumulate_panels;
 use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
-use kernels::Buffer;
 
 use super::cell::{self, Activations, Run};
 use super::sequence::Gradient;

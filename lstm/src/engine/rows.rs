@@ -270,7 +270,8 @@ impl<T: Float> Tile<'_, T> {
         let lanes = V::<S, T>::LANES;
         let bias: [_; 4] = std::array::from_fn(|g| V::<S, T>::load(simd, &self.bias[g * lanes..]));
         let x = std::array::from_fn(|r| &self.x[(self.first + r) * self.inputs..][..self.inputs]);
-        let h = std::array::from_fn(|r| &self.h_prev[(self.first + r) * self.width..][..self.units]);
+        let h =
+            std::array::from_fn(|r| &self.h_prev[(self.first + r) * self.width..][..self.units]);
         let tile = accumulate_rows::<S, T, R, 4>(simd, [bias; R], x, self.kernel);
         let tile = accumulate_rows::<S, T, R, 4>(simd, tile, h, self.recurrent);
         for (row, z) in tile.iter().zip(z.chunks_exact_mut(4 * lanes)) {

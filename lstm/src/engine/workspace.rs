@@ -37,10 +37,9 @@ impl Dims {
     /// The groups, in order.
     #[inline(always)]
     pub(super) fn groups(self) -> impl Iterator<Item = Group> {
-        (0..self.batch).step_by(self.group).map(move |first| Group {
-            first,
-            rows: self.group.min(self.batch - first),
-        })
+        (0..self.batch)
+            .step_by(self.group)
+            .map(move |first| Group { first, rows: self.group.min(self.batch - first) })
     }
 
     /// The slots of the states before and after step `t`.

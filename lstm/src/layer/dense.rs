@@ -96,7 +96,9 @@ impl Describe for Dense {
             return Err(Error::invalid(what, "the input needs a feature axis"));
         };
         for weight in self.weights(inputs) {
-            weight.initializer.check(&format!("{}_initializer of {what}", weight.name), &weight.shape)?;
+            weight
+                .initializer
+                .check(&format!("{}_initializer of {what}", weight.name), &weight.shape)?;
         }
         Ok(vec![[axes, &[self.units]].concat()])
     }

@@ -153,7 +153,9 @@ impl Describe for LSTM {
             }
         }
         for weight in self.weights(inputs) {
-            weight.initializer.check(&format!("{}_initializer of {what}", weight.name), &weight.shape)?;
+            weight
+                .initializer
+                .check(&format!("{}_initializer of {what}", weight.name), &weight.shape)?;
         }
 
         let last = vec![self.units];

@@ -18,6 +18,7 @@ pub use input::{Description as InputDescription, Input};
 pub use lstm::LSTM;
 
 use crate::error::Result;
+use crate::graph::Symbol;
 use crate::initializer::Initializer;
 
 /// A layer of any kind, described.
@@ -71,6 +72,15 @@ pub(crate) trait Describe: Debug {
 }
 
 impl Layer {
+    /// Calls the layer on `inputs`, as part of a functional model.
+    ///
+    /// # Errors
+    ///
+    /// If the layer does not fit their number or shapes.
+    pub fn call(self, inputs: &[&Symbol]) -> Result<Symbol> {
+        Symbol::of_call(self, inputs.iter().map(|&input| input.clone()).collect())
+    }
+
     pub(crate) fn describe(&self) -> &dyn Describe {
         match self {
             Layer::Input(input) => input,

@@ -134,9 +134,8 @@ impl<T: Float> Model<T> {
     pub fn predict_all(&mut self, x: impl Inputs<T>) -> Result<Vec<Tensor<T>>> {
         let samples = self.check_inputs(x.tensors())?;
         let outputs = 0..self.graph.outputs.len();
-        let mut y: Vec<_> = outputs
-            .map(|i| Tensor::zeros([&[samples], self.output_shape(i)].concat()))
-            .collect();
+        let mut y: Vec<_> =
+            outputs.map(|i| Tensor::zeros([&[samples], self.output_shape(i)].concat())).collect();
         self.predict_outputs(x.tensors(), &mut y);
         Ok(y)
     }
@@ -273,11 +272,7 @@ impl Rows<'_> {
     }
 
     /// The rows, where they lie or copied to `room`.
-    fn of<'a, T: Float>(
-        &self,
-        tensor: &'a Tensor<T>,
-        room: &'a mut kernels::Buffer<T>,
-    ) -> &'a [T] {
+    fn of<'a, T: Float>(&self, tensor: &'a Tensor<T>, room: &'a mut kernels::Buffer<T>) -> &'a [T] {
         let size = tensor.data().len() / tensor.batch();
         match self {
             Rows::All(_) => tensor.data(),

@@ -132,6 +132,11 @@ impl<T: Float> Model<T> {
         model
     }
 
+    /// The model under another name.
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Model { name: name.into(), ..self }
+    }
+
     /// Draws new initial weights. The same seed gives the same weights on every machine; training
     /// starts anew, the optimizer's memory included.
     pub fn reseed(&mut self, seed: u64) {
@@ -260,15 +265,14 @@ impl<T: Float> Model<T> {
     /// [`summary`](Self::summary) in lines of another length.
     pub fn summary_of(&self, line_length: Option<usize>) -> String {
         let count = |params: usize| Count { params, bytes: params * size_of::<T>() };
-        let optimizer = self
-            .compiled
-            .as_ref()
-            .filter(|compiled| compiled.optimizer.has_stepped())
-            .map(|compiled| {
-                let params = compiled.optimizer.optimizer().variables(self.params.len());
-                // The iterations are 64 bits wide, whatever the rest is.
-                Count { params, bytes: (params - 1) * size_of::<T>() + size_of::<u64>() }
-            });
+        let optimizer =
+            self.compiled.as_ref().filter(|compiled| compiled.optimizer.has_stepped()).map(
+                |compiled| {
+                    let params = compiled.optimizer.optimizer().variables(self.params.len());
+                    // The iterations are 64 bits wide, whatever the rest is.
+                    Count { params, bytes: (params - 1) * size_of::<T>() + size_of::<u64>() }
+                },
+            );
         let rows = self.graph.calls.iter().enumerate();
         let shown = rows.filter(|(_, call)| {
             self.kind == Kind::Functional || call.layer.describe().class() != "InputLayer"
@@ -298,8 +302,7 @@ impl<T: Float> Model<T> {
     fn row(&self, at: usize) -> Row {
         let call = &self.graph.calls[at];
         let shape = |shape: &Vec<usize>| {
-            let dims: Vec<_> =
-                [None].into_iter().chain(shape.iter().copied().map(Some)).collect();
+            let dims: Vec<_> = [None].into_iter().chain(shape.iter().copied().map(Some)).collect();
             shape_text(&dims)
         };
         let shapes: Vec<String> = call.outputs.iter().map(shape).collect();

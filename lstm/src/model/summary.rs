@@ -10,14 +10,13 @@
 //! a column less than four, the next one that it accepts is taken.
 
 /// Parameters, and the memory they take.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Count {
     pub(crate) params: usize,
     pub(crate) bytes: usize,
 }
 
 /// One row of the table: a layer.
-#[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) name: String,
     /// The kind of layer: `LSTM`.
@@ -31,9 +30,7 @@ pub(crate) struct Row {
 }
 
 /// What a summary shows.
-#[derive(Clone, Debug)]
 pub(crate) struct Summary {
-    /// The name of the model.
     pub(crate) model: String,
     pub(crate) rows: Vec<Row>,
     /// Whether there is a column of connections: where the model is not a chain of layers.
@@ -44,26 +41,11 @@ pub(crate) struct Summary {
     pub(crate) optimizer: Option<Count>,
 }
 
-/// A column of the table: its header, and where it ends as a part of the line length.
-struct Column(&'static str, f64, Align);
-
-#[derive(Clone, Copy, PartialEq)]
-enum Align {
-    Left,
-    Right,
-}
-
-const CHAIN: [Column; 3] = [
-    Column("Layer (type)", 0.45, Align::Left),
-    Column("Output Shape", 0.80, Align::Left),
-    Column("Param #", 1.0, Align::Right),
-];
-const GRAPH: [Column; 4] = [
-    Column("Layer (type)", 0.3, Align::Left),
-    Column("Output Shape", 0.56, Align::Left),
-    Column("Param #", 0.74, Align::Right),
-    Column("Connected to", 1.0, Align::Left),
-];
+/// The columns, and where each ends as a part of the line.
+const HEADER: [&str; 4] = ["Layer (type)", "Output Shape", "Param #", "Connected to"];
+const CHAIN: [f64; 3] = [0.45, 0.80, 1.0];
+const GRAPH: [f64; 4] = [0.3, 0.56, 0.74, 1.0];
+const PARAMS: usize = 2; // the column that is aligned to the right
 
 impl Summary {
     /// The text, which ends with a line break, for a console that is `columns` wide.
@@ -71,73 +53,80 @@ impl Summary {
     /// `line_length` is the width of the table. `None` is what Keras takes: 88, or 108 with
     /// connections, but four less than the console at most.
     pub(crate) fn render(&self, line_length: Option<usize>, columns: usize) -> String {
-        let (layout, longest) = if self.connections { (&GRAPH[..], 108) } else { (&CHAIN[..], 88) };
-        let line_length = line_length
-            .filter(|&length| length > 0)
-            .unwrap_or(longest.min(columns.saturating_sub(4)));
-        let table = Table { layout, widths: widths(layout, line_length) };
-
-        let mut lines = wrap(&format!("Model: \"{}\"", self.model), columns, Long::Broken);
-        lines.extend(table.lines(&self.rows));
-        lines.extend(self.counts().flat_map(|line| wrap(&line, columns, Long::Broken)));
+        let (ends, longest) = if self.connections { (&GRAPH[..], 108) } else { (&CHAIN[..], 88) };
+        let default = longest.min(columns.saturating_sub(4));
+        let line_length = line_length.filter(|&length| length > 0).unwrap_or(default);
+        let mut lines = wrap(&format!("Model: \"{}\"", self.model), columns, columns);
+        lines.extend(self.table(&widths(ends, line_length)));
+        lines.extend(self.counts().flat_map(|line| wrap(&line, columns, columns)));
         lines.iter().flat_map(|line| line.chars().take(columns).chain(['\n'])).collect()
     }
 
-    /// The lines under the table. Keras counts the state of the optimizer into the total.
+    fn table(&self, widths: &[usize]) -> Vec<String> {
+        let mut lines = vec![rule(['┏', '━', '┳', '┓'], widths)];
+        lines.extend(row(HEADER.map(str::to_owned), Part::Header, widths));
+        lines.push(rule(['┡', '━', '╇', '┩'], widths));
+        for (index, layer) in self.rows.iter().enumerate() {
+            if index > 0 {
+                lines.push(rule(['├', '─', '┼', '┤'], widths));
+            }
+            lines.extend(row(layer.cells(), Part::Body, widths));
+        }
+        lines.push(rule(['└', '─', '┴', '┘'], widths));
+        lines
+    }
+
+    /// The lines under the table. The total includes the state of the optimizer.
     fn counts(&self) -> impl Iterator<Item = String> {
         let parts = [Some(self.trainable), Some(self.non_trainable), self.optimizer];
-        let total = parts.iter().flatten().fold(Count::default(), |total, part| Count {
-            params: total.params + part.params,
-            bytes: total.bytes + part.bytes,
-        });
-        let names = ["Trainable", "Non-trainable", "Optimizer"];
-        let parts = names.into_iter().zip(parts).filter_map(|(name, part)| Some((name, part?)));
-        std::iter::once(("Total", total)).chain(parts).map(|(name, count)| {
-            format!(" {name} params: {} ({})", thousands(count.params), memory(count.bytes))
+        let sum = |of: fn(&Count) -> usize| parts.iter().flatten().map(of).sum();
+        let total = Count { params: sum(|part| part.params), bytes: sum(|part| part.bytes) };
+        let counts = std::iter::once(Some(total)).chain(parts);
+        let names = ["Total", "Trainable", "Non-trainable", "Optimizer"];
+        names.into_iter().zip(counts).filter_map(|(name, count)| {
+            let (params, memory) = (thousands(count?.params), memory(count?.bytes));
+            Some(format!(" {name} params: {params} ({memory})"))
         })
+    }
+}
+
+impl Row {
+    fn cells(&self) -> [String; 4] {
+        let name = format!("{} ({})", self.name, self.class);
+        let params = self.params.map_or("0 (unbuilt)".to_owned(), thousands);
+        let connected_to = if self.connected_to.is_empty() { "-" } else { &self.connected_to };
+        [name, self.output_shape.clone(), params, connected_to.to_owned()]
     }
 }
 
 /// The widths of the columns, with their padding of a space on both sides.
-fn widths(layout: &[Column], line_length: usize) -> Vec<usize> {
-    let (line_length, shares) = (line_length..)
-        .map(|length| (length, shares(layout, length)))
-        .find(|(_, shares)| shares.iter().all(|&share| share >= 4))
-        .expect("a long enough line has room for every column");
-    let borders = layout.len() + 1;
-    let padded: Vec<usize> = shares.iter().map(|share| share + 2).collect();
-    let excess = padded.iter().sum::<usize>() - (line_length - borders);
-    take_off(excess, padded)
-}
-
-/// Keras's part of the rule: the columns' shares of the line.
-fn shares(layout: &[Column], line_length: usize) -> Vec<usize> {
-    let mut start = 0;
-    layout
-        .iter()
-        .map(|Column(_, end, _)| {
-            let end = (end * line_length as f64) as usize;
-            end - std::mem::replace(&mut start, end)
-        })
-        .collect()
-}
-
-/// rich's part of the rule: every column gives an even part of what the ones before it left over,
+///
+/// Of the excess that is left, each column gives what is an even part for it and those behind it,
 /// rounded, a half to the even number.
-fn take_off(mut excess: usize, mut widths: Vec<usize>) -> Vec<usize> {
-    let count = widths.len();
-    for (index, width) in widths.iter_mut().enumerate() {
-        let even = excess as f64 / (count - index) as f64;
-        let part = (even.round_ties_even() as usize).min(*width);
+fn widths(ends: &[f64], mut line_length: usize) -> Vec<usize> {
+    while shares(ends, line_length).any(|share| share < 4) {
+        line_length += 1;
+    }
+    let borders = ends.len() + 1;
+    let mut widths: Vec<usize> = shares(ends, line_length).map(|share| share + 2).collect();
+    let mut excess = widths.iter().sum::<usize>() + borders - line_length;
+    for (columns, width) in (1..=widths.len()).rev().zip(&mut widths) {
+        let part = (excess as f64 / columns as f64).round_ties_even() as usize;
         *width -= part;
         excess -= part;
     }
     widths
 }
 
-struct Table {
-    layout: &'static [Column],
-    widths: Vec<usize>,
+/// Keras's shares of the line.
+fn shares(ends: &[f64], line_length: usize) -> impl Iterator<Item = usize> {
+    let ends = ends.iter().map(move |end| (end * line_length as f64) as usize);
+    ends.scan(0, |start, end| Some(end - std::mem::replace(start, end)))
+}
+
+fn rule([left, line, cross, right]: [char; 4], widths: &[usize]) -> String {
+    let columns: Vec<_> = widths.iter().map(|&width| line.to_string().repeat(width)).collect();
+    format!("{left}{}{right}", columns.join(&cross.to_string()))
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -146,95 +135,47 @@ enum Part {
     Body,
 }
 
-impl Table {
-    fn lines(&self, rows: &[Row]) -> Vec<String> {
-        let header = self.layout.iter().map(|column| column.0.to_owned()).collect();
-        let mut lines = vec![self.rule(['┏', '━', '┳', '┓'])];
-        lines.extend(self.row(header, Part::Header));
-        lines.push(self.rule(['┡', '━', '╇', '┩']));
-        for (index, row) in rows.iter().enumerate() {
-            if index > 0 {
-                lines.push(self.rule(['├', '─', '┼', '┤']));
-            }
-            lines.extend(self.row(row.cells(), Part::Body));
-        }
-        lines.push(self.rule(['└', '─', '┴', '┘']));
-        lines
+/// The lines of one row: as many as its highest cell needs. A header is at the bottom of its cell,
+/// all else at the top.
+fn row(cells: [String; 4], part: Part, widths: &[usize]) -> Vec<String> {
+    let cells = cells.iter().zip(widths).map(|(text, width)| wrap(text, width - 2, usize::MAX));
+    let mut cells: Vec<Vec<String>> = cells.collect();
+    let height = cells.iter().map(Vec::len).max().unwrap_or(0);
+    for cell in &mut cells {
+        let blank = height - cell.len();
+        cell.resize(height, String::new());
+        cell.rotate_right(if part == Part::Header { blank } else { 0 });
     }
-
-    fn rule(&self, [left, line, cross, right]: [char; 4]) -> String {
-        let columns: Vec<String> =
-            self.widths.iter().map(|&width| String::from_iter(vec![line; width])).collect();
-        format!("{left}{}{right}", columns.join(&cross.to_string()))
-    }
-
-    /// The lines of one row; as many as its highest cell needs.
-    fn row(&self, cells: Vec<String>, part: Part) -> Vec<String> {
-        let cells: Vec<Vec<String>> = cells
-            .iter()
-            .zip(&self.widths)
-            .map(|(text, width)| wrap(text, width - 2, Long::Whole))
-            .collect();
-        let height = cells.iter().map(Vec::len).max().unwrap_or(0);
-        (0..height).map(|line| self.line(&cells, line, height, part)).collect()
-    }
-
-    /// One line of a row. A header stands at the bottom of its cell, all else at the top.
-    fn line(&self, cells: &[Vec<String>], line: usize, height: usize, part: Part) -> String {
-        let edge = if part == Part::Header { '┃' } else { '│' };
-        let mut out = String::from(edge);
-        for ((cell, column), width) in cells.iter().zip(self.layout).zip(&self.widths) {
-            let above = if part == Part::Header { height - cell.len() } else { 0 };
-            let text = line.checked_sub(above).and_then(|line| cell.get(line));
-            let text = shorten(text.map_or("", String::as_str), width - 2);
-            let padding = " ".repeat(width - 2 - text.chars().count());
-            let (left, right) = match column.2 {
-                Align::Left => ("", &padding[..]),
-                Align::Right => (&padding[..], ""),
-            };
-            out.extend([" ", left, &text, right, " "]);
-            out.push(edge);
-        }
-        out
-    }
+    let edge = if part == Part::Header { "┃" } else { "│" };
+    let line = |line: usize| {
+        let texts = cells.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
+            let (text, width) = (shorten(&cell[line], width - 2), width - 2);
+            if column == PARAMS { format!(" {text:>width$} ") } else { format!(" {text:<width$} ") }
+        });
+        format!("{edge}{}{edge}", texts.collect::<Vec<_>>().join(edge))
+    };
+    (0..height).map(line).collect()
 }
 
-impl Row {
-    fn cells(&self) -> Vec<String> {
-        let params = self.params.map_or("0 (unbuilt)".to_owned(), thousands);
-        let connected_to = if self.connected_to.is_empty() { "-" } else { &self.connected_to };
-        let name = format!("{} ({})", self.name, self.class);
-        vec![name, self.output_shape.clone(), params, connected_to.to_owned()]
-    }
-}
-
-/// What becomes of a word that is longer than a line.
-#[derive(Clone, Copy, PartialEq)]
-enum Long {
-    /// It has a line of its own, which is too long.
-    Whole,
-    /// It goes on in the next line.
-    Broken,
-}
-
-/// `text` in lines that end where the next word would end beyond `width`, which spaces may.
-fn wrap(text: &str, width: usize, long: Long) -> Vec<String> {
+/// `text` in lines that end where the next word would end beyond `width`, which spaces may. A word
+/// that is longer than that goes on in the next line after every `piece` characters.
+fn wrap(text: &str, width: usize, piece: usize) -> Vec<String> {
     if width == 0 {
         return vec![];
     }
     let mut lines = vec![String::new()];
     let mut taken = 0;
     for word in words(text) {
+        let letters: Vec<char> = word.chars().collect();
         let length = word.trim_end().chars().count();
-        let full = taken > 0 && taken + length > width;
-        let piece = if long == Long::Broken && length > width { width } else { usize::MAX };
-        for (index, letter) in word.chars().enumerate() {
-            if (index == 0 && full) || (index > 0 && index % piece == 0) {
+        let piece = if length > width { piece } else { letters.len() };
+        for (index, piece) in letters.chunks(piece).enumerate() {
+            if index > 0 || (taken > 0 && taken + length > width) {
                 lines.push(String::new());
                 taken = 0;
             }
-            lines.last_mut().expect("not empty").push(letter);
-            taken += 1;
+            lines.last_mut().expect("not empty").extend(piece);
+            taken += piece.len();
         }
     }
     lines
@@ -263,14 +204,8 @@ fn shorten(line: &str, width: usize) -> String {
 /// `13,704,976`
 fn thousands(count: usize) -> String {
     let digits = count.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
 }
 
 /// `52.28 MB`, where an MB is 1024² bytes.
@@ -289,20 +224,17 @@ fn memory(bytes: usize) -> String {
 mod tests {
     use super::*;
 
-    /// Of `f32` layers like `lstm LSTM|(None, 4)|144|lstm[0][0]`; the last two may be left out.
-    fn summary(model: &str, rows: &[&str]) -> Summary {
-        let rows = rows.iter().map(|row| {
-            let mut parts = row.split('|').map(str::to_owned);
-            let mut next = || parts.next().unwrap_or_default();
-            let (layer, output_shape, params, connected_to) = (next(), next(), next(), next());
-            let (name, class) = layer.split_once(' ').map(|(a, b)| (a.into(), b.into())).unwrap();
+    /// Of `f32` layers like `lstm|LSTM|(None, 4)|144|lstm[0][0]; dense|Dense|?||`.
+    fn summary(model: &str, layers: &str) -> Summary {
+        let row = |layer: &str| {
+            let fields: Vec<String> = layer.split('|').map(str::to_owned).collect();
+            let [name, class, output_shape, params, connected_to] = fields.try_into().unwrap();
             Row { name, class, output_shape, params: params.parse().ok(), connected_to }
-        });
-        let rows: Vec<Row> = rows.collect();
+        };
+        let (model, rows) = (model.to_owned(), layers.split("; ").map(row).collect::<Vec<_>>());
         let params = rows.iter().filter_map(|row| row.params).sum();
         let connections = rows.iter().any(|row| !row.connected_to.is_empty());
-        let trainable = Count { params, bytes: 4 * params };
-        let (model, non_trainable) = (model.to_owned(), Count::default());
+        let (trainable, non_trainable) = (Count { params, bytes: 4 * params }, Count::default());
         Summary { model, rows, connections, trainable, non_trainable, optimizer: None }
     }
 
@@ -317,34 +249,33 @@ mod tests {
 
     #[test]
     fn the_text_is_that_of_keras() {
-        let mut model = summary("sequential", &["lstm LSTM|(None, 3)|144"]);
-        check!(model, "program1": None, 80; "program1_console_160": None, 160;
+        let lstm = summary("sequential", "lstm|LSTM|(None, 3)|144|");
+        check!(lstm, "program1": None, 80; "program1_console_160": None, 160;
             "program1_line_length_60": Some(60), 80; "program1_line_length_120": Some(120), 80;
             "program1_line_length_120_console_160": Some(120), 160);
-        let input = "input_layer InputLayer|(None, 4, 8)|0";
-        check!(summary("functional", &[input, "lstm LSTM|(None, 3)|144"]), "program2": None, 80);
-        let dense = ["dense Dense|(None, 10)|110", "dense_1 Dense|(None, 1)|11"];
-        model = summary("sequential", &["lstm LSTM|(None, 10)|480", dense[0], dense[1]]);
-        check!(model, "program4": None, 80);
-        model.optimizer = Some(Count { params: 1204, bytes: 1203 * 4 + 8 });
-        check!(model, "program4_fitted": None, 80);
-        model = summary("sequential", &["lstm LSTM|?", "dense Dense|?"]);
-        check!(model, "sequential_unbuilt": None, 80);
-        let stack = ["lstm LSTM|(None, None, 32)|4480", "lstm_1 LSTM|(None, None, 16)|3136"];
-        model = summary("sequential", &[stack[0], stack[1], "dense Dense|(None, None, 1)|17"]);
-        check!(model, "sequential_stack": None, 80);
-        let first = "a_first_layer_whose_name_is_far_too_long LSTM|(None, 100, 1024)|5427200";
-        let second = "second_layer_with_a_long_name LSTM|(None, 512)|3147776";
-        model = summary("sequential", &[first, second, "vocabulary Dense|(None, 10000)|5130000"]);
-        check!(model, "sequential_large": None, 80);
-        let inputs = "input_layer[0][0], input_layer_1[0][0], input_layer_2[0][0]";
-        let states =
-            ["input_layer_1 InputLayer|(None, 6)|0", "input_layer_2 InputLayer|(None, 6)|0"];
-        let lstm = format!("lstm LSTM|[(None, 5, 6), (None, 6), (None, 6)]|240|{inputs}");
-        let ends =
-            ["lstm_1 LSTM|(None, 4)|176|lstm[0][0]", "dense Dense|(None, 2)|10|lstm_1[0][0]"];
-        let input = "input_layer InputLayer|(None, 5, 3)|0";
-        model = summary("functional", &[input, states[0], states[1], &lstm, ends[0], ends[1]]);
-        check!(model, "functional_states": None, 80; "functional_states_console_160": None, 160);
+        let layers = "input_layer|InputLayer|(None, 4, 8)|0|; lstm|LSTM|(None, 3)|144|";
+        check!(summary("functional", layers), "program2": None, 80);
+        let layers = "lstm|LSTM|(None, 10)|480|; dense|Dense|(None, 10)|110|; \
+                      dense_1|Dense|(None, 1)|11|";
+        let mut fitted = summary("sequential", layers);
+        check!(fitted, "program4": None, 80);
+        fitted.optimizer = Some(Count { params: 1204, bytes: 1203 * 4 + 8 });
+        check!(fitted, "program4_fitted": None, 80);
+        let layers = "lstm|LSTM|?||; dense|Dense|?||";
+        check!(summary("sequential", layers), "sequential_unbuilt": None, 80);
+        let layers = "lstm|LSTM|(None, None, 32)|4480|; lstm_1|LSTM|(None, None, 16)|3136|; \
+                      dense|Dense|(None, None, 1)|17|";
+        check!(summary("sequential", layers), "sequential_stack": None, 80);
+        let layers = "a_first_layer_whose_name_is_far_too_long|LSTM|(None, 100, 1024)|5427200|; \
+                      second_layer_with_a_long_name|LSTM|(None, 512)|3147776|; \
+                      vocabulary|Dense|(None, 10000)|5130000|";
+        check!(summary("sequential", layers), "sequential_large": None, 80);
+        let layers = "input_layer|InputLayer|(None, 5, 3)|0|; \
+                      input_layer_1|InputLayer|(None, 6)|0|; input_layer_2|InputLayer|(None, 6)|0|; \
+                      lstm|LSTM|[(None, 5, 6), (None, 6), (None, 6)]|240|\
+                      input_layer[0][0], input_layer_1[0][0], input_layer_2[0][0]; \
+                      lstm_1|LSTM|(None, 4)|176|lstm[0][0]; dense|Dense|(None, 2)|10|lstm_1[0][0]";
+        check!(summary("functional", layers), "functional_states": None, 80;
+            "functional_states_console_160": None, 160);
     }
 }

@@ -1,0 +1,124 @@
+//! The fields of a JSON object, taken one by one until none is left.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// An object of which every key has to be taken before [`finish`](Self::finish).
+#[derive(Debug)]
+pub(super) struct Fields<'a> {
+    /// What the object is, for messages.
+    at: String,
+    object: &'a Map<String, Value>,
+    taken: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn of(at: impl Into<String>, value: &'a Value) -> Result<Self> {
+        let at = at.into();
+        match value {
+            Value::Object(object) => Ok(Fields { at, object, taken: Vec::new() }),
+            other => Err(Error::config(at, format!("expected an object, found {other}"))),
+        }
+    }
+
+    /// `class_name` and `config` of a serialized object, whose other keys say where the class
+    /// lives in Keras.
+    pub(super) fn of_class(at: &str, value: &'a Value) -> Result<(&'a str, Fields<'a>)> {
+        let mut outer = Fields::of(at, value)?;
+        let class = outer.text("class_name")?;
+        let config = Fields::of(class, outer.need("config")?)?;
+        for key in ["module", "registered_name", "build_config", "compile_config"] {
+            outer.skip(key);
+        }
+        // Written by Functional around a layer, and read there.
+        for key in ["name", "inbound_nodes"] {
+            outer.skip(key);
+        }
+        outer.finish()?;
+        Ok((class, config))
+    }
+
+    pub(super) fn error(&self, key: &str, why: impl std::fmt::Display) -> Error {
+        Error::config(format!("{}.{key}", self.at), why.to_string())
+    }
+
+    /// A value that may be missing.
+    pub(super) fn take(&mut self, key: &'static str) -> Option<&'a Value> {
+        self.taken.push(key);
+        self.object.get(key)
+    }
+
+    /// A value that must be there.
+    pub(super) fn need(&mut self, key: &'static str) -> Result<&'a Value> {
+        self.take(key).ok_or_else(|| self.error(key, "missing"))
+    }
+
+    /// A key whose value changes nothing here.
+    pub(super) fn skip(&mut self, key: &'static str) {
+        self.taken.push(key);
+    }
+
+    pub(super) fn text(&mut self, key: &'static str) -> Result<&'a str> {
+        let value = self.need(key)?;
+        let wrong = || self.error(key, format!("expected a string, found {value}"));
+        value.as_str().ok_or_else(wrong)
+    }
+
+    pub(super) fn size(&mut self, key: &'static str) -> Result<usize> {
+        let value = self.need(key)?;
+        let size = value.as_u64().and_then(|size| usize::try_from(size).ok());
+        size.ok_or_else(|| self.error(key, format!("expected a size, found {value}")))
+    }
+
+    /// A number, or what it is in Keras unless given.
+    pub(super) fn number(&mut self, key: &'static str, default: f64) -> Result<f64> {
+        match self.take(key) {
+            None => Ok(default),
+            Some(value) => value
+                .as_f64()
+                .ok_or_else(|| self.error(key, format!("expected a number, found {value}"))),
+        }
+    }
+
+    /// A flag, or what it is in Keras unless given.
+    pub(super) fn flag(&mut self, key: &'static str, default: bool) -> Result<bool> {
+        match self.take(key) {
+            None => Ok(default),
+            Some(value) => value
+                .as_bool()
+                .ok_or_else(|| self.error(key, format!("expected true or false, found {value}"))),
+        }
+    }
+
+    /// A name, unless it is null or missing.
+    pub(super) fn name(&mut self) -> Result<Option<String>> {
+        match self.take("name") {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(name)) => Ok(Some(name.clone())),
+            Some(other) => Err(self.error("name", format!("expected a string, found {other}"))),
+        }
+    }
+
+    /// A key that asks for something this crate lacks, unless it is missing, null, false or zero.
+    pub(super) fn refuse(&mut self, key: &'static str) -> Result<()> {
+        let value = match self.take(key) {
+            None | Some(Value::Null | Value::Bool(false)) => return Ok(()),
+            Some(value) if value.as_f64() == Some(0.0) => return Ok(()),
+            Some(value) => value,
+        };
+        let what = match value.get("class_name").and_then(Value::as_str) {
+            Some(class) => class.to_owned(),
+            None => value.to_string(),
+        };
+        Err(Error::unsupported(format!("{key} of {}", self.at), what))
+    }
+
+    /// All keys taken: any other is an error.
+    pub(super) fn finish(self) -> Result<()> {
+        match self.object.keys().find(|key| !self.taken.contains(&key.as_str())) {
+            None => Ok(()),
+            Some(key) => Err(self.error(key, "unknown key")),
+        }
+    }
+}

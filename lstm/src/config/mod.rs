@@ -1,0 +1,68 @@
+//! Descriptions of models as Keras writes them: `model.to_json()`, `layers.serialize`,
+//! `optimizers.serialize`.
+//!
+//! Every key is either understood or an error that names it. A key whose value asks for something
+//! this crate lacks is an [`Error::Unsupported`]; one that Keras does not write, an
+//! [`Error::Config`].
+
+mod fields;
+mod layers;
+mod models;
+mod optimizers;
+
+use kernels::Float;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::layer::Layer;
+use crate::model::Model;
+use crate::optimizer::Optimizer;
+
+fn parse(json: &str) -> Result<Value> {
+    serde_json::from_str(json).map_err(|error| Error::config("JSON", error.to_string()))
+}
+
+impl Layer {
+    /// A layer from what `keras.layers.serialize` returns.
+    ///
+    /// # Errors
+    ///
+    /// If it is not JSON, or asks for what this crate does not have.
+    pub fn from_json(json: &str) -> Result<Layer> {
+        layers::layer(&parse(json)?)
+    }
+}
+
+impl Optimizer {
+    /// An optimizer from what `keras.optimizers.serialize` returns.
+    ///
+    /// # Errors
+    ///
+    /// If it is not JSON, or asks for what this crate does not have.
+    pub fn from_json(json: &str) -> Result<Optimizer> {
+        optimizers::optimizer(&parse(json)?)
+    }
+}
+
+impl Model<f32> {
+    /// A model from what Keras's `model.to_json()` returns, Sequential or Functional, in `f32`
+    /// whatever precision is written there. It is not compiled, as in Keras.
+    ///
+    /// # Errors
+    ///
+    /// If it is not JSON, or asks for what this crate does not have.
+    pub fn from_json(json: &str) -> Result<Model<f32>> {
+        Model::from_json_as(json)
+    }
+}
+
+impl<T: Float> Model<T> {
+    /// As [`Model::from_json`], in the precision `T`.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn from_json_as(json: &str) -> Result<Model<T>> {
+        models::model(&parse(json)?)
+    }
+}
