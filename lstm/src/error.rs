@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::shape::Axes;
+
 /// Why a model could not be built, fed, trained or read.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -13,7 +15,7 @@ pub enum Error {
         /// The shape it should have.
         expected: Vec<Option<usize>>,
         /// The shape it has.
-        found: Vec<usize>,
+        found: Vec<Option<usize>>,
     },
     /// Another number of things was given than is needed.
     Count {
@@ -78,23 +80,11 @@ impl Error {
     }
 }
 
-/// `(None, 4, 8)`
-pub(crate) fn shape_text(dims: &[Option<usize>]) -> String {
-    let dims: Vec<String> =
-        dims.iter().map(|dim| dim.map_or("None".to_owned(), |dim| dim.to_string())).collect();
-    match &dims[..] {
-        [one] => format!("({one},)"),
-        dims => format!("({})", dims.join(", ")),
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Error::Shape { what, expected, found } => {
-                let found: Vec<_> = found.iter().copied().map(Some).collect();
-                let (expected, found) = (shape_text(expected), shape_text(&found));
-                write!(out, "{what}: expected shape {expected}, found {found}")
+                write!(out, "{what}: expected shape {}, found {}", Axes(expected), Axes(found))
             }
             Error::Count { what, expected, found } => {
                 write!(out, "{what}: expected {expected}, found {found}")

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{Error, Result};
 use crate::layer::{Input, InputDescription, Layer};
+use crate::shape::Shape;
 
 /// An output of a layer call, before there is any data: what a layer's `call` returns.
 ///
@@ -22,7 +23,7 @@ struct Node {
     layer: Layer,
     inputs: Vec<Symbol>,
     /// Of one sample, for each output.
-    shapes: Vec<Vec<usize>>,
+    shapes: Vec<Shape>,
     /// Calls are numbered as they are made: names count up in this order, as in Keras.
     serial: usize,
 }
@@ -39,19 +40,19 @@ impl Symbol {
             Some(name) => format!("{} `{name}`", description.class()),
             None => description.class().to_owned(),
         };
-        let shapes: Vec<_> = inputs.iter().map(|input| input.shape().to_vec()).collect();
+        let shapes: Vec<_> = inputs.iter().map(|input| input.shape().clone()).collect();
         let shapes = description.outputs(&what, &shapes)?;
         Ok(Symbol::new(layer, inputs, shapes))
     }
 
-    fn new(layer: Layer, inputs: Vec<Symbol>, shapes: Vec<Vec<usize>>) -> Self {
+    fn new(layer: Layer, inputs: Vec<Symbol>, shapes: Vec<Shape>) -> Self {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let serial = MADE.fetch_add(1, Ordering::Relaxed);
         Symbol { node: Rc::new(Node { layer, inputs, shapes, serial }), output: 0 }
     }
 
     /// The shape of one sample.
-    pub fn shape(&self) -> &[usize] {
+    pub fn shape(&self) -> &Shape {
         &self.node.shapes[self.output]
     }
 
@@ -133,9 +134,9 @@ pub(crate) struct Call {
     /// Where its inputs come from: `(call, output)`.
     pub(crate) sources: Vec<(usize, usize)>,
     /// The shapes of its inputs, of one sample.
-    pub(crate) inputs: Vec<Vec<usize>>,
+    pub(crate) inputs: Vec<Shape>,
     /// The shapes of its outputs, of one sample.
-    pub(crate) outputs: Vec<Vec<usize>>,
+    pub(crate) outputs: Vec<Shape>,
 }
 
 /// The calls between a model's inputs and outputs, each after those it depends on, in the order of
@@ -173,7 +174,7 @@ impl Graph {
             layer: node.layer.clone(),
             name,
             sources: node.inputs.iter().map(at).collect(),
-            inputs: node.inputs.iter().map(|input| input.shape().to_vec()).collect(),
+            inputs: node.inputs.iter().map(|input| input.shape().clone()).collect(),
             outputs: node.shapes.clone(),
         });
         Ok(Graph {

@@ -12,6 +12,7 @@ mod model;
 mod optimizer;
 mod random;
 pub mod reference;
+mod shape;
 mod tensor;
 
 pub use activation::Activation;
@@ -23,4 +24,5 @@ pub use layer::{Dense, Input, InputDescription, LSTM, Layer};
 pub use loss::Loss;
 pub use model::{Fit, Gradients, History, Model, Sequential, Verbose};
 pub use optimizer::{Adam, Optimizer, SGD};
+pub use shape::Shape;
 pub use tensor::{Inputs, Tensor};

@@ -3,6 +3,7 @@
 use kernels::Float;
 
 use crate::error::{Error, Result};
+use crate::shape::Shape;
 
 /// A dense array, row-major, with the batch as its first axis.
 ///
@@ -87,17 +88,25 @@ impl<T: Float> Tensor<T> {
     }
 
     /// Checks the axes after the first, and that all elements are finite.
-    pub(crate) fn check(&self, what: &str, sample: &[usize]) -> Result<()> {
-        if self.shape.is_empty() || self.shape[1..] != *sample {
-            let mut expected = vec![None];
-            expected.extend(sample.iter().copied().map(Some));
-            let (what, found) = (what.to_owned(), self.shape.clone());
-            return Err(Error::Shape { what, expected, found });
+    pub(crate) fn check(&self, what: &str, sample: &Shape) -> Result<()> {
+        if self.shape.is_empty() || !sample.fits(&self.shape[1..]) {
+            return Err(self.misfit(what, sample.batched(None)));
         }
+        self.check_finite(what)
+    }
+
+    /// Checks that all elements are finite.
+    pub(crate) fn check_finite(&self, what: &str) -> Result<()> {
         match self.data.iter().position(|x| !x.is_finite()) {
             None => Ok(()),
             Some(at) => Err(Error::NotFinite { what: what.to_owned(), index: self.index_of(at) }),
         }
+    }
+
+    /// The error that the shape is not the expected one.
+    pub(crate) fn misfit(&self, what: &str, expected: Vec<Option<usize>>) -> Error {
+        let found = self.shape.iter().copied().map(Some).collect();
+        Error::Shape { what: what.to_owned(), expected, found }
     }
 
     /// The index of the element at a position in `data`.

@@ -7,6 +7,7 @@ use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::initializer::{Distribution, Fan, Initializer};
 use crate::layer::{Dense, InputDescription, LSTM, Layer};
+use crate::shape::Shape;
 
 /// A layer of any supported class.
 pub(super) fn layer(value: &Value) -> Result<Layer> {
@@ -20,17 +21,17 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
 }
 
 /// The shape of one sample, from a shape with a batch axis of any size.
-pub(super) fn sample_shape(fields: &Fields, key: &str, value: &Value) -> Result<Vec<usize>> {
+pub(super) fn sample_shape(fields: &Fields, key: &str, value: &Value) -> Result<Shape> {
     let wrong = || fields.error(key, format!("expected [null, …], found {value}"));
     let (batch, axes) = value.as_array().and_then(|axes| axes.split_first()).ok_or_else(wrong)?;
     if !batch.is_null() {
         return Err(Error::unsupported("fixed batch size", batch.to_string()));
     }
     let axis = |axis: &Value| match axis {
-        Value::Null => Err(Error::unsupported("axis of unknown size", value.to_string())),
-        axis => axis.as_u64().map(|size| size as usize).ok_or_else(wrong),
+        Value::Null => Ok(None),
+        axis => axis.as_u64().map(|size| Some(size as usize)).ok_or_else(wrong),
     };
-    axes.iter().map(axis).collect()
+    axes.iter().map(axis).collect::<Result<Vec<_>>>().map(Shape::from)
 }
 
 fn input(mut fields: Fields) -> Result<InputDescription> {

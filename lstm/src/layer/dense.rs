@@ -12,6 +12,7 @@ use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::graph::Symbol;
 use crate::initializer::Initializer;
+use crate::shape::Shape;
 
 /// `y = φ(x W + b)` over the last axis: `[…, features]` to `[…, units]`.
 ///
@@ -84,7 +85,7 @@ impl Describe for Dense {
         self.name.as_deref()
     }
 
-    fn outputs(&self, what: &str, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
+    fn outputs(&self, what: &str, inputs: &[Shape]) -> Result<Vec<Shape>> {
         if self.units == 0 {
             return Err(Error::invalid(what, "units must be positive"));
         }
@@ -92,19 +93,20 @@ impl Describe for Dense {
             let what = format!("inputs of {what}");
             return Err(Error::Count { what, expected: 1, found: inputs.len() });
         };
-        let Some((_, axes)) = input.split_last() else {
-            return Err(Error::invalid(what, "the input needs a feature axis"));
-        };
+        if input.features().is_none() {
+            let why = format!("the last axis of its input, {input}, must be known");
+            return Err(Error::invalid(what, why));
+        }
         for weight in self.weights(inputs) {
             weight
                 .initializer
                 .check(&format!("{}_initializer of {what}", weight.name), &weight.shape)?;
         }
-        Ok(vec![[axes, &[self.units]].concat()])
+        Ok(vec![input.with_features(self.units)])
     }
 
-    fn weights(&self, inputs: &[Vec<usize>]) -> Vec<Weight> {
-        let features = inputs[0].last().copied().unwrap_or(0);
+    fn weights(&self, inputs: &[Shape]) -> Vec<Weight> {
+        let features = inputs[0].features().unwrap_or(0);
         let shape = vec![features, self.units];
         let mut weights =
             vec![Weight { name: "kernel", shape, initializer: self.kernel_initializer }];
@@ -121,20 +123,17 @@ impl Describe for Dense {
 pub(super) struct Affine<T> {
     isa: Isa,
     activation: Activation,
-    /// Rows of the matrix product for each row of the batch.
-    rows: usize,
     features: usize,
     units: usize,
     scratch: Scratch<T>,
 }
 
 impl<T: Float> Affine<T> {
-    pub(super) fn new(isa: Isa, dense: &Dense, inputs: &[Vec<usize>]) -> Self {
-        let features = inputs[0].last().copied().unwrap_or(0);
+    pub(super) fn new(isa: Isa, dense: &Dense, inputs: &[Shape]) -> Self {
+        let features = inputs[0].features().unwrap_or(0);
         Affine {
             isa,
             activation: dense.activation,
-            rows: inputs[0].iter().product::<usize>() / features.max(1),
             features,
             units: dense.units,
             scratch: Scratch::default(),
@@ -144,7 +143,7 @@ impl<T: Float> Affine<T> {
 
 impl<T: Float> Operation<T> for Affine<T> {
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
-        let rows = pass.batch * self.rows;
+        let rows = pass.inputs.at(0).len() / self.features;
         let (w, b) = pass.weights.split_at(self.features * self.units);
         let x = MatRef::new(pass.inputs.at(0), rows, self.features);
         let w = MatRef::new(w, self.features, self.units);
@@ -169,7 +168,7 @@ impl<T: Float> Operation<T> for Affine<T> {
         dweights: &mut [T],
         dins: &mut [Flow<T>],
     ) {
-        let rows = pass.batch * self.rows;
+        let rows = pass.inputs.at(0).len() / self.features;
         let (w, _) = pass.weights.split_at(self.features * self.units);
         let (dw, db) = dweights.split_at_mut(self.features * self.units);
         let x = MatRef::new(pass.inputs.at(0), rows, self.features);

@@ -7,6 +7,7 @@ use kernels::{Buffer, Float};
 use super::{Describe, Flow, Layer, Operation, Pass, Weight};
 use crate::error::Result;
 use crate::graph::Symbol;
+use crate::shape::Shape;
 
 /// An input of a model, with the shape of one sample: `[steps, features]` for sequences.
 ///
@@ -16,13 +17,13 @@ use crate::graph::Symbol;
 pub struct Input(Symbol);
 
 impl Input {
-    /// An input of samples of this shape.
-    pub fn new(shape: impl Into<Vec<usize>>) -> Self {
+    /// An input of samples of this shape: `[4, 8]`, or `[None, Some(8)]` for any number of steps.
+    pub fn new(shape: impl Into<Shape>) -> Self {
         Input::of(Description { shape: shape.into(), name: None })
     }
 
     /// An input with a name.
-    pub fn named(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Self {
+    pub fn named(name: impl Into<String>, shape: impl Into<Shape>) -> Self {
         Input::of(Description { shape: shape.into(), name: Some(name.into()) })
     }
 
@@ -54,7 +55,7 @@ impl From<Input> for Layer {
 /// What an [`Input`] is.
 #[derive(Clone, Debug)]
 pub struct Description {
-    pub(crate) shape: Vec<usize>,
+    pub(crate) shape: Shape,
     pub(crate) name: Option<String>,
 }
 
@@ -71,15 +72,15 @@ impl Describe for Description {
         self.name.as_deref()
     }
 
-    fn outputs(&self, what: &str, _: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
-        if self.shape.contains(&0) {
-            let why = format!("an axis of the shape {:?} is empty", self.shape);
+    fn outputs(&self, what: &str, _: &[Shape]) -> Result<Vec<Shape>> {
+        if self.shape.axes().contains(&Some(0)) {
+            let why = format!("an axis of the shape {} is empty", self.shape);
             return Err(crate::Error::invalid(what, why));
         }
         Ok(vec![self.shape.clone()])
     }
 
-    fn weights(&self, _: &[Vec<usize>]) -> Vec<Weight> {
+    fn weights(&self, _: &[Shape]) -> Vec<Weight> {
         Vec::new()
     }
 }

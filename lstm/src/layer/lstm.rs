@@ -8,6 +8,7 @@ use crate::engine::{self, Call, Engine, Gradient, Gradients, Incoming, Weights};
 use crate::error::{Error, Result};
 use crate::graph::Symbol;
 use crate::initializer::Initializer;
+use crate::shape::Shape;
 
 /// Long short-term memory: `[steps, features]` to `[units]`, or to `[steps, units]` with
 /// [`return_sequences`](LSTM::return_sequences).
@@ -123,7 +124,7 @@ impl Describe for LSTM {
         self.name.as_deref()
     }
 
-    fn outputs(&self, what: &str, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
+    fn outputs(&self, what: &str, inputs: &[Shape]) -> Result<Vec<Shape>> {
         if self.units == 0 {
             return Err(Error::invalid(what, "units must be positive"));
         }
@@ -132,23 +133,24 @@ impl Describe for LSTM {
                 return Err(Error::unsupported(format!("activation of {what}"), "softmax"));
             }
         }
-        let [steps, _] = match inputs {
-            [x] | [x, _, _] => <[usize; 2]>::try_from(&x[..]).map_err(|_| Error::Shape {
-                what: format!("input of {what}, [batch, steps, features]"),
-                expected: vec![None, None, None],
-                found: [&[0][..], x].concat(),
-            })?,
+        let x = match inputs {
+            [x] | [x, _, _] => x,
             _ => {
                 let why = format!("expected x, or x, h and c, found {} inputs", inputs.len());
                 return Err(Error::invalid(what, why));
             }
         };
-        for (state, shape) in ["h", "c"].into_iter().zip(inputs.iter().skip(1)) {
-            if *shape != [self.units] {
+        let (&[steps, _], Some(_)) = (x.axes(), x.features()) else {
+            let what = format!("input of {what}, [batch, steps, features]");
+            let expected = vec![None, None, Some(x.features().unwrap_or(1))];
+            return Err(Error::Shape { what, expected, found: x.batched(None) });
+        };
+        for (name, state) in ["h", "c"].into_iter().zip(&inputs[1..]) {
+            if *state != Shape::from([self.units]) {
                 return Err(Error::Shape {
-                    what: format!("initial state {state} of {what}"),
+                    what: format!("initial state {name} of {what}"),
                     expected: vec![None, Some(self.units)],
-                    found: [&[0][..], shape].concat(),
+                    found: state.batched(None),
                 });
             }
         }
@@ -158,13 +160,16 @@ impl Describe for LSTM {
                 .check(&format!("{}_initializer of {what}", weight.name), &weight.shape)?;
         }
 
-        let last = vec![self.units];
-        let y = if self.return_sequences { vec![steps, self.units] } else { last.clone() };
+        let last = Shape::from([self.units]);
+        let y = match self.return_sequences {
+            true => Shape::from([steps, Some(self.units)]),
+            false => last.clone(),
+        };
         Ok(if self.return_state { vec![y, last.clone(), last] } else { vec![y] })
     }
 
-    fn weights(&self, inputs: &[Vec<usize>]) -> Vec<Weight> {
-        let features = inputs[0].last().copied().unwrap_or(0);
+    fn weights(&self, inputs: &[Shape]) -> Vec<Weight> {
+        let features = inputs[0].features().unwrap_or(0);
         let weight = |name, rows, initializer| {
             let shape = vec![rows, 4 * self.units];
             Weight { name, shape, initializer }
@@ -189,15 +194,14 @@ impl Describe for LSTM {
 #[derive(Debug)]
 pub(super) struct Recur<T> {
     engine: Engine<T>,
-    steps: usize,
     inputs: usize,
     units: usize,
     return_sequences: bool,
 }
 
 impl<T: Float> Recur<T> {
-    pub(super) fn new(isa: Isa, lstm: &LSTM, inputs: &[Vec<usize>]) -> Self {
-        let (steps, features) = (inputs[0][0], inputs[0][1]);
+    pub(super) fn new(isa: Isa, lstm: &LSTM, inputs: &[Shape]) -> Self {
+        let features = inputs[0].features().unwrap_or(0);
         let options = engine::Options {
             inputs: features,
             units: lstm.units,
@@ -207,7 +211,6 @@ impl<T: Float> Recur<T> {
         };
         Recur {
             engine: Engine::new(isa, options),
-            steps,
             inputs: features,
             units: lstm.units,
             return_sequences: lstm.return_sequences,
@@ -221,7 +224,7 @@ impl<T: Float> Recur<T> {
             version: pass.version,
             x: pass.inputs.at(0),
             batch: pass.batch,
-            steps: self.steps,
+            steps: pass.inputs.axis(0, 0),
             initial: [state(1), state(2)],
             training: pass.training,
         }

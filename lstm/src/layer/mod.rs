@@ -20,6 +20,7 @@ pub use lstm::LSTM;
 use crate::error::Result;
 use crate::graph::Symbol;
 use crate::initializer::Initializer;
+use crate::shape::Shape;
 
 /// A layer of any kind, described.
 #[derive(Clone, Debug)]
@@ -59,10 +60,10 @@ pub(crate) trait Describe: Debug {
     fn name(&self) -> Option<&str>;
 
     /// The shapes of the outputs, for inputs of these shapes; the model calls itself `what`.
-    fn outputs(&self, what: &str, inputs: &[Vec<usize>]) -> Result<Vec<Vec<usize>>>;
+    fn outputs(&self, what: &str, inputs: &[Shape]) -> Result<Vec<Shape>>;
 
     /// The weights, in Keras's order, for inputs of these shapes.
-    fn weights(&self, inputs: &[Vec<usize>]) -> Vec<Weight>;
+    fn weights(&self, inputs: &[Shape]) -> Vec<Weight>;
 
     /// The part of a weight that starts at one whatever its initializer says.
     fn ones(&self, weight: &Weight) -> Option<Range<usize>> {
@@ -90,11 +91,7 @@ impl Layer {
     }
 
     /// The operation of a layer with inputs of these shapes.
-    pub(crate) fn operation<T: Float>(
-        &self,
-        isa: Isa,
-        inputs: &[Vec<usize>],
-    ) -> Box<dyn Operation<T>> {
+    pub(crate) fn operation<T: Float>(&self, isa: Isa, inputs: &[Shape]) -> Box<dyn Operation<T>> {
         match self {
             Layer::Input(_) => Box::new(input::Feed),
             Layer::LSTM(lstm) => Box::new(lstm::Recur::new(isa, lstm, inputs)),
@@ -125,11 +122,18 @@ pub(crate) struct Inputs<'a, T> {
     pub(crate) values: &'a [Vec<Buffer<T>>],
     /// Which of them: `(operation, output)`.
     pub(crate) sources: &'a [(usize, usize)],
+    /// The shape of one sample of each, all axes known.
+    pub(crate) shapes: &'a [Shape],
 }
 
 impl<'a, T: Float> Inputs<'a, T> {
     pub(crate) fn len(&self) -> usize {
         self.sources.len()
+    }
+
+    /// The size of an axis of an input's samples.
+    pub(crate) fn axis(&self, i: usize, axis: usize) -> usize {
+        self.shapes[i].axes()[axis].unwrap_or(0)
     }
 
     pub(crate) fn at(&self, i: usize) -> &'a [T] {

@@ -4,19 +4,23 @@ use std::ops::Range;
 
 use kernels::{Buffer, Float, Isa};
 
+use crate::error::Result;
 use crate::graph::Graph;
-use crate::layer::{Flow, Inputs, Operation, Pass};
+use crate::layer::{Flow, Inputs, Layer, Operation, Pass};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
 
 /// One call of the graph, ready to run.
 #[derive(Debug)]
 struct Step<T> {
+    layer: Layer,
     operation: Box<dyn Operation<T>>,
     sources: Vec<(usize, usize)>,
     /// Its weights among those of the model.
     weights: Range<usize>,
-    /// Elements of each output and of each input, for one sample.
-    outputs: Vec<usize>,
-    inputs: Vec<usize>,
+    /// The shapes of its outputs and inputs, of one sample: all axes are known once there is data.
+    outputs: Vec<Shape>,
+    inputs: Vec<Shape>,
     /// Gradients of the inputs, before they flow on to whoever made them.
     dins: Vec<Flow<T>>,
 }
@@ -42,17 +46,17 @@ pub(super) struct Params<'a, T> {
 impl<T: Float> Execution<T> {
     /// The operations of `graph`, whose calls have their weights in `ranges`.
     pub(super) fn new(isa: Isa, graph: &Graph, ranges: &[Range<usize>]) -> Self {
-        let size = |shape: &Vec<usize>| shape.iter().product();
         let steps: Vec<Step<T>> = graph
             .calls
             .iter()
             .zip(ranges)
             .map(|(call, weights)| Step {
+                layer: call.layer.clone(),
                 operation: call.layer.operation(isa, &call.inputs),
                 sources: call.sources.clone(),
                 weights: weights.clone(),
-                outputs: call.outputs.iter().map(size).collect(),
-                inputs: call.inputs.iter().map(size).collect(),
+                outputs: call.outputs.clone(),
+                inputs: call.inputs.clone(),
                 dins: call.inputs.iter().map(|_| Flow::default()).collect(),
             })
             .collect();
@@ -83,22 +87,80 @@ impl<T: Float> Execution<T> {
         }
     }
 
-    /// Makes room for batches of this size.
-    pub(super) fn reserve(&mut self, batch: usize, training: bool) {
+    /// Makes room for batches of this size, with samples of these shapes: `(call, axes)` for each
+    /// input. Shapes are worked out anew only where they differ from those of the last batch.
+    ///
+    /// # Errors
+    ///
+    /// If axes that were unknown do not fit together.
+    pub(super) fn reserve<'a>(
+        &mut self,
+        batch: usize,
+        inputs: impl Iterator<Item = (usize, &'a [usize])>,
+        training: bool,
+    ) -> Result<()> {
+        let mut changed = false;
+        for (call, axes) in inputs {
+            let shape = &mut self.steps[call].outputs[0];
+            let known = shape.axes().iter().all(Option::is_some);
+            if !(known && shape.fits(axes)) {
+                *shape = Shape::from(axes);
+                changed = true;
+            }
+        }
+        if changed {
+            self.propagate_shapes()?;
+        }
         self.batch = batch;
         for (i, step) in self.steps.iter_mut().enumerate() {
-            for (o, &size) in step.outputs.iter().enumerate() {
-                self.values[i][o].resize(batch * size);
+            for (o, shape) in step.outputs.iter().enumerate() {
+                self.values[i][o].resize(batch * shape.len());
                 if training {
-                    self.douts[i][o].grad.resize(batch * size);
+                    self.douts[i][o].grad.resize(batch * shape.len());
                 }
             }
-            for (din, &size) in step.dins.iter_mut().zip(&step.inputs) {
+            for (din, shape) in step.dins.iter_mut().zip(&step.inputs) {
                 if training && din.live {
-                    din.grad.resize(batch * size);
+                    din.grad.resize(batch * shape.len());
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Works out all shapes from those of the inputs.
+    fn propagate_shapes(&mut self) -> Result<()> {
+        for i in 0..self.steps.len() {
+            if self.steps[i].sources.is_empty() {
+                continue;
+            }
+            let source =
+                |&(call, output): &(usize, usize)| self.steps[call].outputs[output].clone();
+            let inputs: Vec<Shape> = self.steps[i].sources.iter().map(source).collect();
+            let step = &mut self.steps[i];
+            let description = step.layer.describe();
+            step.outputs = description.outputs(description.class(), &inputs)?;
+            step.inputs = inputs;
+        }
+        Ok(())
+    }
+
+    /// The shape of one sample of an output of a call.
+    pub(super) fn shape(&self, (call, output): (usize, usize)) -> &Shape {
+        &self.steps[call].outputs[output]
+    }
+
+    /// Zeros like a batch of an output of a call.
+    pub(super) fn zeros(&self, at: (usize, usize)) -> Tensor<T> {
+        let axes = self.shape(at).axes().iter().map(|axis| axis.unwrap_or(0));
+        Tensor::zeros([self.batch].into_iter().chain(axes).collect::<Vec<_>>())
+    }
+
+    /// A copy of an output of a call.
+    pub(super) fn output(&self, at: (usize, usize)) -> Tensor<T> {
+        let mut tensor = self.zeros(at);
+        tensor.data_mut().copy_from_slice(&self.values[at.0][at.1]);
+        tensor
     }
 
     /// An output of a call, to read after forward or, of an input, to write before.
@@ -122,7 +184,10 @@ impl<T: Float> Execution<T> {
     pub(super) fn forward(&mut self, params: Params<T>, training: bool) {
         for (i, step) in self.steps.iter_mut().enumerate() {
             let (before, rest) = self.values.split_at_mut(i);
-            let pass = pass(&step.sources, &step.weights, self.batch, training, params, before);
+            let inputs = Inputs { values: before, sources: &step.sources, shapes: &step.inputs };
+            let weights = &params.weights[step.weights.clone()];
+            let version = params.version;
+            let pass = Pass { batch: self.batch, training, weights, version, inputs };
             step.operation.forward(pass, &mut rest[0]);
         }
     }
@@ -142,7 +207,10 @@ impl<T: Float> Execution<T> {
                 continue;
             }
             let (before, rest) = self.values.split_at(i);
-            let pass = pass(&step.sources, &step.weights, self.batch, true, params, before);
+            let inputs = Inputs { values: before, sources: &step.sources, shapes: &step.inputs };
+            let weights = &params.weights[step.weights.clone()];
+            let version = params.version;
+            let pass = Pass { batch: self.batch, training: true, weights, version, inputs };
             let dweights = &mut grads[step.weights.clone()];
             step.operation.backward(pass, &rest[0], &mut drest[0], dweights, &mut step.dins);
 
@@ -160,22 +228,5 @@ impl<T: Float> Execution<T> {
                 }
             }
         }
-    }
-}
-
-fn pass<'a, T>(
-    sources: &'a [(usize, usize)],
-    weights: &Range<usize>,
-    batch: usize,
-    training: bool,
-    params: Params<'a, T>,
-    values: &'a [Vec<Buffer<T>>],
-) -> Pass<'a, T> {
-    Pass {
-        batch,
-        training,
-        weights: &params.weights[weights.clone()],
-        version: params.version,
-        inputs: Inputs { values, sources },
     }
 }

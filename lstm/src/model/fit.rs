@@ -1,10 +1,10 @@
 //! Training, evaluation and prediction.
 
-use kernels::Float;
+use kernels::{Buffer, Float};
 
 use super::execution::Params;
 use super::progress::Progress;
-use super::{History, Model, Verbose};
+use super::{Compiled, History, Model, Verbose};
 use crate::error::{Error, Result};
 use crate::random::Rng;
 use crate::tensor::{Inputs, Tensor};
@@ -47,12 +47,12 @@ impl<T: Float> Model<T> {
     /// If the model is not compiled, or the data does not fit it. Nothing is trained then.
     pub fn fit(&mut self, x: impl Inputs<T>, y: &Tensor<T>, options: Fit) -> Result<History> {
         let x = x.tensors();
-        let samples = self.check_samples(x, y)?;
+        let samples = self.check_training(x, y)?;
         if options.batch_size == 0 {
             return Err(Error::invalid("batch_size", "it must be positive"));
         }
         let batch_size = options.batch_size.min(samples);
-        self.execution.reserve(batch_size, true);
+        self.reserve(x, batch_size, true)?;
 
         let mut history = History::new(&["loss"], options.epochs);
         let mut order: Vec<usize> = (0..samples).collect();
@@ -66,7 +66,7 @@ impl<T: Float> Model<T> {
             progress.epoch(epoch);
             let (mut sum, mut seen) = (0.0, 0);
             for (step, rows) in order.chunks(batch_size).enumerate() {
-                let loss = self.train_rows(x, y, rows);
+                let loss = self.train(x, y, Rows::These(rows))?;
                 sum += loss.to_f64() * rows.len() as f64;
                 seen += rows.len();
                 progress.step(step + 1, &[("loss", sum / seen as f64)]);
@@ -85,9 +85,8 @@ impl<T: Float> Model<T> {
     /// As [`fit`](Self::fit).
     pub fn train_on_batch(&mut self, x: impl Inputs<T>, y: &Tensor<T>) -> Result<T> {
         let x = x.tensors();
-        let samples = self.check_samples(x, y)?;
-        self.load(x, Rows::All(samples));
-        Ok(self.step(y, Rows::All(samples)))
+        let samples = self.check_training(x, y)?;
+        self.train(x, y, Rows::Range(0, samples))
     }
 
     /// The loss over samples `x` with targets `y`.
@@ -97,19 +96,15 @@ impl<T: Float> Model<T> {
     /// As [`fit`](Self::fit).
     pub fn evaluate(&mut self, x: impl Inputs<T>, y: &Tensor<T>) -> Result<f64> {
         let x = x.tensors();
-        let samples = self.check_samples(x, y)?;
-        let Some(loss) = self.compiled.as_ref().map(|compiled| compiled.loss) else {
-            return Err(self.not_compiled());
-        };
+        let samples = self.check_training(x, y)?;
+        let loss = self.compiled()?.loss;
         let output = self.graph.outputs[0];
-        let size = y.data().len() / samples;
         let mut sum = 0.0;
         for start in (0..samples).step_by(BATCH) {
-            let rows = start..samples.min(start + BATCH);
-            self.load(x, Rows::Range(rows.clone()));
-            self.run_forward();
-            let y = &y.data()[rows.start * size..rows.end * size];
-            sum += loss.value(self.execution.value(output), y).to_f64() * rows.len() as f64;
+            let rows = Rows::Range(start, samples.min(start + BATCH));
+            self.run(x, rows)?;
+            let target = rows.of(y, &mut self.targets);
+            sum += loss.value(self.execution.value(output), target).to_f64() * rows.len() as f64;
         }
         Ok(sum / samples as f64)
     }
@@ -120,10 +115,8 @@ impl<T: Float> Model<T> {
     ///
     /// If `x` does not fit the model.
     pub fn predict(&mut self, x: impl Inputs<T>) -> Result<Tensor<T>> {
-        let samples = self.check_inputs(x.tensors())?;
-        let mut y = Tensor::zeros([&[samples], self.output_shape(0)].concat());
-        self.predict_outputs(x.tensors(), std::slice::from_mut(&mut y));
-        Ok(y)
+        let mut outputs = self.predict_all(x)?;
+        Ok(outputs.swap_remove(0))
     }
 
     /// All outputs of the model for the samples `x`.
@@ -132,12 +125,14 @@ impl<T: Float> Model<T> {
     ///
     /// If `x` does not fit the model.
     pub fn predict_all(&mut self, x: impl Inputs<T>) -> Result<Vec<Tensor<T>>> {
-        let samples = self.check_inputs(x.tensors())?;
-        let outputs = 0..self.graph.outputs.len();
-        let mut y: Vec<_> =
-            outputs.map(|i| Tensor::zeros([&[samples], self.output_shape(i)].concat())).collect();
-        self.predict_outputs(x.tensors(), &mut y);
-        Ok(y)
+        let x = x.tensors();
+        let samples = self.check_inputs(x)?;
+        self.reserve(x, samples.min(BATCH), false)?;
+        let mut outputs: Vec<Tensor<T>> = (self.graph.outputs.iter())
+            .map(|&at| Tensor::zeros([&[samples], &self.execution.zeros(at).shape()[1..]].concat()))
+            .collect();
+        self.predict_batches(x, &mut outputs)?;
+        Ok(outputs)
     }
 
     /// [`predict`](Self::predict) into a tensor that is there already: allocates nothing after the
@@ -147,110 +142,114 @@ impl<T: Float> Model<T> {
     ///
     /// If `x` or `y` does not fit the model.
     pub fn predict_into(&mut self, x: impl Inputs<T>, y: &mut Tensor<T>) -> Result<()> {
-        let samples = self.check_inputs(x.tensors())?;
+        let x = x.tensors();
+        let samples = self.check_inputs(x)?;
+        self.reserve(x, samples.min(BATCH), false)?;
         self.check_target(y, samples)?;
-        self.predict_outputs(x.tensors(), std::slice::from_mut(y));
+        self.predict_batches(x, std::slice::from_mut(y))
+    }
+
+    fn predict_batches(&mut self, x: &[&Tensor<T>], outputs: &mut [Tensor<T>]) -> Result<()> {
+        let samples = x[0].batch();
+        for start in (0..samples).step_by(BATCH) {
+            let end = samples.min(start + BATCH);
+            self.run(x, Rows::Range(start, end))?;
+            for (output, &at) in outputs.iter_mut().zip(&self.graph.outputs) {
+                let size = output.data().len() / samples;
+                let rows = &mut output.data_mut()[start * size..end * size];
+                rows.copy_from_slice(self.execution.value(at));
+            }
+        }
         Ok(())
     }
 
-    fn predict_outputs(&mut self, x: &[&Tensor<T>], y: &mut [Tensor<T>]) {
-        let samples = x[0].batch();
-        for start in (0..samples).step_by(BATCH) {
-            let rows = start..samples.min(start + BATCH);
-            self.load(x, Rows::Range(rows.clone()));
-            self.run_forward();
-            for (y, &at) in y.iter_mut().zip(&self.graph.outputs) {
-                let size = y.data().len() / samples;
-                let out = &mut y.data_mut()[rows.start * size..rows.end * size];
-                out.copy_from_slice(self.execution.value(at));
-            }
-        }
-    }
-
-    fn not_compiled(&self) -> Error {
-        Error::NotCompiled { model: self.name.clone() }
+    fn compiled(&mut self) -> Result<&mut Compiled<T>> {
+        let not_compiled = || Error::NotCompiled { model: self.name.clone() };
+        self.compiled.as_mut().ok_or_else(not_compiled)
     }
 
     /// Checks `x` and `y` for training; gives the number of samples.
-    fn check_samples(&self, x: &[&Tensor<T>], y: &Tensor<T>) -> Result<usize> {
-        if self.compiled.is_none() {
-            return Err(self.not_compiled());
-        }
+    fn check_training(&mut self, x: &[&Tensor<T>], y: &Tensor<T>) -> Result<usize> {
+        self.compiled()?;
         let samples = self.check_inputs(x)?;
+        self.reserve(x, samples.min(BATCH), false)?;
         self.check_target(y, samples)?;
-        match y.data().iter().position(|y| !y.is_finite()) {
-            None => Ok(samples),
-            Some(_) => y.check("y", &y.shape()[1..]).map(|()| samples),
-        }
+        y.check_finite("y")?;
+        Ok(samples)
     }
 
     /// Checks that `y` has the shape of the output; a last axis of one may be left out.
     fn check_target(&self, y: &Tensor<T>, samples: usize) -> Result<()> {
-        let output = self.output_shape(0);
-        let same = |shape: &[usize]| y.shape().split_first() == Some((&samples, shape));
-        let without_last = match output.split_last() {
-            Some((1, rest)) => same(rest),
+        let output = self.execution.shape(self.graph.outputs[0]);
+        let fits = |axes: &[Option<usize>]| {
+            let found = y.shape().iter().copied().map(Some);
+            [Some(samples)].into_iter().chain(axes.iter().copied()).eq(found)
+        };
+        let without_last = match output.axes().split_last() {
+            Some((Some(1), rest)) => fits(rest),
             _ => false,
         };
-        if same(output) || without_last {
-            return Ok(());
+        match fits(output.axes()) || without_last {
+            true => Ok(()),
+            false => Err(y.misfit("y", output.batched(Some(samples)))),
         }
-        let expected = [&[samples], output].concat().into_iter().map(Some).collect();
-        Err(Error::Shape { what: "y".to_owned(), expected, found: y.shape().to_vec() })
-    }
-
-    fn train_rows(&mut self, x: &[&Tensor<T>], y: &Tensor<T>, rows: &[usize]) -> T {
-        self.load(x, Rows::These(rows));
-        self.step(y, Rows::These(rows))
     }
 
     /// Copies rows of `x` into the model's inputs.
-    fn load(&mut self, x: &[&Tensor<T>], rows: Rows) {
-        self.execution.reserve(rows.len(), self.compiled.is_some());
+    fn load(&mut self, x: &[&Tensor<T>], rows: Rows, training: bool) -> Result<()> {
+        self.reserve(x, rows.len(), training)?;
         for (x, &input) in x.iter().zip(&self.graph.inputs) {
             rows.copy(x, self.execution.value((input, 0)));
         }
+        Ok(())
     }
 
-    fn run_forward(&mut self) {
+    /// Forward on rows of `x`.
+    fn run(&mut self, x: &[&Tensor<T>], rows: Rows) -> Result<()> {
+        self.load(x, rows, false)?;
         let params = Params { weights: &self.params, version: self.version };
         self.execution.forward(params, false);
+        Ok(())
     }
 
-    /// Forward, loss, backward, optimizer, for the inputs that were loaded.
-    fn step(&mut self, y: &Tensor<T>, rows: Rows) -> T {
-        let Some(compiled) = &mut self.compiled else { return T::ZERO };
+    /// Forward, loss, backward, optimizer, on rows of `x` and `y`.
+    fn train(&mut self, x: &[&Tensor<T>], y: &Tensor<T>, rows: Rows) -> Result<T> {
+        self.load(x, rows, true)?;
         let params = Params { weights: &self.params, version: self.version };
         self.execution.forward(params, true);
 
+        let loss = self.compiled()?.loss;
         self.execution.clear_gradients();
         let output = self.graph.outputs[0];
         let (prediction, gradient) = self.execution.value_and_gradient(output);
         let target = rows.of(y, &mut self.targets);
-        let loss = compiled.loss.value(prediction, target);
-        compiled.loss.gradient(prediction, target, gradient);
+        let value = loss.value(prediction, target);
+        loss.gradient(prediction, target, gradient);
 
         self.grads.fill(T::ZERO);
+        let params = Params { weights: &self.params, version: self.version };
         self.execution.backward(params, &mut self.grads);
-        compiled.optimizer.step(self.isa, &mut self.params, &self.grads);
+        let Model { isa, params, grads, compiled, .. } = self;
+        if let Some(compiled) = compiled {
+            compiled.optimizer.step(*isa, params, grads);
+        }
         self.version += 1;
-        loss
+        Ok(value)
     }
 }
 
 /// Some rows of a tensor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Rows<'a> {
-    All(usize),
-    Range(std::ops::Range<usize>),
+    /// From one to before another.
+    Range(usize, usize),
     These(&'a [usize]),
 }
 
 impl Rows<'_> {
     fn len(&self) -> usize {
         match self {
-            Rows::All(rows) => *rows,
-            Rows::Range(rows) => rows.len(),
+            Rows::Range(start, end) => end - start,
             Rows::These(rows) => rows.len(),
         }
     }
@@ -259,9 +258,8 @@ impl Rows<'_> {
     fn copy<T: Float>(&self, from: &Tensor<T>, to: &mut [T]) {
         let size = from.data().len() / from.batch();
         match self {
-            Rows::All(_) => to.copy_from_slice(from.data()),
-            Rows::Range(rows) => {
-                to.copy_from_slice(&from.data()[rows.start * size..rows.end * size]);
+            Rows::Range(start, end) => {
+                to.copy_from_slice(&from.data()[start * size..end * size]);
             }
             Rows::These(rows) => {
                 for (&row, to) in rows.iter().zip(to.chunks_exact_mut(size.max(1))) {
@@ -272,11 +270,10 @@ impl Rows<'_> {
     }
 
     /// The rows, where they lie or copied to `room`.
-    fn of<'a, T: Float>(&self, tensor: &'a Tensor<T>, room: &'a mut kernels::Buffer<T>) -> &'a [T] {
+    fn of<'a, T: Float>(&self, tensor: &'a Tensor<T>, room: &'a mut Buffer<T>) -> &'a [T] {
         let size = tensor.data().len() / tensor.batch();
         match self {
-            Rows::All(_) => tensor.data(),
-            Rows::Range(rows) => &tensor.data()[rows.start * size..rows.end * size],
+            Rows::Range(start, end) => &tensor.data()[start * size..end * size],
             Rows::These(rows) => {
                 room.resize(rows.len() * size);
                 self.copy(tensor, room);

@@ -16,11 +16,12 @@ pub use history::History;
 pub use progress::Verbose;
 pub use sequential::Sequential;
 
-use crate::error::{Error, Result, shape_text};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Symbols};
 use crate::loss::Loss;
 use crate::optimizer::{self, Optimizer};
 use crate::random::Rng;
+use crate::shape::Shape;
 use crate::tensor::{Inputs, Tensor};
 use execution::{Execution, Params};
 use summary::{Count, Row, Summary};
@@ -191,13 +192,13 @@ impl<T: Float> Model<T> {
     }
 
     /// The shape of one sample of each input.
-    pub fn input_shapes(&self) -> impl Iterator<Item = &[usize]> {
-        self.graph.inputs.iter().map(|&call| &self.graph.calls[call].outputs[0][..])
+    pub fn input_shapes(&self) -> impl Iterator<Item = &Shape> {
+        self.graph.inputs.iter().map(|&call| &self.graph.calls[call].outputs[0])
     }
 
     /// The shape of one sample of each output.
-    pub fn output_shapes(&self) -> impl Iterator<Item = &[usize]> {
-        self.graph.outputs.iter().map(|&(call, output)| &self.graph.calls[call].outputs[output][..])
+    pub fn output_shapes(&self) -> impl Iterator<Item = &Shape> {
+        self.graph.outputs.iter().map(|&(call, output)| &self.graph.calls[call].outputs[output])
     }
 
     /// How many numbers there are to train.
@@ -242,13 +243,10 @@ impl<T: Float> Model<T> {
         }
         for (place, weight) in self.weights.iter().zip(weights) {
             if weight.shape() != place.weight.shape {
-                return Err(Error::Shape {
-                    what: self.weight_name(place),
-                    expected: place.weight.shape.iter().copied().map(Some).collect(),
-                    found: weight.shape().to_vec(),
-                });
+                let expected = place.weight.shape.iter().copied().map(Some).collect();
+                return Err(weight.misfit(&self.weight_name(place), expected));
             }
-            weight.check(&self.weight_name(place), &place.weight.shape[1..])?;
+            weight.check(&self.weight_name(place), &Shape::from(&place.weight.shape[1..]))?;
         }
         for (place, weight) in self.weights.iter().zip(weights) {
             self.params[place.range.clone()].copy_from_slice(weight.data());
@@ -301,11 +299,7 @@ impl<T: Float> Model<T> {
 
     fn row(&self, at: usize) -> Row {
         let call = &self.graph.calls[at];
-        let shape = |shape: &Vec<usize>| {
-            let dims: Vec<_> = [None].into_iter().chain(shape.iter().copied().map(Some)).collect();
-            shape_text(&dims)
-        };
-        let shapes: Vec<String> = call.outputs.iter().map(shape).collect();
+        let shapes: Vec<String> = call.outputs.iter().map(Shape::to_string).collect();
         let params: usize = self
             .weights
             .iter()
@@ -368,25 +362,36 @@ impl<T: Float> Model<T> {
         dy: &[Option<&Tensor<T>>],
     ) -> Result<Gradients<T>> {
         let samples = self.check_inputs(x.tensors())?;
+        self.execution.want_input_gradients(true);
+        let found = self.gradients_of(x.tensors(), dy, samples);
+        self.execution.want_input_gradients(false);
+        found
+    }
+
+    fn gradients_of(
+        &mut self,
+        x: &[&Tensor<T>],
+        dy: &[Option<&Tensor<T>>],
+        samples: usize,
+    ) -> Result<Gradients<T>> {
         let outputs = self.graph.outputs.clone();
         if dy.len() != outputs.len() {
             let what = format!("gradients of the outputs of `{}`", self.name);
             return Err(Error::Count { what, expected: outputs.len(), found: dy.len() });
         }
-        for (i, dy) in dy.iter().enumerate() {
-            let shape = self.output_shape(i).to_vec();
+        self.reserve(x, samples, true)?;
+        for (i, (dy, &at)) in dy.iter().zip(&outputs).enumerate() {
             if let Some(dy) = dy {
-                dy.check(&format!("dy.{i}"), &shape)?;
+                let what = format!("dy.{i}");
+                dy.check(&what, self.execution.shape(at))?;
                 if dy.batch() != samples {
-                    let what = format!("samples of dy.{i}");
+                    let what = format!("samples of {what}");
                     return Err(Error::Count { what, expected: samples, found: dy.batch() });
                 }
             }
         }
 
-        self.execution.want_input_gradients(true);
-        self.execution.reserve(samples, true);
-        for (x, &input) in x.tensors().iter().zip(&self.graph.inputs) {
+        for (x, &input) in x.iter().zip(&self.graph.inputs) {
             self.execution.value((input, 0)).copy_from_slice(x.data());
         }
         let params = Params { weights: &self.params, version: self.version };
@@ -403,33 +408,24 @@ impl<T: Float> Model<T> {
         self.grads.fill(T::ZERO);
         self.execution.backward(params, &mut self.grads);
 
-        let batched = |shape: &[usize]| [&[samples], shape].concat();
-        let gradients = Gradients {
-            outputs: (0..outputs.len())
-                .map(|i| {
-                    let shape = batched(self.output_shape(i));
-                    Tensor::new(shape, self.execution.value(outputs[i]).to_vec())
-                })
-                .collect::<Result<_>>()?,
+        let inputs = self.graph.inputs.iter().map(|&input| {
+            let mut gradient = self.execution.zeros((input, 0));
+            if let Some(grad) = self.execution.gradient((input, 0)) {
+                gradient.data_mut().copy_from_slice(grad);
+            }
+            gradient
+        });
+        Ok(Gradients {
+            inputs: inputs.collect(),
             weights: self.tensors_of(&self.grads),
-            inputs: (self.graph.inputs.iter())
-                .map(|&input| {
-                    let shape = batched(&self.graph.calls[input].outputs[0]);
-                    match self.execution.gradient((input, 0)) {
-                        Some(grad) => Tensor::new(shape, grad.to_vec()),
-                        None => Ok(Tensor::zeros(shape)),
-                    }
-                })
-                .collect::<Result<_>>()?,
-        };
-        self.execution.want_input_gradients(false);
-        Ok(gradients)
+            outputs: outputs.into_iter().map(|at| self.execution.output(at)).collect(),
+        })
     }
 
-    /// The shape of one sample of output `i`.
-    fn output_shape(&self, i: usize) -> &[usize] {
-        let (call, output) = self.graph.outputs[i];
-        &self.graph.calls[call].outputs[output]
+    /// Makes room for `batch` samples like those of `x`.
+    fn reserve(&mut self, x: &[&Tensor<T>], batch: usize, training: bool) -> Result<()> {
+        let shapes = self.graph.inputs.iter().zip(x).map(|(&input, x)| (input, &x.shape()[1..]));
+        self.execution.reserve(batch, shapes, training)
     }
 }
 

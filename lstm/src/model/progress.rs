@@ -1,12 +1,12 @@
 //! What `fit` prints while it trains: the lines of Keras.
 //!
-//! On a terminal one line an epoch is drawn again and again: the cursor is moved back by the
-//! visible width of the last drawing, and spaces cover what a shorter one leaves of it. The time
-//! per step is counted from the end of the first step, which tells little about the others.
+//! On a terminal one line an epoch is drawn again and again: the cursor moves back by the visible
+//! width of the last drawing, and spaces cover what a shorter one leaves. The time per step counts
+//! from the end of the first, which tells little about the others.
 //!
-//! Two differences are deliberate. Where the output is no terminal, Keras draws the moving bar all
-//! the same, with its control characters; here only the finished bar of an epoch is written, in
-//! plain text. And [`Verbose::Auto`] writes nothing there.
+//! Two differences are deliberate. Where the output is no terminal, Keras draws all the same, with
+//! control characters; here [`Verbose::Bar`] writes only the finished bar of every epoch there, in
+//! plain text, and [`Verbose::Auto`] nothing.
 
 use std::fmt::{Result, Write as _};
 use std::io::{IsTerminal as _, Stdout, Write, stdout};
@@ -38,9 +38,8 @@ pub(crate) struct Progress<W = Stdout> {
     verbose: Verbose,
     epochs: usize,
     steps: usize,
-    /// The beginning of the epoch.
+    /// The beginning of the epoch, and the end of its first step.
     start: Instant,
-    /// The end of its first step.
     first: Option<Instant>,
     /// The last drawing in it, with its visible width.
     drawn: Option<(Instant, usize)>,
@@ -146,12 +145,10 @@ fn text(write: impl FnOnce(&mut String) -> Result) -> String {
     out
 }
 
-/// Where the epoch is, and so what its time is.
+/// Where the epoch is: its time is what is left, by estimate, or what it took.
 #[derive(Clone, Copy, PartialEq)]
 enum Phase {
-    /// The time is what is left, by estimate.
     Running,
-    /// The time is what it took.
     Over,
 }
 
@@ -170,38 +167,34 @@ const BAR: &str = "━━━━━━━━━━━━━━━━━━━━"
 impl State<'_> {
     /// `2/4 ━━━━━━━━━━━━━━━━━━━━ 5s 2s/step - loss: 29.4275`, in bold, green and white.
     fn bar(&self, out: &mut String) -> Result {
-        let whole = BAR.chars().count();
-        let full = (whole as f64 * (self.done as f64 / self.steps.max(1) as f64)) as usize;
+        let State { done, steps, elapsed, per_step, metrics, .. } = *self;
+        let (digits, whole) = (self.digits(), BAR.chars().count());
+        let full = (whole as f64 * (done as f64 / steps.max(1) as f64)) as usize;
         let empty = whole.saturating_sub(full);
-        out.push_str("\x1b[1m");
-        self.count(out)?;
-        out.push_str("\x1b[0m ");
+        write!(out, "\x1b[1m{done:>digits$}/{steps}\x1b[0m ")?;
         if full > 0 {
             write!(out, "\x1b[32m{BAR:.full$}\x1b[0m")?;
         }
         write!(out, "\x1b[37m{BAR:.empty$}\x1b[0m \x1b[1m")?;
         match self.phase {
-            Phase::Running => {
-                time_left(out, self.per_step * self.steps.saturating_sub(self.done) as f64)?
-            }
-            Phase::Over => write!(out, "{:.0}s", self.elapsed)?,
+            Phase::Running => time_left(out, per_step * steps.saturating_sub(done) as f64)?,
+            Phase::Over => write!(out, "{elapsed:.0}s")?,
         }
-        out.push_str("\x1b[0m ");
-        step_time(out, self.per_step)?;
-        self.metrics.iter().try_for_each(|(name, value)| metric(out, name, *value, value.abs()))
+        write!(out, "\x1b[0m ")?;
+        step_time(out, per_step)?;
+        metrics.iter().try_for_each(|(name, value)| metric(out, name, *value, value.abs()))
     }
 
     /// `4/4 - 1s - 365ms/step - loss: 25.4725`, where values below zero have an exponent.
     fn line(&self, out: &mut String) -> Result {
-        self.count(out)?;
-        write!(out, " - {:.0}s - ", self.elapsed)?;
+        let (digits, State { done, steps, elapsed, .. }) = (self.digits(), self);
+        write!(out, "{done:>digits$}/{steps} - {elapsed:.0}s - ")?;
         step_time(out, self.per_step)?;
         self.metrics.iter().try_for_each(|(name, value)| metric(out, name, *value, *value))
     }
 
-    fn count(&self, out: &mut String) -> Result {
-        let digits = self.steps.max(1).ilog10() as usize + 1;
-        write!(out, "{:>digits$}/{}", self.done, self.steps)
+    fn digits(&self) -> usize {
+        self.steps.max(1).ilog10() as usize + 1
     }
 }
 
@@ -281,28 +274,21 @@ mod tests {
         assert_eq!(words(&bar), words(terminal));
         assert_eq!(words(&run(Verbose::Line, false)), words(lines));
         assert!(bar.contains(" \x1b[1m5s\x1b[0m 2s/step - loss: 29.4275\u{8}"));
-        let line = format!("Epoch 1/2\n4/4 {BAR} 2s 20ms/step - loss: 25.4725\nEpoch 2/2\n");
-        assert!(run(Verbose::Bar, false).starts_with(&line));
+        let plain = format!("Epoch 1/2\n4/4 {BAR} 2s 20ms/step - loss: 25.4725\nEpoch 2/2\n");
+        assert!(run(Verbose::Bar, false).starts_with(&plain));
         assert_eq!(run(Verbose::Silent, true), "");
     }
 
     #[test]
     fn numbers_are_written_as_in_keras() {
-        for (seconds, expected) in
-            [(59.9, "59s"), (60.0, "60s"), (60.5, "1:00"), (3665.2, "1:01:05")]
-        {
-            assert_eq!(text(|out| time_left(out, seconds)), expected);
-        }
-        for (seconds, expected) in [(0.0, "0s"), (2.5, "2s"), (0.9999, "1000ms"), (3.1e-4, "310us")]
-        {
-            assert_eq!(text(|out| step_time(out, seconds)), format!("{expected}/step"));
-        }
-        let small = [(1e-3, "1.0000e-03"), (0.0, "0.0000e+00"), (-1e-100, "-1.0000e-100")];
-        let large = [(0.12345, "0.1235"), (-2.0, "-2.0000"), (f64::NAN, "nan")];
-        for (value, expected) in small.into_iter().chain(large) {
-            let found = text(|out| metric(out, "a", value, value.abs()));
-            assert_eq!(found, format!(" - a: {expected}"));
-        }
+        let left = [59.9, 60.0, 60.5, 3600.0, 3665.2].map(|time| text(|out| time_left(out, time)));
+        assert_eq!(left, ["59s", "60s", "1:00", "60:00", "1:01:05"]);
+        let each = [0.0, 2.5, 0.9999, 1e-3, 3.1e-4].map(|time| text(|out| step_time(out, time)));
+        assert_eq!(each.join(" "), "0s/step 2s/step 1000ms/step 1ms/step 310us/step");
+        let values = [0.12345, -2.0, 1e-3, 0.0, -1e-100, f64::NAN];
+        let values = values.map(|value| text(|out| metric(out, "a", value, value.abs())));
+        let expected = ["0.1235", "-2.0000", "1.0000e-03", "0.0000e+00", "-1.0000e-100", "nan"];
+        assert_eq!(values, expected.map(|value| format!(" - a: {value}")));
         assert_eq!(text(|out| metric(out, "a", -2.0, -2.0)), " - a: -2.0000e+00"); // in a line
     }
 }

@@ -6,8 +6,8 @@
 //! all columns evenly. A cell that is still too wide is broken between words, and a word that is
 //! too wide for a line ends in `…`. What is wider than the console is cut off.
 //!
-//! A character is taken to be one column wide. Where Keras refuses a line length that would leave
-//! a column less than four, the next one that it accepts is taken.
+//! Every character counts as one wide. Where Keras refuses a line length because a column would
+//! get less than four characters of it, the next one that it accepts is taken.
 
 /// Parameters, and the memory they take.
 #[derive(Clone, Copy, Default)]
@@ -48,10 +48,8 @@ const GRAPH: [f64; 4] = [0.3, 0.56, 0.74, 1.0];
 const PARAMS: usize = 2; // the column that is aligned to the right
 
 impl Summary {
-    /// The text, which ends with a line break, for a console that is `columns` wide.
-    ///
-    /// `line_length` is the width of the table. `None` is what Keras takes: 88, or 108 with
-    /// connections, but four less than the console at most.
+    /// The text for a console `columns` wide. `line_length` is the width of the table; `None` is
+    /// what Keras takes: 88, or 108 with connections, but four less than the console at most.
     pub(crate) fn render(&self, line_length: Option<usize>, columns: usize) -> String {
         let (ends, longest) = if self.connections { (&GRAPH[..], 108) } else { (&CHAIN[..], 88) };
         let default = longest.min(columns.saturating_sub(4));
