@@ -210,7 +210,11 @@ fn inputs(
         }
     }
     for (at, node) in nodes.iter().enumerate() {
-        if matches!(node.layer, Layer::Input(_)) && !given.contains(&at) {
+        if !matches!(node.layer, Layer::Input(_)) {
+            continue;
+        }
+        node.layer.describe().outputs(&names[at], &[])?;
+        if !given.contains(&at) {
             let why = format!("the outputs need `{}`, which is not among the inputs", names[at]);
             return Err(Error::invalid("model", why));
         }

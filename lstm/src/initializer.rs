@@ -4,6 +4,7 @@ use kernels::Float;
 
 use crate::error::{Error, Result};
 use crate::random::Rng;
+use crate::tensor::Tensor;
 
 /// How the initial values of a weight are drawn.
 ///
@@ -103,6 +104,19 @@ impl Initializer {
     pub const LECUN_NORMAL: Initializer = scaling(1.0, Fan::In, Distribution::TruncatedNormal);
     /// Orthogonal of gain one.
     pub const ORTHOGONAL: Initializer = Initializer::Orthogonal { gain: 1.0 };
+
+    /// A tensor of random numbers: the same for the same seed, everywhere.
+    ///
+    /// # Errors
+    ///
+    /// If the initializer is one for matrices, and the shape is none.
+    pub fn draw<T: Float>(self, seed: u64, shape: impl Into<Vec<usize>>) -> Result<Tensor<T>> {
+        let shape = shape.into();
+        self.check("tensor", &shape)?;
+        let mut tensor = Tensor::zeros(shape.clone());
+        self.fill(&mut Rng::new(seed, 0), &shape, tensor.data_mut());
+        Ok(tensor)
+    }
 
     /// Checks that the initializer can make a weight of this shape.
     pub(crate) fn check(self, what: &str, shape: &[usize]) -> Result<()> {

@@ -10,10 +10,10 @@ mod layers;
 mod models;
 mod optimizers;
 
-use kernels::Float;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::float::Float;
 use crate::layer::Layer;
 use crate::model::Model;
 use crate::optimizer::Optimizer;

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use kernels::Float;
 use serde_json::Value;
 
 use super::fields::Fields;
 use super::layers::{layer, sample_shape};
 use crate::error::{Error, Result};
+use crate::float::Float;
 use crate::graph::Symbol;
 use crate::layer::{Input, InputDescription, Layer};
 use crate::model::{Model, Sequential};

@@ -17,12 +17,14 @@ mod sequence;
 mod workspace;
 
 use kernels::Isa;
-use kernels::simd::{Float, Kernel, Simd};
+use kernels::simd::{Kernel, Simd};
 
 use crate::activation::Activation;
+use crate::float::Float;
 use cell::{Activations, Chosen, Standard};
 pub use sequence::Gradient;
-use workspace::{Dims, View, Workspace};
+pub(crate) use workspace::View;
+use workspace::{Dims, Workspace};
 
 /// The weights of a layer as Keras has them; gates in the order i, f, g, o.
 #[derive(Clone, Copy, Debug)]
@@ -208,7 +210,7 @@ impl<T: Float> Engine<T> {
             live: batch,
         };
         let work = batch * steps * 4 * units * (inputs + units);
-        job.run(view, call.x, y, threads(work, dims));
+        T::forward(job, view, call.x, y, threads(work, dims));
     }
 
     /// Copies `h` and `c` after the last step of the last forward call, `[batch, units]`.
@@ -270,7 +272,7 @@ impl<T: Float> Engine<T> {
             initial: initial[0].is_some(),
         };
         let work = 2 * batch * dims.steps * 4 * units * units;
-        job.run(self.workspace.view(dims), incoming.dy, threads(work, dims));
+        T::backward(job, self.workspace.view(dims), incoming.dy, threads(work, dims));
 
         for (gradient, out) in [&self.workspace.dh, &self.workspace.dc].into_iter().zip(initial) {
             let Some(out) = out else { continue };
@@ -288,15 +290,17 @@ impl<T: Float> Engine<T> {
         if let Some(dx) = &dx {
             assert_eq!(dx.len(), batch * dims.steps * inputs, "dx");
         }
-        let dx = dx.map(|dx| (dx, go_backwards));
-        let mut view = self.workspace.view(dims);
-        match lanes {
-            Lanes::Units => self.products.run(self.isa, &self.rows.0, &view, grads, dx),
-            Lanes::Batch => {
-                let weights = &self.panels.0;
-                self.isa.run(panels::Products { weights, view: &mut view, grads, dx });
-            }
-        }
+        T::products(Products {
+            isa: self.isa,
+            weights: match lanes {
+                Lanes::Units => Packed::Rows(&self.rows.0),
+                Lanes::Batch => Packed::Panels(&self.panels.0),
+            },
+            view: self.workspace.view(dims),
+            grads,
+            dx: dx.map(|dx| (dx, go_backwards)),
+            scratch: &mut self.products,
+        });
     }
 
     /// Packs the weights for forward unless this version is packed already.
@@ -354,7 +358,7 @@ fn threads(work: usize, dims: Dims) -> usize {
 }
 
 /// Writes `[batch, units]`, or zeros, to slot 0 of an array of states.
-fn put_states<T: Float>(dims: Dims, lanes: Lanes, states: &mut [T], given: Option<&[T]>) {
+fn put_states<T: kernels::Float>(dims: Dims, lanes: Lanes, states: &mut [T], given: Option<&[T]>) {
     for group in dims.groups() {
         let states = &mut states[group.slot(dims.slots, 0, dims.width)];
         states.fill(T::ZERO);
@@ -384,7 +388,7 @@ fn halves(dims: Dims, threads: usize) -> (usize, usize) {
 
 /// A forward call without its arrays.
 #[derive(Clone, Copy)]
-struct Forward<'a, T> {
+pub(crate) struct Forward<'a, T> {
     isa: Isa,
     options: Options,
     weights: Packed<'a, T>,
@@ -393,9 +397,9 @@ struct Forward<'a, T> {
     live: usize,
 }
 
-impl<T: Float> Forward<'_, T> {
+impl<T: kernels::Float> Forward<'_, T> {
     /// Halves the batch until there is one part for each thread.
-    fn run(self, mut view: View<T>, x: &[T], y: Option<&mut [T]>, threads: usize) {
+    pub(crate) fn run(self, mut view: View<T>, x: &[T], y: Option<&mut [T]>, threads: usize) {
         if threads > 1 {
             let (first, rows) = halves(view.dims, threads);
             let Dims { steps, inputs, units, .. } = view.dims;
@@ -441,16 +445,16 @@ impl<T: Float> Forward<'_, T> {
 
 /// A backward call, as far as its steps, without its arrays.
 #[derive(Clone, Copy)]
-struct Backward<'a, T> {
+pub(crate) struct Backward<'a, T> {
     isa: Isa,
     options: Options,
     weights: Packed<'a, T>,
     initial: bool,
 }
 
-impl<T: Float> Backward<'_, T> {
+impl<T: kernels::Float> Backward<'_, T> {
     /// Halves the batch until there is one part for each thread.
-    fn run(self, view: View<T>, dy: Gradient<T>, threads: usize) {
+    pub(crate) fn run(self, view: View<T>, dy: Gradient<T>, threads: usize) {
         if threads > 1 {
             let (first, rows) = halves(view.dims, threads);
             let (dy, dy_rest) = dy.split(rows, view.dims.units, view.dims.steps);
@@ -475,6 +479,29 @@ impl<T: Float> Backward<'_, T> {
             }
             Packed::Panels(weights) => {
                 self.isa.run(panels::Backward { activations, weights, view, dy, initial });
+            }
+        }
+    }
+}
+
+/// The products over all steps that end a backward call.
+pub(crate) struct Products<'a, T> {
+    isa: Isa,
+    weights: Packed<'a, T>,
+    view: View<'a, T>,
+    grads: Gradients<'a, T>,
+    /// `[batch, steps, inputs]`, and whether time runs backwards in it.
+    dx: Option<(&'a mut [T], bool)>,
+    scratch: &'a mut rows::Products<T>,
+}
+
+impl<T: kernels::Float> Products<'_, T> {
+    pub(crate) fn run(self) {
+        let Products { isa, weights, mut view, grads, dx, scratch } = self;
+        match weights {
+            Packed::Rows(weights) => scratch.run(isa, weights, &view, grads, dx),
+            Packed::Panels(weights) => {
+                isa.run(panels::Products { weights, view: &mut view, grads, dx });
             }
         }
     }

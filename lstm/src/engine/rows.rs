@@ -23,8 +23,8 @@ pub(super) const GROUP: usize = 16;
 const FORWARD_32: usize = 6;
 /// The same where there are 16: 12 accumulators.
 const FORWARD_16: usize = 3;
-/// Rows of a backward tile where there are 32 registers: with two vectors a row 24 accumulators.
-const BACKWARD_32: usize = 12;
+/// Rows of a backward tile where there are 32 registers: with two vectors a row 16 accumulators.
+const BACKWARD_32: usize = 8;
 /// The same where there are 16: 12 accumulators.
 const BACKWARD_16: usize = 6;
 
@@ -340,11 +340,7 @@ impl<T: Float, A: Activations> Backward<'_, T, A> {
                 5 => tile.store::<S, 5>(simd, dh),
                 6 => tile.store::<S, 6>(simd, dh),
                 7 => tile.store::<S, 7>(simd, dh),
-                8 => tile.store::<S, 8>(simd, dh),
-                9 => tile.store::<S, 9>(simd, dh),
-                10 => tile.store::<S, 10>(simd, dh),
-                11 => tile.store::<S, 11>(simd, dh),
-                _ => tile.store::<S, 12>(simd, dh),
+                _ => tile.store::<S, 8>(simd, dh),
             }
         }
     }

@@ -133,7 +133,7 @@ impl<T: Float> Workspace<T> {
 
 /// The part of a workspace that holds some groups; `dims.batch` counts their rows.
 #[derive(Debug)]
-pub(super) struct View<'a, T> {
+pub(crate) struct View<'a, T> {
     pub(super) dims: Dims,
     pub(super) x: &'a mut [T],
     pub(super) h: &'a mut [T],

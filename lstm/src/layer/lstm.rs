@@ -1,6 +1,6 @@
 //! The LSTM layer: Keras's options around the engine.
 
-use kernels::{Buffer, Float, Isa};
+use kernels::{Buffer, Isa};
 
 use super::{Describe, Flow, Layer, Operation, Pass, Weight, setters};
 use crate::activation::Activation;
@@ -199,7 +199,7 @@ pub(super) struct Recur<T> {
     return_sequences: bool,
 }
 
-impl<T: Float> Recur<T> {
+impl<T: crate::Float> Recur<T> {
     pub(super) fn new(isa: Isa, lstm: &LSTM, inputs: &[Shape]) -> Self {
         let features = inputs[0].features().unwrap_or(0);
         let options = engine::Options {
@@ -231,7 +231,7 @@ impl<T: Float> Recur<T> {
     }
 }
 
-impl<T: Float> Operation<T> for Recur<T> {
+impl<T: crate::Float> Operation<T> for Recur<T> {
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
         let call = self.call(&pass);
         if self.return_sequences {

@@ -91,7 +91,11 @@ impl Layer {
     }
 
     /// The operation of a layer with inputs of these shapes.
-    pub(crate) fn operation<T: Float>(&self, isa: Isa, inputs: &[Shape]) -> Box<dyn Operation<T>> {
+    pub(crate) fn operation<T: crate::Float>(
+        &self,
+        isa: Isa,
+        inputs: &[Shape],
+    ) -> Box<dyn Operation<T>> {
         match self {
             Layer::Input(_) => Box::new(input::Feed),
             Layer::LSTM(lstm) => Box::new(lstm::Recur::new(isa, lstm, inputs)),

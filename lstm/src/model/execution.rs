@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use kernels::{Buffer, Float, Isa};
+use kernels::{Buffer, Isa};
 
 use crate::error::Result;
+use crate::float::Float;
 use crate::graph::Graph;
 use crate::layer::{Flow, Inputs, Layer, Operation, Pass};
 use crate::shape::Shape;
@@ -52,7 +53,7 @@ impl<T: Float> Execution<T> {
             .zip(ranges)
             .map(|(call, weights)| Step {
                 layer: call.layer.clone(),
-                operation: call.layer.operation(isa, &call.inputs),
+                operation: T::operation(&call.layer, isa, &call.inputs),
                 sources: call.sources.clone(),
                 weights: weights.clone(),
                 outputs: call.outputs.clone(),

@@ -1,11 +1,12 @@
 //! Training, evaluation and prediction.
 
-use kernels::{Buffer, Float};
+use kernels::Buffer;
 
 use super::execution::Params;
 use super::progress::Progress;
 use super::{Compiled, History, Model, Verbose};
 use crate::error::{Error, Result};
+use crate::float::Float;
 use crate::random::Rng;
 use crate::tensor::{Inputs, Tensor};
 
@@ -231,7 +232,7 @@ impl<T: Float> Model<T> {
         self.execution.backward(params, &mut self.grads);
         let Model { isa, params, grads, compiled, .. } = self;
         if let Some(compiled) = compiled {
-            compiled.optimizer.step(*isa, params, grads);
+            T::optimize(&mut compiled.optimizer, *isa, params, grads);
         }
         self.version += 1;
         Ok(value)

@@ -9,7 +9,7 @@ mod summary;
 
 use std::ops::Range;
 
-use kernels::{Buffer, Float, Isa};
+use kernels::{Buffer, Isa};
 
 pub use fit::Fit;
 pub use history::History;
@@ -17,6 +17,7 @@ pub use progress::Verbose;
 pub use sequential::Sequential;
 
 use crate::error::{Error, Result};
+use crate::float::Float;
 use crate::graph::{Graph, Symbols};
 use crate::loss::Loss;
 use crate::optimizer::{self, Optimizer};
@@ -283,7 +284,7 @@ impl<T: Float> Model<T> {
             non_trainable: count(0),
             optimizer,
         };
-        summary.render(line_length, 80)
+        summary.render(line_length, 80).trim_end().to_owned()
     }
 
     /// Whether the graph is anything but a chain: Keras then shows what is connected to what.

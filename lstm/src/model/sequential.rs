@@ -1,9 +1,8 @@
 //! Layers in a row.
 
-use kernels::Float;
-
 use super::{Kind, Model};
 use crate::error::{Error, Result};
+use crate::float::Float;
 use crate::graph::{Graph, Symbol};
 use crate::layer::{Input, Layer};
 

@@ -1,0 +1,84 @@
+//! The precisions of a model, with the heavy code for each compiled once, in this crate.
+//!
+//! A generic function is compiled wherever it is used. For the engine's kernels, which exist for
+//! every instruction set, that would be half a minute for each program and each test that links
+//! this crate. So the generic code calls them through a trait whose two implementations are not
+//! generic.
+
+/// `f32` or `f64`: the precision of a model.
+#[allow(private_bounds, reason = "no other type can implement it")]
+pub trait Float: kernels::Float + compiled::Compiled {}
+
+impl Float for f32 {}
+impl Float for f64 {}
+
+pub(crate) mod compiled {
+    use kernels::{Buffer, Isa};
+
+    use crate::engine::{Backward, Forward, Gradient, Products, View};
+    use crate::layer::{Layer, Operation};
+    use crate::optimizer::State;
+    use crate::shape::Shape;
+
+    /// What is compiled here.
+    pub(crate) trait Compiled: Sized {
+        fn operation(layer: &Layer, isa: Isa, inputs: &[Shape]) -> Box<dyn Operation<Self>>;
+        fn forward(
+            job: Forward<Self>,
+            view: View<Self>,
+            x: &[Self],
+            y: Option<&mut [Self]>,
+            threads: usize,
+        );
+        fn backward(job: Backward<Self>, view: View<Self>, dy: Gradient<Self>, threads: usize);
+        fn products(job: Products<Self>);
+        fn optimize(state: &mut State<Self>, isa: Isa, weights: &mut Buffer<Self>, grads: &[Self]);
+    }
+
+    macro_rules! compiled {
+        ($($scalar:ty),*) => {$(
+            impl Compiled for $scalar {
+                fn operation(
+                    layer: &Layer,
+                    isa: Isa,
+                    inputs: &[Shape],
+                ) -> Box<dyn Operation<Self>> {
+                    layer.operation(isa, inputs)
+                }
+
+                fn forward(
+                    job: Forward<Self>,
+                    view: View<Self>,
+                    x: &[Self],
+                    y: Option<&mut [Self]>,
+                    threads: usize,
+                ) {
+                    job.run(view, x, y, threads);
+                }
+
+                fn backward(
+                    job: Backward<Self>,
+                    view: View<Self>,
+                    dy: Gradient<Self>,
+                    threads: usize,
+                ) {
+                    job.run(view, dy, threads);
+                }
+
+                fn products(job: Products<Self>) {
+                    job.run();
+                }
+
+                fn optimize(
+                    state: &mut State<Self>,
+                    isa: Isa,
+                    weights: &mut Buffer<Self>,
+                    grads: &[Self],
+                ) {
+                    state.step(isa, weights, grads);
+                }
+            }
+        )*};
+    }
+    compiled! { f32, f64 }
+}
