@@ -1,4 +1,4 @@
-//! Random numbers that are the same on every platform, for ever.
+//! Seeded random numbers that do not change with versions of anything.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};

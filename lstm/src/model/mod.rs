@@ -139,8 +139,8 @@ impl<T: Float> Model<T> {
         Model { name: name.into(), ..self }
     }
 
-    /// Draws new initial weights. The same seed gives the same weights on every machine; training
-    /// starts anew, the optimizer's memory included.
+    /// Draws new initial weights, the same for the same seed. Training starts anew, the optimizer's
+    /// memory included.
     pub fn reseed(&mut self, seed: u64) {
         for (stream, place) in self.weights.iter().enumerate() {
             let mut rng = Rng::new(seed, stream as u64);
