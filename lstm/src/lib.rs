@@ -1,5 +1,58 @@
-//! LSTM
+//! LSTM training and inference on CPUs, with the names, defaults and numbers of Keras.
+//!
+//! ```
+//! use lstm::{Activation, Adam, Dense, Fit, Input, LSTM, Loss, Sequential, Tensor};
+//!
+//! // From the last three numbers to the next one.
+//! let x = Tensor::from([[[1.0], [2.0], [3.0]], [[2.0], [3.0], [4.0]], [[3.0], [4.0], [5.0]]]);
+//! let y = Tensor::from([4.0, 5.0, 6.0]);
+//!
+//! let mut model = Sequential::new()
+//!     .add(Input::new([3, 1]))
+//!     .add(LSTM::new(10).activation(Activation::Relu))
+//!     .add(Dense::new(1))
+//!     .build()?;
+//! model.compile(Adam::default(), Loss::MeanSquaredError)?;
+//! let history = model.fit(&x, &y, Fit { epochs: 50, batch_size: 1, ..Fit::default() })?;
+//! assert!(history.loss()[49] < history.loss()[0]);
+//!
+//! let next = model.predict(&Tensor::from([[[7.0], [8.0], [9.0]]]))?;
+//! println!("7, 8, 9, {:.1}", next.data()[0]);
+//! # Ok::<(), lstm::Error>(())
+//! ```
+//!
+//! # Coming from Keras
+//!
+//! | Keras                                    | here                                            |
+//! |------------------------------------------|-------------------------------------------------|
+//! | `Sequential([Input((4, 8)), LSTM(3)])`   | `Sequential::new().add(Input::new([4, 8])).add(LSTM::new(3)).build()?` |
+//! | `y = LSTM(3)(x)`                         | `let y = LSTM::new(3).call(&x)?`                |
+//! | `y, h, c = LSTM(3, return_state=True)(x)` | `let y = LSTM::new(3).return_state(true).call(&x)?; let [h, c] = y.states()?` |
+//! | `LSTM(3)(x, initial_state=[h, c])`       | `LSTM::new(3).call_with_state(&x, [&h, &c])?`   |
+//! | `Model(x, y)`                            | `Model::new(&x, &y)?`                           |
+//! | `Input((None, 8))`                       | `Input::new([None, Some(8)])`                   |
+//! | `model.compile("adam", "mse")`           | `model.compile(Adam::default(), Loss::MeanSquaredError)?` |
+//! | `model.fit(x, y, epochs=9, verbose=2)`   | `model.fit(&x, &y, Fit { epochs: 9, verbose: Verbose::Line, ..Fit::default() })?` |
+//! | `keras.utils.set_random_seed(7)`         | `model.reseed(7)`, and `seed: 7` in `Fit`       |
+//! | `dtype="float64"`                        | `build_as::<f64>()?`, `Model::<f64>::new_as(..)?` |
+//! | `model_from_json(text)`                  | `Model::from_json(text)?`                       |
+//!
+//! Arrays are batch first, `[batch, steps, features]`; gates are in the order i, f, c, o; weights
+//! have Keras's shapes and order. What differs is said where it does.
+//!
+//! # How it is built
+//!
+//! | module        | holds                                                                    |
+//! |---------------|--------------------------------------------------------------------------|
+//! | [`engine`]    | forward and backpropagation through time, on the vectors of [`kernels`]  |
+//! | [`mod@reference`] | the same as one would write it down, for tests                       |
+//! | the rest      | layers, graphs, models, losses, optimizers, descriptions in JSON         |
+//!
+//! After the first batch of a shape, a training step and a prediction into a given tensor allocate
+//! nothing. Wrong shapes, NaN and unknown settings are an [`Error`] at the door.
+
 #![forbid(unsafe_code)]
+
 mod activation;
 mod config;
 pub mod engine;
