@@ -131,7 +131,7 @@ impl<'a, T: Copy> MatMut<'a, T> {
             let col_span = (rows - 1) * row_stride;
             row_span < row_stride || col_span < col_stride
         };
-        let distinct = (rows <= 1 || row_stride > 0) && (cols <= 1 || col_stride > 0);
+        let distinct = span == 0 || (rows <= 1 || row_stride > 0) && (cols <= 1 || col_stride > 0);
         assert!(
             apart && distinct,
             "elements of a {rows}×{cols} matrix with strides {row_stride} and {col_stride} overlap"

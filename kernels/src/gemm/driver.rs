@@ -124,8 +124,8 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
     ///
     /// # Panics
     ///
-    /// If the sizes of A, B and C do not fit, or a packed operand is on the wrong side or for
-    /// another instruction set.
+    /// If the sizes of A, B, C and the epilogue do not fit, or a packed operand is on the wrong
+    /// side or for another instruction set.
     #[track_caller]
     pub fn run(self, c: MatMut<T>, scratch: &mut Scratch<T>) {
         let ((m, k), (depth, n)) = (self.a.left_size(), self.b.right_size());
@@ -133,6 +133,7 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
         assert_eq!((c.rows(), c.cols()), (m, n), "A B is {m}×{n}, C is {}×{}", c.rows(), c.cols());
         assert!(self.a.is_for(self.isa), "A was packed for another instruction set");
         assert!(self.b.is_for(self.isa), "B was packed for another instruction set");
+        self.epilogue.check(m, n);
         if m > 0 && n > 0 {
             self.blocks((m, n, k), c, scratch);
         }

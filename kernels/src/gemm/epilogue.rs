@@ -4,6 +4,12 @@ use crate::simd::{Float, Simd, V, Vector};
 
 /// A map of C applied to each vector of a finished register tile, before it is stored.
 pub trait Epilogue<T: Float>: Sync {
+    /// Panics where the epilogue does not fit a C of this size.
+    #[track_caller]
+    fn check(&self, rows: usize, cols: usize) {
+        let _ = (rows, cols);
+    }
+
     /// Maps the elements of C at `row`, from column `col` on.
     ///
     /// Mark it `#[inline(always)]`. The last vector of a row may reach past the last column;
@@ -24,6 +30,10 @@ impl<T: Float> Epilogue<T> for () {
 pub struct Bias<'a, T>(pub &'a [T]);
 
 impl<T: Float> Epilogue<T> for Bias<'_, T> {
+    fn check(&self, _: usize, cols: usize) {
+        assert_eq!(self.0.len(), cols, "a bias of {} for a C of {cols} columns", self.0.len());
+    }
+
     #[inline(always)]
     fn finish<S: Simd>(&self, simd: S, _: usize, col: usize, c: V<S, T>) -> V<S, T> {
         c + V::<S, T>::load(simd, &self.0[col..])

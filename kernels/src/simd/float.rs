@@ -42,9 +42,9 @@ pub trait Float:
     const LN_2_HI: Self;
     /// What `LN_2_HI` lacks.
     const LN_2_LO: Self;
-    /// 1/2!, 1/3!, …, the highest first: as many as this precision can tell apart where
-    /// `|r| ≤ ln 2 / 2`.
-    const EXP_TAYLOR: &'static [Self];
+    /// The polynomial `q` in `eʳ = 1 + r + r² q(r)`, the highest coefficient first: as long as
+    /// this precision can tell where `|r| ≤ ln 2 / 2`.
+    const EXP_POLYNOMIAL: &'static [Self];
     /// `e^x` overflows above.
     const EXP_MAX: Self;
     /// `e^x` rounds to zero below.
@@ -53,7 +53,7 @@ pub trait Float:
     const EXPM1_MAX: Self;
     /// `tanh x` rounds to one above.
     const TANH_MAX: Self;
-    /// `(k, 2^-k)`: `2^(n+k)` is normal wherever `2^n` is not zero and `n` not positive.
+    /// `(k, 2^-k)`: `2^(k-n)` is normal wherever `2^-n` is not zero and `n` not negative.
     const LIFT: (Self, Self);
 
     /// The nearest number of this type.
@@ -64,22 +64,49 @@ pub trait Float:
     fn is_finite(self) -> bool;
 }
 
-/// `1/highest!, …, 1/3!, 1/2!`
-const fn inverse_factorials<const N: usize>() -> [f64; N] {
-    let mut terms = [0.0; N];
+/// The series `1/2! + r/3! + r²/4! + …` cut to `N` terms, the highest first, by economization:
+/// each term dropped leaves behind the polynomial of lower degree that is nearest to it where
+/// `|r| ≤ ln 2 / 2`. That is `rᵈ` less the Chebyshev polynomial of degree d, scaled to this interval
+/// and a leading coefficient of one.
+const fn economized<const N: usize>() -> [f64; N] {
+    const TERMS: usize = 20;
+    const LIMIT: f64 = std::f64::consts::LN_2 / 2.0;
+
+    let mut series = [0.0; TERMS];
     let mut factorial = 1.0;
     let mut i = 0;
-    while i < N {
+    while i < TERMS {
         factorial *= (i + 2) as f64;
-        terms[N - 1 - i] = 1.0 / factorial;
+        series[i] = 1.0 / factorial;
         i += 1;
     }
-    terms
+
+    let mut degree = TERMS - 1;
+    while degree >= N {
+        let mut term = series[degree];
+        let mut power = degree;
+        while power >= 2 {
+            // The ratio of neighbours, from the differential equation of these polynomials.
+            let steps = (power * (power - 1)) as f64;
+            power -= 2;
+            term *= -steps / (degree * degree - power * power) as f64 * (LIMIT * LIMIT);
+            series[power] -= term;
+        }
+        degree -= 1;
+    }
+
+    let mut highest_first = [0.0; N];
+    let mut i = 0;
+    while i < N {
+        highest_first[i] = series[N - 1 - i];
+        i += 1;
+    }
+    highest_first
 }
 
-const TAYLOR_F64: [f64; 12] = inverse_factorials();
-const TAYLOR_F32: [f32; 6] = {
-    let wide = inverse_factorials::<6>();
+const EXP_POLYNOMIAL_F64: [f64; 11] = economized();
+const EXP_POLYNOMIAL_F32: [f32; 6] = {
+    let wide = economized::<6>();
     let mut narrow = [0.0; 6];
     let mut i = 0;
     while i < 6 {
@@ -100,7 +127,7 @@ impl Float for f32 {
     // 355 / 512: nine bits, so that nine more are left for the exponent.
     const LN_2_HI: f32 = 0.693_359_4;
     const LN_2_LO: f32 = -2.121_944_4e-4;
-    const EXP_TAYLOR: &'static [f32] = &TAYLOR_F32;
+    const EXP_POLYNOMIAL: &'static [f32] = &EXP_POLYNOMIAL_F32;
     const EXP_MAX: f32 = 89.0;
     const EXP_MIN: f32 = -104.0;
     const EXPM1_MAX: f32 = 20.0;
@@ -134,7 +161,7 @@ impl Float for f64 {
     // The upper 32 bits of ln 2.
     const LN_2_HI: f64 = 0.693_147_180_369_123_8;
     const LN_2_LO: f64 = 1.908_214_929_270_587_7e-10;
-    const EXP_TAYLOR: &'static [f64] = &TAYLOR_F64;
+    const EXP_POLYNOMIAL: &'static [f64] = &EXP_POLYNOMIAL_F64;
     const EXP_MAX: f64 = 710.0;
     const EXP_MIN: f64 = -746.0;
     const EXPM1_MAX: f64 = 40.0;

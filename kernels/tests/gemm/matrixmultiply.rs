@@ -1,0 +1,113 @@
+//! The product is that of the crate `matrixmultiply`, whatever the sizes, strides and update.
+
+use kernels::{Gemm, Isa, MatRef, Scratch, Update};
+use proptest::prelude::*;
+
+use crate::common::{Scalar, noise};
+use crate::operands::{Expected, Layout, Matrix, Order};
+
+/// An operand that is only read: any strides, so that elements may share a place.
+#[derive(Clone, Debug)]
+struct Strided<T> {
+    data: Vec<T>,
+    size: (usize, usize),
+    strides: (usize, usize),
+}
+
+impl<T: Scalar> Strided<T> {
+    fn noise(size: (usize, usize), strides: (usize, usize), seed: u64) -> Self {
+        Strided { data: noise(seed, size.0 * strides.0 + size.1 * strides.1 + 1), size, strides }
+    }
+
+    fn view(&self) -> MatRef<'_, T> {
+        MatRef::strided(&self.data, self.size, self.strides)
+    }
+}
+
+/// The scalars that the crate has a product for.
+trait Peer: Scalar {
+    /// `C = A B` or `C += A B`
+    fn gemm(update: Update, a: &Strided<Self>, b: &Strided<Self>, c: &mut Matrix<Self>);
+}
+
+macro_rules! peer {
+    ($scalar:ident, $gemm:ident) => {
+        impl Peer for $scalar {
+            fn gemm(update: Update, a: &Strided<Self>, b: &Strided<Self>, c: &mut Matrix<Self>) {
+                let ((m, k), (_, n)) = (a.size, b.size);
+                let strides = |x: &Strided<Self>| (x.strides.0 as isize, x.strides.1 as isize);
+                let ((rsa, csa), (rsb, csb)) = (strides(a), strides(b));
+                let beta = match update {
+                    Update::Assign => 0.0,
+                    Update::Add => 1.0,
+                };
+                let (data, rsc, csc) = c.parts();
+                let (a, b, c) = (a.data.as_ptr(), b.data.as_ptr(), data.as_mut_ptr());
+                // SAFETY: with these sizes and strides, `Strided::view` and `Matrix::view_mut` have
+                // found every element within its memory, and no two of C in one place.
+                unsafe {
+                    matrixmultiply::$gemm(
+                        m, k, n, 1.0, a, rsa, csa, b, rsb, csb, beta, c, rsc, csc,
+                    );
+                }
+            }
+        }
+    };
+}
+
+peer! { f32, sgemm }
+peer! { f64, dgemm }
+
+/// Sizes and layouts of one product.
+#[derive(Clone, Debug)]
+struct Case {
+    sizes: (usize, usize, usize),
+    a_strides: (usize, usize),
+    b_strides: (usize, usize),
+    c: Layout,
+    update: Update,
+    seed: u64,
+}
+
+prop_compose! {
+    fn cases()(
+        sizes in (0..70usize, 0..70usize, 0..300usize),
+        a_strides in prop_oneof![(0..9usize, Just(1)), (Just(1), 0..9usize), (0..9usize, 0..9usize)],
+        b_strides in prop_oneof![(0..9usize, Just(1)), (Just(1), 0..9usize), (0..9usize, 0..9usize)],
+        c in (prop_oneof![Just(Order::Rows), Just(Order::Columns)], 0..3usize, 0..9usize),
+        update in prop_oneof![Just(Update::Assign), Just(Update::Add)],
+        seed in any::<u64>(),
+    ) -> Case {
+        Case { sizes, a_strides, b_strides, c: Layout(c.0, c.1, c.2), update, seed }
+    }
+}
+
+fn check<T: Peer>(case: &Case) {
+    let &Case { sizes: (m, n, k), a_strides, b_strides, c, update, seed } = case;
+    let a = Strided::<T>::noise((m, k), a_strides, seed);
+    let b = Strided::<T>::noise((k, n), b_strides, !seed);
+    let old = Matrix::<T>::noise(c, (m, n), seed / 2);
+    // Makes sure of what `Peer::gemm` relies on, too.
+    let expected = Expected::of(update, a.view(), b.view(), &old);
+    let mut c = old.clone();
+    c.view_mut();
+    T::gemm(update, &a, &b, &mut c);
+    let expected = expected.with(c.elements());
+
+    for isa in Isa::available() {
+        let mut c = old.clone();
+        let mut scratch = Scratch::default();
+        Gemm::new(a.view(), b.view()).isa(isa).update(update).run(c.view_mut(), &mut scratch);
+        expected.check(&c, format_args!("{isa} {}", T::NAME));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn gemm_is_matrixmultiply(case in cases()) {
+        check::<f32>(&case);
+        check::<f64>(&case);
+    }
+}

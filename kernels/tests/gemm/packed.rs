@@ -1,0 +1,111 @@
+//! Operands packed before give the same bits as those packed on the way, or not at all.
+
+use kernels::{Gemm, Isa, Packed, Scratch, Update};
+
+use crate::common::Scalar;
+use crate::operands::{COLUMNS, LAYOUTS, Matrix, ROWS};
+
+/// Empty, one element, about a tile, about a block in each direction.
+const SIZES: [(usize, usize, usize); 10] = [
+    (0, 3, 4),
+    (3, 0, 4),
+    (3, 4, 0),
+    (1, 1, 1),
+    (11, 31, 9),
+    (13, 33, 17),
+    (64, 200, 64),
+    (121, 20, 513),
+    (253, 129, 257),
+    (3, 4097, 300),
+];
+
+/// The bits of C for every way to give the operands.
+fn bits<T: Scalar>(
+    isa: Isa,
+    update: Update,
+    a: &Matrix<T>,
+    b: &Matrix<T>,
+    c: &Matrix<T>,
+) -> [Vec<u64>; 4] {
+    let mut scratch = Scratch::default();
+    let mut run = |gemm: Gemm<'_, T>| {
+        let mut c = c.clone();
+        gemm.isa(isa).update(update).run(c.view_mut(), &mut scratch);
+        c.bits()
+    };
+    let (left, right) = (Packed::left(isa, a.view()), Packed::right(isa, b.view()));
+    [
+        run(Gemm::new(a.view(), b.view())),
+        run(Gemm::new(&left, b.view())),
+        run(Gemm::new(a.view(), &right)),
+        run(Gemm::new(&left, &right)),
+    ]
+}
+
+#[test]
+fn packed_operands_give_the_same_bits() {
+    fn check<T: Scalar>() {
+        for (i, (m, n, k)) in SIZES.into_iter().enumerate() {
+            let [a, b, c] = LAYOUTS[i % 8];
+            let a = Matrix::<T>::noise(a, (m, k), 1);
+            let b = Matrix::<T>::noise(b, (k, n), 2);
+            let c = Matrix::<T>::noise(c, (m, n), 3);
+            for isa in Isa::available() {
+                for update in [Update::Assign, Update::Add] {
+                    let [neither, left, right, both] = bits(isa, update, &a, &b, &c);
+                    let what = format_args!("{isa} {} {m}×{n}×{k} {update:?}", T::NAME).to_string();
+                    assert!(left == neither, "{what}: A packed");
+                    assert!(right == neither, "{what}: B packed");
+                    assert!(both == neither, "{what}: both packed");
+                }
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+#[test]
+fn the_layout_of_an_operand_does_not_change_a_bit() {
+    // Rows of A are read where they lie, columns are packed; few rows take a smaller tile.
+    fn check<T: Scalar>() {
+        for isa in Isa::available() {
+            for m in [1, 2, 3, 5, 7, 12, 40] {
+                let (n, k) = (33, 600);
+                let elements = Matrix::<T>::noise(ROWS, (m, k), 1).elements();
+                let b = Matrix::<T>::noise(ROWS, (k, n), 2);
+                let [rows, columns] = [ROWS, COLUMNS].map(|layout| {
+                    let a = Matrix::new(layout, (m, k), &elements);
+                    let mut c = Matrix::<T>::noise(ROWS, (m, n), 3);
+                    let mut scratch = Scratch::default();
+                    Gemm::new(a.view(), b.view()).isa(isa).run(c.view_mut(), &mut scratch);
+                    c.bits()
+                });
+                assert!(rows == columns, "{isa} {} with {m} rows", T::NAME);
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+#[test]
+fn an_operand_packed_again_is_as_good_as_new() {
+    for isa in Isa::available() {
+        let mut left = Packed::left(isa, Matrix::<f32>::noise(ROWS, (50, 600), 1).view());
+        let mut right = Packed::right(isa, Matrix::<f32>::noise(COLUMNS, (600, 70), 2).view());
+        // Smaller, where old elements lie past the new ones, then larger.
+        for (m, n, k) in [(7, 9, 5), (100, 80, 700), (1, 1, 0)] {
+            let a = Matrix::<f32>::noise(COLUMNS, (m, k), 3);
+            let b = Matrix::<f32>::noise(ROWS, (k, n), 4);
+            left.repack_left(a.view());
+            right.repack_right(b.view());
+            let (mut got, mut want) =
+                (Matrix::noise(ROWS, (m, n), 5), Matrix::noise(ROWS, (m, n), 6));
+            let mut scratch = Scratch::default();
+            Gemm::new(&left, &right).isa(isa).run(got.view_mut(), &mut scratch);
+            Gemm::new(a.view(), b.view()).isa(isa).run(want.view_mut(), &mut scratch);
+            assert!(got.bits() == want.bits(), "{isa} {m}×{n}×{k}");
+        }
+    }
+}
