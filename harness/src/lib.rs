@@ -1,1 +1,38 @@
-//! harness
+//! Proof that `lstm` computes what it says, and measurements of how fast: a library, and the
+//! command line `harness` over it.
+//!
+//! | module         | proves or measures                                                       |
+//! |----------------|--------------------------------------------------------------------------|
+//! | [`gradcheck`]  | gradients of any model, entry by entry, against numerical derivatives    |
+//! | [`difference`] | those derivatives: central differences, extrapolated, bends detected     |
+//! | [`subject`]    | what is checked: layers with every option, as models with random data    |
+//! | [`mod@conformance`] | cases computed by Keras                                             |
+//! | [`bounded`]    | a scalar LSTM whose numbers carry a bound of their rounding error        |
+//! | [`throughput`] | time of a batch: inference, training, a whole step                       |
+//! | [`stack`]      | recurrent engines on top of each other, without a model around them      |
+//! | [`contest`]    | matrix products and activations against [`peer`]s, in the same run       |
+//! | [`peak`]       | what the CPU can do at most, measured beside it                          |
+//! | [`timing`]     | interleaved measurements: median and minimum                             |
+//! | [`report`]     | the page of the main job                                                 |
+//!
+//! [`json`], [`table`] and [`style`] are how results are shown; [`random`] is where data is from.
+
+#![deny(unsafe_code)]
+
+pub mod bounded;
+pub mod conformance;
+pub mod contest;
+pub mod difference;
+pub mod dtype;
+pub mod gradcheck;
+pub mod json;
+pub mod peak;
+pub mod peer;
+pub mod random;
+pub mod report;
+pub mod stack;
+pub mod style;
+pub mod subject;
+pub mod table;
+pub mod throughput;
+pub mod timing;

@@ -1,0 +1,86 @@
+//! `harness bench`
+
+use std::io::Write;
+
+use harness::dtype::Dtype;
+use harness::json;
+use harness::style::Style;
+use harness::table::{Table, short};
+use harness::throughput::{Mode, Shape, measure};
+use kernels::Isa;
+
+use super::{Outcome, on_threads, size, threads};
+
+/// Measures batches going through LSTM layers.
+///
+/// GFLOP/s count the matrix products alone: 8·B·T·H·(I+H) for each layer forward, three times that
+/// with backward.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Batch, steps, inputs and units; may be given several times
+    #[arg(long, value_name = "B,T,I,H", required = true)]
+    shape: Vec<Shape>,
+    /// What is measured
+    #[arg(long, value_enum, default_value = "train")]
+    mode: Mode,
+    /// Threads
+    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
+    threads: usize,
+    /// LSTM layers on top of each other
+    #[arg(long, value_name = "L", default_value = "1", value_parser = size)]
+    layers: usize,
+    /// Scalar
+    #[arg(long, value_enum, default_value = "f32")]
+    dtype: Dtype,
+    /// Instruction set; the best unless given
+    #[arg(long, value_name = "NAME")]
+    isa: Option<Isa>,
+    /// One JSON object for each shape
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
+    let Args { mode, threads, layers, dtype, .. } = args;
+    let isa = args.isa.unwrap_or_else(Isa::best);
+    let columns = ["B,T,I,H", "median µs", "least µs", "GFLOP/s"];
+    let mut table = Table::new(&columns);
+    for shape in args.shape {
+        let timing = on_threads(threads, || measure(dtype, isa, mode, shape, layers))??;
+        let gflops = timing.giga_per_second(shape.forward_flops(layers) * mode.passes());
+        let Shape { batch, steps, inputs, units } = shape;
+        match args.json {
+            true => {
+                let line = json::line(&[
+                    ("peer", "lstm".into()),
+                    ("mode", mode.name().into()),
+                    ("shape", vec![batch, steps, inputs, units].into()),
+                    ("layers", layers.into()),
+                    ("threads", threads.into()),
+                    ("dtype", dtype.name().into()),
+                    ("isa", isa.name().into()),
+                    ("median_us", json::rounded(timing.median_us())),
+                    ("min_us", json::rounded(timing.min_us())),
+                    ("gflops", json::rounded(gflops)),
+                ]);
+                writeln!(out, "{line}")?;
+                out.flush()?;
+            }
+            false => table.row([
+                shape.to_string(),
+                short(timing.median_us()),
+                short(timing.min_us()),
+                short(gflops),
+            ]),
+        }
+    }
+    if !args.json {
+        let style = Style::of_stdout();
+        let (s, l) = (if threads == 1 { "" } else { "s" }, if layers == 1 { "" } else { "s" });
+        let title = style.heading(&mode.to_string());
+        let dtype = dtype.name();
+        writeln!(out, "\n{title} · {layers} layer{l}, {dtype}, {threads} thread{s}, {isa}\n")?;
+        writeln!(out, "{}", table.render(style))?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,196 @@
+//! `harness gradcheck`
+
+use std::io::Write;
+
+use harness::gradcheck::{Checked, Gradcheck, Report};
+use harness::json;
+use harness::style::Style;
+use harness::subject::{States, Subject};
+use harness::table::{Table, thousands};
+use kernels::Isa;
+use lstm::Activation;
+
+use super::{Outcome, size};
+
+/// Checks every gradient of a layer against central differences, in f64.
+///
+/// The loss is Σ dy·y over all outputs, with dy random. The relative error of an entry is |a - n| /
+/// max(|a|, |n|, floor), where the floor is what differences can resolve at this tolerance.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Units of a layer
+    #[arg(long, value_name = "H", default_value = "5", value_parser = size)]
+    units: usize,
+    /// Features of the input
+    #[arg(long, value_name = "I", default_value = "3", value_parser = size)]
+    inputs: usize,
+    /// Steps of the input
+    #[arg(long, value_name = "T", default_value = "4", value_parser = size)]
+    steps: usize,
+    /// Rows of the input
+    #[arg(long, value_name = "B", default_value = "3", value_parser = size)]
+    batch: usize,
+    /// LSTM layers on top of each other
+    #[arg(long, value_name = "L", default_value = "1", value_parser = size)]
+    layers: usize,
+    /// Activation of candidate and output: tanh, sigmoid, relu, linear
+    #[arg(long, value_name = "NAME", default_value = "tanh")]
+    activation: Activation,
+    /// Activation of the gates: the same choice
+    #[arg(long, value_name = "NAME", default_value = "sigmoid")]
+    recurrent_activation: Activation,
+    /// Read the input from its end
+    #[arg(long)]
+    go_backwards: bool,
+    /// Leave the bias out
+    #[arg(long)]
+    no_bias: bool,
+    /// Give out every step, not the last alone
+    #[arg(long)]
+    return_sequences: bool,
+    /// Start at zero; otherwise the initial state is an input with gradients of its own
+    #[arg(long)]
+    no_initial_state: bool,
+    /// Do not give out the final state; otherwise the loss includes it
+    #[arg(long)]
+    no_return_state: bool,
+    /// Put a Dense layer of this many units on top
+    #[arg(long, value_name = "UNITS", value_parser = size)]
+    dense: Option<usize>,
+    /// Activation of the Dense layer
+    #[arg(long, value_name = "NAME", default_value = "linear", requires = "dense")]
+    dense_activation: Activation,
+    /// Instruction set; every one of this CPU unless given
+    #[arg(long, value_name = "NAME")]
+    isa: Option<Isa>,
+    /// The largest relative error that passes
+    #[arg(long, value_name = "X", default_value = "1e-7", value_parser = tolerance)]
+    tolerance: f64,
+    /// Seed of weights, inputs and dy
+    #[arg(long, value_name = "N", default_value = "0")]
+    seed: u64,
+    /// One JSON object for each tensor, and one for all
+    #[arg(long)]
+    json: bool,
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(x) if x > 0.0 && x < 1.0 => Ok(x),
+        _ => Err("expected a number between 0 and 1".to_owned()),
+    }
+}
+
+impl Args {
+    fn subject(&self) -> Subject {
+        Subject {
+            units: self.units,
+            inputs: self.inputs,
+            steps: self.steps,
+            batch: self.batch,
+            layers: self.layers,
+            activation: self.activation,
+            recurrent_activation: self.recurrent_activation,
+            use_bias: !self.no_bias,
+            return_sequences: self.return_sequences,
+            go_backwards: self.go_backwards,
+            states: States::new(!self.no_initial_state, !self.no_return_state),
+            head: self.dense.map(|units| (units, self.dense_activation)),
+        }
+    }
+}
+
+pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
+    let subject = args.subject();
+    let check = Gradcheck { tolerance: args.tolerance, seed: args.seed, ..Gradcheck::default() };
+    let isas = args.isa.map_or_else(Isa::available, |isa| vec![isa]);
+    let mut reports = Vec::new();
+    for isa in isas {
+        let mut built = subject.build(isa, args.seed)?;
+        reports.push((isa, check.run(&mut built.model, &built.inputs)?));
+    }
+    let passed = reports.iter().all(|(_, report)| report.passed());
+    match args.json {
+        true => print_json(&reports, passed, args.tolerance, out)?,
+        false => print_table(&reports, passed, &subject, out)?,
+    }
+    Ok(passed)
+}
+
+type Reports = [(Isa, Report)];
+
+fn worst(reports: &Reports) -> Option<(Isa, &Checked)> {
+    let all = reports.iter().filter_map(|(isa, report)| Some((*isa, report.worst()?)));
+    all.max_by(|(_, a), (_, b)| a.worst.error.total_cmp(&b.worst.error))
+}
+
+fn print_json(
+    reports: &Reports,
+    passed: bool,
+    tolerance: f64,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let place = |isa: Isa, tensor: &Checked| {
+        vec![
+            ("tensor", tensor.name.clone().into()),
+            ("isa", isa.name().into()),
+            ("worst_error", tensor.worst.error.into()),
+            ("index", tensor.worst.index.clone().into()),
+            ("analytic", tensor.worst.analytic.into()),
+            ("numeric", tensor.worst.numeric.into()),
+        ]
+    };
+    for (isa, report) in reports {
+        for tensor in &report.tensors {
+            let mut fields = place(*isa, tensor);
+            fields.extend([
+                ("shape", tensor.shape.clone().into()),
+                ("entries", tensor.entries.into()),
+                ("kinks", tensor.kinks.into()),
+                ("passed", (tensor.worst.error <= tolerance).into()),
+            ]);
+            writeln!(out, "{}", json::line(&fields))?;
+        }
+    }
+    let mut summary = vec![("summary", true.into())];
+    summary.extend(worst(reports).into_iter().flat_map(|(isa, tensor)| place(isa, tensor)));
+    let entries: usize = reports.iter().map(|(_, report)| report.entries()).sum();
+    summary.extend([
+        ("entries", entries.into()),
+        ("tolerance", tolerance.into()),
+        ("passed", passed.into()),
+    ]);
+    writeln!(out, "{}", json::line(&summary))
+}
+
+fn print_table(
+    reports: &Reports,
+    passed: bool,
+    subject: &Subject,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let style = Style::of_stdout();
+    writeln!(out, "\n{} · {subject}\n", style.heading("Gradients"))?;
+    let columns = ["", "instructions", "entries", "worst error", "at", "analytic", "numeric"];
+    let mut table = Table::new(&columns);
+    for (isa, report) in reports {
+        for Checked { name, entries, worst, .. } in &report.tensors {
+            table.row([
+                name.clone(),
+                isa.name().to_owned(),
+                thousands(*entries as f64),
+                format!("{:.1e}", worst.error),
+                format!("{:?}", worst.index),
+                format!("{:+.10e}", worst.analytic),
+                format!("{:+.10e}", worst.numeric),
+            ]);
+        }
+    }
+    writeln!(out, "{}", table.render(style))?;
+    let Some((isa, Checked { name, worst, .. })) = worst(reports) else { return Ok(()) };
+    let verdict = format!("worst {:.1e} at {name} {:?} on {isa}", worst.error, worst.index);
+    match passed {
+        true => writeln!(out, "  {}\n", style.good(&format!("✓ {verdict}"))),
+        false => writeln!(out, "  {}\n", style.bad(&format!("✗ {verdict}"))),
+    }
+}

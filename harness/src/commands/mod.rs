@@ -1,0 +1,39 @@
+//! The commands, each a file with its arguments and what it does. A command writes to `out` and
+//! says whether every check has passed.
+
+pub(crate) mod activation;
+pub(crate) mod bench;
+pub(crate) mod conformance;
+pub(crate) mod gemm;
+pub(crate) mod gradcheck;
+pub(crate) mod page;
+pub(crate) mod peak;
+
+use std::error::Error;
+
+/// What came of a command.
+pub(crate) type Outcome = Result<bool, Box<dyn Error>>;
+
+/// A positive size of a layer or a list.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(size) if (1..=1 << 24).contains(&size) => Ok(size),
+        _ => Err("expected a number from 1 to 16777216".to_owned()),
+    }
+}
+
+/// A number of threads.
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads) if (1..=1024).contains(&threads) => Ok(threads),
+        _ => Err("expected a number from 1 to 1024".to_owned()),
+    }
+}
+
+/// Runs `work` on a pool of its own.
+pub(crate) fn on_threads<R: Send>(
+    threads: usize,
+    work: impl FnOnce() -> R + Send,
+) -> Result<R, rayon::ThreadPoolBuildError> {
+    Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(work))
+}

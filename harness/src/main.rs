@@ -1,0 +1,69 @@
+//! The command line: without a command, the page of the main job.
+
+mod commands;
+
+use std::error::Error;
+use std::io::{ErrorKind, Write as _, stdout};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use commands::{activation, bench, conformance, gemm, gradcheck, page, peak};
+use kernels::Isa;
+
+/// Checks that lstm computes what it says, and measures how fast.
+///
+/// Without a command: a page that shows both, in some seconds. Exit status 1 if a check failed, 2
+/// if something could not be done.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Gradcheck(gradcheck::Args),
+    Conformance(conformance::Args),
+    Bench(bench::Args),
+    Gemm(gemm::Args),
+    Activation(activation::Args),
+    Peak(peak::Args),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether every check has passed.
+fn run(cli: Cli) -> Result<bool, Box<dyn Error>> {
+    if let Ok(name) = std::env::var("KERNELS_ISA") {
+        name.parse::<Isa>().map_err(|error| format!("KERNELS_ISA: {error}"))?;
+    }
+    let out = &mut stdout().lock();
+    let passed = match cli.command {
+        None => page::run(out)?,
+        Some(Command::Gradcheck(args)) => gradcheck::run(args, out)?,
+        Some(Command::Conformance(args)) => conformance::run(args, out)?,
+        Some(Command::Bench(args)) => bench::run(args, out)?,
+        Some(Command::Gemm(args)) => gemm::run(args, out)?,
+        Some(Command::Activation(args)) => activation::run(args, out)?,
+        Some(Command::Peak(args)) => peak::run(args, out)?,
+    };
+    out.flush()?;
+    Ok(passed)
+}
+
+/// Whoever read the output has seen enough.
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,46 @@
+//! What runs here.
+
+use std::thread::available_parallelism;
+
+use kernels::Isa;
+
+use super::Section;
+use crate::style::Style;
+
+pub(super) fn section(style: Style) -> lstm::Result<Section> {
+    let threads = available_parallelism().map_or(1, usize::from);
+    let plural = if threads == 1 { "" } else { "s" };
+    let best = Isa::best();
+    let others: Vec<_> =
+        Isa::available().into_iter().map(Isa::name).filter(|&name| name != best.name()).collect();
+    let others = match others[..] {
+        [] => String::new(),
+        _ => format!("· also here: {} (KERNELS_ISA chooses)", others.join(", ")),
+    };
+    let text = format!(
+        "\n{} {}\n\n  {}  {}, {threads} thread{plural}\n  {}  {} · {} × f32, {} × f64 in a vector {}\n",
+        style.heading("LSTM in Rust"),
+        style.faint("· every gradient checked, every number measured, now and here"),
+        style.faint("CPU         "),
+        cpu(),
+        style.faint("instructions"),
+        style.strong(best.name()),
+        best.lanes::<f32>(),
+        best.lanes::<f64>(),
+        style.faint(&others),
+    );
+    Ok(Section { text, passed: true })
+}
+
+/// The CPU's name where the system tells, else its architecture.
+fn cpu() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == "model name").then(|| value.trim().to_owned())
+    });
+    match name {
+        Some(name) => format!("{name} ({})", std::env::consts::ARCH),
+        None => std::env::consts::ARCH.to_owned(),
+    }
+}

@@ -1,0 +1,121 @@
+//! Recurrent engines on top of each other, every step out: what a framework would call a layer
+//! with `num_layers`, and no model around it.
+
+use kernels::Isa;
+use lstm::engine::{Call, Engine, Gradient, Gradients, Incoming, Options, Weights};
+use lstm::{Activation, Float};
+
+use crate::random::Random;
+use crate::throughput::Shape;
+
+/// The engines, their weights, and the arrays between them.
+#[derive(Clone, Debug)]
+pub struct Stack<T> {
+    shape: Shape,
+    x: Vec<T>,
+    dx: Vec<T>,
+    layers: Vec<Layer<T>>,
+    version: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Layer<T> {
+    engine: Engine<T>,
+    inputs: usize,
+    weights: Vec<T>,
+    grads: Vec<T>,
+    y: Vec<T>,
+    dy: Vec<T>,
+}
+
+impl<T: Float> Stack<T> {
+    /// `layers` layers of `shape.units` units, with random weights, input and output gradient.
+    ///
+    /// # Panics
+    ///
+    /// If a size or `layers` is zero.
+    pub fn new(isa: Isa, shape: Shape, layers: usize) -> Self {
+        let Shape { batch, steps, inputs, units } = shape;
+        let mut random = Random::new(0);
+        let x = random.numbers(batch * steps * inputs, 1.0);
+        let layers = (0..layers).map(|layer| {
+            let inputs = if layer == 0 { inputs } else { units };
+            let options = Options {
+                inputs,
+                units,
+                activation: Activation::Tanh,
+                recurrent_activation: Activation::Sigmoid,
+                go_backwards: false,
+            };
+            let weights = (inputs + units + 1) * 4 * units;
+            let limit = (3.0 / (inputs + units) as f64).sqrt();
+            Layer {
+                engine: Engine::new(isa, options),
+                inputs,
+                weights: random.numbers(weights, limit),
+                grads: vec![T::ZERO; weights],
+                y: vec![T::ZERO; batch * steps * units],
+                dy: random.numbers(batch * steps * units, 1.0),
+            }
+        });
+        Stack { shape, dx: vec![T::ZERO; x.len()], x, layers: layers.collect(), version: 0 }
+    }
+
+    /// Forward only.
+    pub fn infer(&mut self) {
+        self.forward(false);
+    }
+
+    /// Forward, and backward for weights and inputs, with weights never seen before: those of a
+    /// training change with each step, so packing them belongs to it.
+    pub fn train(&mut self) {
+        self.version += 1;
+        self.forward(true);
+        self.backward();
+    }
+
+    /// The output of the last layer.
+    pub fn output(&self) -> &[T] {
+        self.layers.last().map_or(&[], |layer| &layer.y)
+    }
+
+    fn forward(&mut self, training: bool) {
+        for i in 0..self.layers.len() {
+            let (below, layer) = self.layers.split_at_mut(i);
+            let x = below.last().map_or(&self.x, |below| &below.y);
+            let Layer { engine, inputs, weights, y, .. } = &mut layer[0];
+            let weights = Weights::cut(weights, *inputs, self.shape.units);
+            engine.forward(&call(self.shape, weights, self.version, x, training), Some(y));
+        }
+    }
+
+    fn backward(&mut self) {
+        for i in (0..self.layers.len()).rev() {
+            let (below, layer) = self.layers.split_at_mut(i);
+            let (x, dx) = match below.last_mut() {
+                Some(Layer { y, dy, .. }) => (&*y, dy),
+                None => (&self.x, &mut self.dx),
+            };
+            let Layer { engine, inputs, weights, grads, dy, .. } = &mut layer[0];
+            let weights = Weights::cut(weights, *inputs, self.shape.units);
+            grads.fill(T::ZERO);
+            engine.backward(
+                &call(self.shape, weights, self.version, x, true),
+                Incoming { dy: Gradient::Sequence(dy), states: [None, None] },
+                Gradients::cut(grads, *inputs, self.shape.units),
+                Some(dx),
+                [None, None],
+            );
+        }
+    }
+}
+
+fn call<'a, T>(
+    Shape { batch, steps, .. }: Shape,
+    weights: Weights<'a, T>,
+    version: u64,
+    x: &'a [T],
+    training: bool,
+) -> Call<'a, T> {
+    Call { weights, version, x, batch, steps, initial: [None, None], training }
+}

@@ -1,0 +1,196 @@
+//! After the first batch of a shape nothing is allocated or freed, neither in training nor in
+//! prediction.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use harness::random::Random;
+use harness::stack::Stack;
+use harness::throughput::Shape;
+use kernels::Isa;
+use lstm::{
+    Activation, Adam, Dense, Fit, Float, Input, LSTM, Loss, Model, SGD, Sequential, Tensor, Verbose,
+};
+
+thread_local! {
+    /// Calls of the allocator by this thread: tests run side by side.
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn count() {
+    // A thread that is ending has no counter any more, and is no test.
+    let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
+}
+
+#[allow(unsafe_code, reason = "an allocator that counts its calls")]
+// SAFETY: every method hands its arguments on to the system's allocator, unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+/// How often `work` calls the allocator.
+fn calls(work: impl FnOnce()) -> usize {
+    let before = CALLS.get();
+    work();
+    CALLS.get() - before
+}
+
+/// Units below and above the lanes of every instruction set, small enough for one thread.
+const SHAPES: [Shape; 5] = [
+    Shape { batch: 32, steps: 10, inputs: 8, units: 4 },
+    Shape { batch: 32, steps: 3, inputs: 5, units: 1 },
+    Shape { batch: 20, steps: 4, inputs: 3, units: 17 },
+    Shape { batch: 1, steps: 3, inputs: 1, units: 10 },
+    Shape { batch: 19, steps: 6, inputs: 2, units: 33 },
+];
+
+/// A stack with every kind of layer.
+fn model<T: Float>(isa: Isa, shape: Shape) -> lstm::Result<Model<T>> {
+    let Shape { steps, inputs, units, .. } = shape;
+    let mut model = Sequential::new()
+        .add(Input::new([steps, inputs]))
+        .add(LSTM::new(units).return_sequences(true).go_backwards(true))
+        .add(Dense::new(3).activation(Activation::Softmax))
+        .add(LSTM::new(units).activation(Activation::Relu))
+        .add(Dense::new(1))
+        .build_as::<T>()?;
+    model.set_isa(isa);
+    Ok(model)
+}
+
+fn batch<T: Float>(shape: Shape, rows: usize) -> lstm::Result<(Tensor<T>, Tensor<T>)> {
+    let Shape { steps, inputs, .. } = shape;
+    let mut random = Random::new(rows as u64);
+    let x = Tensor::new([rows, steps, inputs], random.numbers(rows * steps * inputs, 1.0))?;
+    Ok((x, Tensor::new([rows, 1], random.numbers(rows, 1.0))?))
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(calls(|| drop(std::hint::black_box(Box::new(1)))), 2);
+    assert_eq!(calls(|| ()), 0);
+}
+
+#[test]
+fn training_and_prediction_allocate_nothing_after_the_first_batch() -> lstm::Result<()> {
+    fn check<T: Float>(isa: Isa, shape: Shape) -> lstm::Result<()> {
+        let mut model = model::<T>(isa, shape)?;
+        model.compile(Adam::default(), Loss::MeanSquaredError)?;
+        let full = batch::<T>(shape, shape.batch)?;
+        let part = batch::<T>(shape, shape.batch.div_ceil(5))?;
+        let mut predictions = [full.1.clone(), part.1.clone()];
+        // The first batch of each size. A smaller one may have the other orientation, and
+        // prediction has a layout of its own.
+        for ((x, y), prediction) in [&full, &part].into_iter().zip(&mut predictions) {
+            model.train_on_batch(x, y)?;
+            model.predict_into(x, prediction)?;
+        }
+
+        let what = |work: &str| format!("{work}, {} {shape} on {isa}", T::NAME);
+        for _ in 0..2 {
+            for ((x, y), prediction) in [&full, &part].into_iter().zip(&mut predictions) {
+                let training = calls(|| assert!(model.train_on_batch(x, y).is_ok()));
+                assert_eq!(training, 0, "{}", what("training"));
+                let predicting = calls(|| assert!(model.predict_into(x, prediction).is_ok()));
+                assert_eq!(predicting, 0, "{}", what("prediction"));
+                let evaluating = calls(|| assert!(model.evaluate(x, y).is_ok()));
+                assert_eq!(evaluating, 0, "{}", what("evaluation"));
+            }
+        }
+        Ok(())
+    }
+
+    for isa in Isa::available() {
+        for shape in SHAPES {
+            check::<f32>(isa, shape)?;
+            check::<f64>(isa, shape)?;
+        }
+    }
+    Ok(())
+}
+
+/// The batch sizes of a data set whose last batch is short.
+#[test]
+fn a_smaller_batch_and_back_again_allocate_nothing() -> lstm::Result<()> {
+    for isa in Isa::available() {
+        for units in [4, 20] {
+            let shape = Shape { batch: 32, steps: 5, inputs: 3, units };
+            let mut model = model::<f32>(isa, shape)?;
+            model.compile(SGD::default(), Loss::MeanAbsoluteError)?;
+            let [large, small] = [32, 7].map(|rows| batch::<f32>(shape, rows));
+            let batches = [large?, small?];
+            for (x, y) in &batches {
+                model.train_on_batch(x, y)?;
+            }
+            for at in [0, 1, 0, 1, 1, 0] {
+                let (x, y) = &batches[at];
+                let training = calls(|| assert!(model.train_on_batch(x, y).is_ok()));
+                assert_eq!(training, 0, "{} rows, {units} units on {isa}", x.shape()[0]);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_engine_allocates_nothing_after_the_first_call() {
+    fn check<T: Float>(isa: Isa, shape: Shape) {
+        let mut stack = Stack::<T>::new(isa, shape, 2);
+        stack.train();
+        stack.infer();
+        for _ in 0..3 {
+            assert_eq!(calls(|| stack.train()), 0, "training, {} {shape} on {isa}", T::NAME);
+            assert_eq!(calls(|| stack.infer()), 0, "inference, {} {shape} on {isa}", T::NAME);
+        }
+    }
+
+    for isa in Isa::available() {
+        for shape in SHAPES {
+            check::<f32>(isa, shape);
+            check::<f64>(isa, shape);
+        }
+    }
+}
+
+#[test]
+fn more_epochs_allocate_no_more() -> lstm::Result<()> {
+    let shape = Shape { batch: 20, steps: 3, inputs: 2, units: 5 };
+    let (x, y) = batch::<f32>(shape, 20)?;
+    let mut model = model::<f32>(Isa::best(), shape)?;
+    model.compile(Adam::default(), Loss::MeanSquaredError)?;
+    let mut fit = |epochs| {
+        let options = Fit { epochs, batch_size: 6, verbose: Verbose::Silent, ..Fit::default() };
+        calls(|| assert!(model.fit(&x, &y, options).is_ok()))
+    };
+    fit(1);
+    let (few, many) = (fit(2), fit(200));
+    assert_eq!(few, many, "2 and 200 epochs");
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! The command line: what it prints, its exit status, and what it says to wrong input.
+
+use std::process::{Command, Output};
+
+use kernels::Isa;
+use serde_json::Value;
+
+fn harness(args: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_harness")).args(args).output();
+    output.unwrap_or_else(|error| panic!("harness {args:?}: {error}"))
+}
+
+/// The lines of a run that must succeed, parsed.
+fn json(args: &[&str]) -> Vec<Value> {
+    let output = harness(args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {errors}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+    text.lines().map(parse).collect()
+}
+
+/// The fields of an object, in alphabetical order.
+fn fields(object: &Value) -> Vec<&str> {
+    object.as_object().map_or(Vec::new(), |object| object.keys().map(String::as_str).collect())
+}
+
+/// What a run that must fail with status 2 says.
+fn refusal(args: &[&str]) -> String {
+    let output = harness(args);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {message}");
+    assert!(message.starts_with("error: "), "{args:?}: {message}");
+    assert!(!message.contains("panicked"), "{args:?}: {message}");
+    message
+}
+
+#[test]
+fn bench_prints_one_object_for_each_shape() {
+    for mode in ["infer", "train", "step"] {
+        let args = ["bench", "--shape", "4,3,2,5", "--shape", "9,2,1,2", "--mode", mode, "--json"];
+        let lines = json(&args);
+        assert_eq!(lines.len(), 2);
+        for (line, shape) in lines.iter().zip([[4, 3, 2, 5], [9, 2, 1, 2]]) {
+            let names = ["dtype", "gflops", "isa", "layers", "median_us", "min_us", "mode", "peer"];
+            assert_eq!(fields(line), [&names[..], &["shape", "threads"]].concat());
+            assert_eq!(line["peer"], "lstm");
+            assert_eq!(line["mode"], mode);
+            assert_eq!(line["shape"], Value::from(shape.to_vec()));
+            assert_eq!((&line["layers"], &line["threads"]), (&1.into(), &1.into()));
+            assert_eq!(line["dtype"], "f32");
+            assert_eq!(line["isa"], Isa::best().name());
+            for number in ["median_us", "min_us", "gflops"] {
+                assert!(line[number].as_f64() > Some(0.0), "{number}: {line}");
+            }
+            assert!(line["min_us"].as_f64() <= line["median_us"].as_f64());
+        }
+    }
+}
+
+#[test]
+fn bench_takes_layers_threads_scalar_and_instruction_set() {
+    let args = "bench --shape 3,2,2,4 --layers 3 --threads 2 --dtype f64 --isa portable --json";
+    let lines = json(&args.split(' ').collect::<Vec<_>>());
+    let line = &lines[0];
+    assert_eq!((&line["layers"], &line["threads"]), (&3.into(), &2.into()));
+    assert_eq!((&line["dtype"], &line["isa"]), (&"f64".into(), &"portable".into()));
+}
+
+#[test]
+fn gemm_and_activation_print_ours_and_the_peers() {
+    let lines = json(&["gemm", "--mnk", "5,7,3", "--prepacked", "--threads", "2", "--json"]);
+    assert_eq!(lines.len(), 2);
+    assert_eq!(
+        (&lines[0]["peer"], &lines[1]["peer"]),
+        (&"kernels".into(), &"matrixmultiply".into())
+    );
+    for line in &lines {
+        let names = ["dtype", "gflops", "isa", "median_us", "min_us", "mnk", "op", "peer"];
+        assert_eq!(fields(line), [&names[..], &["prepacked", "threads"]].concat());
+        assert_eq!(line["mnk"], Value::from(vec![5, 7, 3]));
+        assert!(line["gflops"].as_f64() > Some(0.0));
+    }
+    for op in ["exp", "expm1", "sigmoid", "tanh"] {
+        let lines = json(&["activation", "--op", op, "--len", "33", "--dtype", "f64", "--json"]);
+        assert_eq!((&lines[0]["peer"], &lines[1]["peer"]), (&"kernels".into(), &"std".into()));
+        for line in &lines {
+            assert_eq!((&line["op"], &line["len"]), (&op.into(), &33.into()));
+            assert!(line["ns_per_element"].as_f64() > Some(0.0));
+        }
+    }
+}
+
+#[test]
+fn peak_is_measured_on_every_instruction_set() {
+    let lines = json(&["peak", "--json"]);
+    assert_eq!(lines.len(), 2 * Isa::available().len());
+    assert!(lines.iter().all(|line| line["gflops"].as_f64() > Some(0.1)));
+}
+
+#[test]
+fn gradcheck_prints_every_tensor_and_a_summary() {
+    let lines = json(&["gradcheck", "--units", "2", "--isa", "portable", "--json"]);
+    let names: Vec<&Value> = lines.iter().map(|line| &line["tensor"]).collect();
+    let weights = ["lstm/kernel", "lstm/recurrent_kernel", "lstm/bias"];
+    assert_eq!(names[..6], [&weights[..], &["x", "initial h", "initial c"]].concat());
+    let (summary, tensors) = lines.split_last().unwrap_or_else(|| panic!("no lines"));
+    assert_eq!(summary["summary"], true);
+    assert_eq!(summary["passed"], true);
+    assert_eq!(summary["entries"], 24 + 16 + 8 + 36 + 6 + 6);
+    assert!(tensors.iter().all(|line| line["passed"] == true && line["isa"] == "portable"));
+    assert!(tensors.iter().all(|line| line["worst_error"].as_f64() < Some(1e-7)));
+}
+
+#[test]
+fn gradcheck_takes_every_option() {
+    let options = "--units 3 --inputs 2 --steps 2 --batch 9 --layers 2 --activation relu \
+                   --recurrent-activation linear --go-backwards --no-bias --return-sequences \
+                   --no-initial-state --no-return-state --dense 2 --dense-activation softmax \
+                   --seed 5 --tolerance 1e-6 --json";
+    let args: Vec<_> = ["gradcheck"].into_iter().chain(options.split_whitespace()).collect();
+    let lines = json(&args);
+    assert_eq!(lines.len(), 7 * Isa::available().len() + 1);
+}
+
+#[test]
+fn a_failed_check_is_exit_status_1() {
+    // Less than any difference can show.
+    let args = ["gradcheck", "--tolerance", "1e-16", "--json"];
+    let output = harness(&args);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.lines().last().is_some_and(|line| line.contains(r#""passed":false"#)), "{text}");
+    assert_eq!(harness(&args[..3]).status.code(), Some(1), "as a table");
+}
+
+#[test]
+fn without_json_there_are_tables_without_escapes() {
+    for args in [
+        &["bench", "--shape", "2,2,2,2"][..],
+        &["gemm", "--mnk", "4,4,4"],
+        &["activation", "--op", "tanh", "--len", "8"],
+        &["gradcheck", "--units", "1", "--steps", "1"],
+    ] {
+        let output = harness(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.lines().count() > 3 && !text.contains('\x1b'), "{text}");
+    }
+}
+
+#[test]
+fn the_page_shows_everything() {
+    let output = harness(&[]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for part in [Isa::best().name(), "Gradients", "✓ all", "Throughput", "of peak", "7 8 9 →"] {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
+    assert!(text.lines().count() <= 45, "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+}
+
+#[test]
+fn wrong_input_is_refused_with_a_reason() {
+    for (args, reason) in [
+        (&["bench", "--shape", "1,2,3"][..], "expected 4 positive numbers"),
+        (&["bench", "--shape", "1,2,3,0"], "expected 4 positive numbers"),
+        (&["bench", "--shape", "60000,60000,60000,9"], "an array would have more than"),
+        (&["bench"], "--shape"),
+        (&["bench", "--shape", "1,1,1,1", "--mode", "fly"], "infer, train, step"),
+        (&["bench", "--shape", "1,1,1,1", "--threads", "0"], "from 1 to 1024"),
+        (&["bench", "--shape", "1,1,1,1", "--isa", "vax"], "no instruction set `vax`"),
+        (&["bench", "--shape", "1,1,1,1", "--dtype", "f16"], "f32, f64"),
+        (&["gemm", "--mnk", "1,2"], "expected 3 positive numbers"),
+        (&["gemm", "--mnk", "100000,100000,1"], "an array would have more than"),
+        (&["activation", "--op", "sinh", "--len", "3"], "exp, expm1, sigmoid, tanh"),
+        (&["activation", "--op", "exp", "--len", "x"], "expected a number"),
+        (&["gradcheck", "--activation", "gelu"], "unsupported activation: `gelu`"),
+        (&["gradcheck", "--activation", "softmax"], "softmax"),
+        (&["gradcheck", "--units", "-1"], "-1"),
+        (&["gradcheck", "--units", "0"], "expected a number"),
+        (&["gradcheck", "--tolerance", "NaN"], "between 0 and 1"),
+        (&["fly"], "fly"),
+    ] {
+        let message = refusal(args);
+        assert!(message.contains(reason), "{args:?}: no `{reason}` in {message}");
+    }
+}
+
+#[test]
+fn an_unknown_instruction_set_in_the_environment_is_refused() {
+    let command = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args(["bench", "--shape", "1,1,1,1"])
+        .env("KERNELS_ISA", "vax")
+        .output();
+    let output = command.unwrap_or_else(|error| panic!("{error}"));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("KERNELS_ISA: no instruction set `vax`"), "{message}");
+}
