@@ -188,7 +188,7 @@ impl Case {
             let errors = got.data().iter().zip(want.data()).map(|(g, w)| (g.to_f64() - w).abs());
             // A NaN must not be lost on the way.
             let error = errors.fold(0.0, |max: f64, e| if e <= max { max } else { e }) / largest;
-            if worst.tensor == "nothing" || !(error <= worst.error) {
+            if worst.tensor == "nothing" || error > worst.error || error.is_nan() {
                 worst = Worst { tensor: name.clone(), error, tolerance };
             }
         }
