@@ -74,7 +74,7 @@ fn subject() -> impl Strategy<Value = Subject> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48,
+        cases: 2500,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -8,7 +8,11 @@ use serde_json::Value;
 macro_rules! example {
     ($name:ident, $path:literal) => {
         #[path = $path]
-        #[allow(dead_code, reason = "`main` is for `cargo run --example`")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "an example is a program of its own, with a `main`"
+        )]
         mod $name;
     };
 }
