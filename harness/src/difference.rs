@@ -20,8 +20,12 @@
 //! step is cut to an eighth, until the bend lies outside. The analytic gradient has no part in
 //! this.
 //!
-//! **Resolution.** An output is exact to some ε, so a difference is exact to
-//! `noise(h) = 16 ε ‖dy‖ max|y| / h`, and no claim about a derivative can go further.
+//! **Resolution.** A loss is exact to some `σ`, so a difference is exact to `noise(h) = 32 σ / h`,
+//! or to what the two signs leave open where that is more. No claim about a derivative can go
+//! further. `σ` is no less than `ε ‖dy‖ max|y| / 2`, but where large numbers end in small outputs,
+//! as before a softmax, it is more. So it is measured: points so close together that a smooth
+//! function is a straight line between them, whose third differences are all rounding (J. Moré and
+//! S. Wild, "Estimating computational noise", 2011).
 
 use lstm::Tensor;
 
@@ -29,8 +33,14 @@ use lstm::Tensor;
 const STEP: f64 = 1.0 / 256.0;
 /// The last one tried: noise is then 512 times that of the first.
 const LAST_STEP: f64 = STEP / 512.0;
-/// Rounding errors of an output in a difference, in ε.
-const ROUNDINGS: f64 = 16.0;
+/// The error of an extrapolated derivative with the step `h`, in `σ / h`: it has a standard
+/// deviation of five.
+const ROUNDINGS: f64 = 32.0;
+/// The distance of points between which only rounding bends a loss: the golden ratio in 2⁻³³, since
+/// sums of numbers that are round in binary are exact.
+const GRAIN: f64 = 1.618_033_988_749_895 / (1u64 << 33) as f64;
+/// How many of them tell `σ`.
+const GRAINS: usize = 16;
 
 /// A derivative found numerically.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,12 +60,41 @@ pub enum Slope {
 #[derive(Clone, Debug)]
 pub struct Loss<'a> {
     /// One for each output.
-    pub dy: &'a [Tensor<f64>],
+    dy: &'a [Tensor<f64>],
     /// Relative accuracy asked of derivatives: bends that change them less are let pass.
-    pub tolerance: f64,
+    tolerance: f64,
+    /// The standard deviation of the loss for rounding.
+    sigma: f64,
 }
 
-impl Loss<'_> {
+impl<'a> Loss<'a> {
+    /// The loss with one `dy` for each of the `outputs(s)`, where `s` moves all there is to move by
+    /// about itself. Derivatives are asked for to the relative accuracy `tolerance`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `outputs`.
+    pub fn new<E>(
+        dy: &'a [Tensor<f64>],
+        tolerance: f64,
+        mut outputs: impl FnMut(f64) -> Result<Vec<Tensor<f64>>, E>,
+    ) -> Result<Self, E> {
+        let mut loss = Loss { dy, tolerance, sigma: 0.0 };
+        let points: Vec<_> =
+            (0..GRAINS).map(|i| outputs(i as f64 * GRAIN)).collect::<Result<_, E>>()?;
+        let thirds = points
+            .windows(4)
+            .map(|y| loss.combine(&[(1.0, &y[0]), (-3.0, &y[1]), (3.0, &y[2]), (-1.0, &y[3])]));
+        // Σ of the squares of 1, 3, 3 and 1: the variance of a third difference of unit noise.
+        let variance = thirds.map(|third| third * third).sum::<f64>() / (GRAINS - 3) as f64 / 20.0;
+        let squares: f64 = dy.iter().flat_map(|dy| dy.data()).map(|dy| dy * dy).sum();
+        let largest =
+            points[0].iter().flat_map(|y| y.data()).fold(0.0f64, |max, y| max.max(y.abs()));
+        let least = f64::EPSILON / 2.0 * squares.sqrt() * largest;
+        loss.sigma = variance.sqrt().max(least);
+        Ok(loss)
+    }
+
     /// `Σ dy·Σ weight y`: a combination of losses at several points.
     fn combine(&self, terms: &[(f64, &[Tensor<f64>])]) -> f64 {
         let mut sum = 0.0;
@@ -68,11 +107,9 @@ impl Loss<'_> {
         sum
     }
 
-    /// The size of rounding errors of a difference with step `h` around outputs `y`.
-    pub fn noise(&self, y: &[Tensor<f64>], h: f64) -> f64 {
-        let squares: f64 = self.dy.iter().flat_map(|dy| dy.data()).map(|dy| dy * dy).sum();
-        let largest = y.iter().flat_map(|y| y.data()).fold(0.0f64, |max, y| max.max(y.abs()));
-        ROUNDINGS * f64::EPSILON * squares.sqrt() * largest / h
+    /// The size of rounding errors of a derivative found with the step `h`.
+    pub fn noise(&self, h: f64) -> f64 {
+        ROUNDINGS * self.sigma / h
     }
 
     /// The derivative at `s = 0` of the loss of `outputs(s)`, where `s = 1` is a natural step.
@@ -100,13 +137,14 @@ impl Loss<'_> {
             if !value.is_finite() {
                 return Ok(Slope::Smooth { value, noise: 0.0 });
             }
-            let noise = self.noise(at_zero, h);
+            let noise = self.noise(h);
             let allowed = noise + self.tolerance / 4.0 * value.abs();
             let bends = [whole.bend - 2.0 * half.bend, half.bend - 2.0 * quarter.bend];
-            // Rounding errors of the smallest step come in forty times.
-            let straight = (bends[0] - 8.0 * bends[1]).abs() <= 40.0 * noise + 4.0 * allowed;
-            if straight && (coarse - fine).abs() <= 4.0 * allowed {
-                return Ok(Slope::Smooth { value, noise });
+            let (bend, change) = ((bends[0] - 8.0 * bends[1]).abs(), (coarse - fine).abs());
+            // Rounding errors of the smallest step come into the bend forty times.
+            if bend <= 40.0 * noise + 4.0 * allowed && change <= 4.0 * allowed {
+                // A bend that leaves these traces, wherever it is, has at most 2/3 of their effect.
+                return Ok(Slope::Smooth { value, noise: noise.max(bend / 8.0 + change) });
             }
             h /= 8.0;
         }
@@ -136,8 +174,8 @@ mod tests {
 
     fn slope(f: impl Fn(f64) -> f64) -> Slope {
         let dy = [Tensor::from([1.0])];
-        let loss = Loss { dy: &dy, tolerance: 1e-7 };
         let outputs = |s| Ok::<_, ()>(vec![Tensor::from([f(s)])]);
+        let loss = Loss::new(&dy, 1e-7, outputs).unwrap();
         loss.slope(&[Tensor::from([f(0.0)])], outputs).unwrap()
     }
 
@@ -152,6 +190,17 @@ mod tests {
             assert!((value - exact).abs() <= 1e-11 * exact.abs(), "{value} not {exact}");
             assert!((value - exact).abs() <= noise);
         }
+    }
+
+    #[test]
+    fn rounding_inside_a_function_is_noticed() {
+        let dy = [Tensor::from([1.0])];
+        let sigma = |f: fn(f64) -> f64| {
+            Loss::new(&dy, 1e-7, |s| Ok::<_, ()>(vec![Tensor::from([f(s)])])).unwrap().sigma
+        };
+        let (fine, coarse) = (sigma(f64::exp), sigma(|s| ((s + 1e4) - 1e4).exp()));
+        assert!((0.3..3.0).contains(&(fine / f64::EPSILON)), "{fine:e}");
+        assert!((0.1e4..1e4).contains(&(coarse / f64::EPSILON)), "{coarse:e}");
     }
 
     #[test]

@@ -14,9 +14,9 @@
 //! ```
 //!
 //! The floor is the size of a derivative that differences can tell to seven digits: below it they
-//! show their own rounding error. It is not a constant but follows from the size of the loss (see
-//! [`Loss::noise`]): with the first step it is `10⁻⁵ ‖dy‖ max|y|`, where entries of a gradient
-//! are of the order of `‖dy‖ max|y|`. Smaller entries are held to an absolute error, that of the
+//! show their own rounding error. It is not a constant but follows from the rounding of the loss
+//! (see [`Loss::noise`]): in most models and away from kinks it is `10⁻⁵ ‖dy‖ max|y|`, where
+//! entries of a gradient are of the order of `‖dy‖ max|y|`. Smaller entries are held to an absolute error, that of the
 //! floor. (A floor of one, the usual choice, would let a gradient of 10⁻⁷ pass whatever its value.)
 
 use lstm::{Model, Result, Tensor};
@@ -109,10 +109,11 @@ impl Gradcheck {
         restoring(model, |model| {
             let mut point = Point::new(model, inputs)?;
             let (dy, gradients) = self.gradients(&mut point)?;
+            let loss = self.loss(&mut point, &dy)?;
             let mut random = Random::new(self.seed ^ 1);
             let mut tensors = Vec::new();
             for (tensor, gradient) in gradients.iter().enumerate() {
-                tensors.push(self.tensor(&mut point, &dy, tensor, gradient, &mut random)?);
+                tensors.push(self.tensor(&mut point, &loss, tensor, gradient, &mut random)?);
             }
             Ok(Report { tolerance: self.tolerance, tensors })
         })
@@ -132,12 +133,10 @@ impl Gradcheck {
         restoring(model, |model| {
             let mut point = Point::new(model, inputs)?;
             let (dy, gradients) = self.gradients(&mut point)?;
-            let mut random = Random::new(self.seed ^ 2);
-            let entries = gradients.iter().map(|gradient| gradient.data().len());
+            let loss = self.loss(&mut point, &dy)?;
             // A direction of unit length, so that the step is as long as that of one entry.
-            let limit = (3.0 / entries.clone().sum::<usize>() as f64).sqrt();
-            let direction: Vec<Vec<f64>> =
-                entries.map(|entries| random.numbers(entries, limit)).collect();
+            let entries: usize = gradients.iter().map(|gradient| gradient.data().len()).sum();
+            let direction = point.direction((3.0 / entries as f64).sqrt(), self.seed ^ 2);
             let analytic = gradients
                 .iter()
                 .zip(&direction)
@@ -145,21 +144,19 @@ impl Gradcheck {
                 .map(|(gradient, direction)| gradient * direction)
                 .sum();
 
-            let start = point.clone_tensors();
             let at_zero = point.outputs()?;
-            let slope = self.loss(&dy).slope(&at_zero, |s| {
-                for (tensor, (start, direction)) in start.iter().zip(&direction).enumerate() {
-                    let moved = start.iter().zip(direction).map(|(x, direction)| x + s * direction);
-                    point.tensor(tensor).data_mut().iter_mut().zip(moved).for_each(|(x, y)| *x = y);
-                }
-                point.outputs()
-            })?;
+            let slope = loss.slope(&at_zero, point.along(&direction))?;
             Ok(Gradcheck::entry(Vec::new(), analytic, slope))
         })
     }
 
-    fn loss<'a>(&self, dy: &'a [Tensor<f64>]) -> Loss<'a> {
-        Loss { dy, tolerance: self.tolerance }
+    /// The loss at `point`, with its rounding measured while everything moves at once.
+    fn loss<'a>(&self, point: &mut Point, dy: &'a [Tensor<f64>]) -> Result<Loss<'a>> {
+        let start = point.clone_tensors();
+        let direction = point.direction(1.0, self.seed ^ 3);
+        let loss = Loss::new(dy, self.tolerance, point.along(&direction))?;
+        point.put(start);
+        Ok(loss)
     }
 
     /// A random `dy`, and the gradients of weights and inputs for it.
@@ -179,7 +176,7 @@ impl Gradcheck {
     fn tensor(
         &self,
         point: &mut Point,
-        dy: &[Tensor<f64>],
+        loss: &Loss,
         tensor: usize,
         gradient: &Tensor<f64>,
         random: &mut Random,
@@ -200,7 +197,7 @@ impl Gradcheck {
         for at in chosen {
             let x = point.tensor(tensor).data()[at];
             let scale = x.abs().max(1.0);
-            let slope = self.loss(dy).slope(&at_zero, |s| {
+            let slope = loss.slope(&at_zero, |s| {
                 point.tensor(tensor).data_mut()[at] = x + s * scale;
                 point.outputs()
             })?;
@@ -276,8 +273,33 @@ impl<'a> Point<'a> {
         self.names[i].clone()
     }
 
-    fn clone_tensors(&self) -> Vec<Vec<f64>> {
-        self.weights.iter().chain(&self.inputs).map(|tensor| tensor.data().to_vec()).collect()
+    fn clone_tensors(&self) -> Tensors {
+        self.weights.iter().chain(&self.inputs).cloned().collect()
+    }
+
+    fn put(&mut self, tensors: Tensors) {
+        for (i, tensor) in tensors.into_iter().enumerate() {
+            *self.tensor(i) = tensor;
+        }
+    }
+
+    /// A random number up to `limit` for every entry.
+    fn direction(&self, limit: f64, seed: u64) -> Vec<Vec<f64>> {
+        let mut random = Random::new(seed);
+        let tensors = self.weights.iter().chain(&self.inputs);
+        tensors.map(|tensor| random.numbers(tensor.data().len(), limit)).collect()
+    }
+
+    /// The outputs `s` times the direction away from here. The point moves with them.
+    fn along(&mut self, direction: &[Vec<f64>]) -> impl FnMut(f64) -> Result<Tensors> {
+        let start = self.clone_tensors();
+        move |s| {
+            for (tensor, (start, direction)) in start.iter().zip(direction).enumerate() {
+                let moved = start.data().iter().zip(direction).map(|(x, way)| x + s * way);
+                self.tensor(tensor).data_mut().iter_mut().zip(moved).for_each(|(x, y)| *x = y);
+            }
+            self.outputs()
+        }
     }
 
     /// The model's outputs here.

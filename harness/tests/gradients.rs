@@ -8,6 +8,7 @@ use lstm::Activation;
 use lstm::Activation::{Linear, Relu, Sigmoid, Softmax, Tanh};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::test_runner::RngSeed;
 
 /// Checks entries of every tensor; all of them unless `sample` says how many.
 fn check(subject: Subject, seed: u64, sample: Option<usize>) -> Result<(), String> {
@@ -74,7 +75,9 @@ fn subject() -> impl Strategy<Value = Subject> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 2500,
+        // The same cases each time, so that CI tells of changes and not of luck.
+        rng_seed: RngSeed::Fixed(1),
+        cases: 1500,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
