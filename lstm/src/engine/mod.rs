@@ -10,8 +10,10 @@
 //!
 //! After the first call of a shape nothing is allocated, while it stays on one thread.
 
+mod call;
 mod cell;
 mod panels;
+mod parts;
 mod rows;
 mod sequence;
 mod workspace;
@@ -21,65 +23,13 @@ use kernels::simd::{Kernel, Simd};
 
 use crate::activation::Activation;
 use crate::float::Float;
-use cell::{Activations, Chosen, Standard};
+pub use call::{Call, Gradients, Incoming, Options, Weights};
+use panels::Padding;
+use parts::Packed;
+pub(crate) use parts::{Backward, Forward, Products};
 pub use sequence::Gradient;
 pub(crate) use workspace::View;
 use workspace::{Dims, Workspace};
-
-/// The weights of a layer as Keras has them; gates in the order i, f, g, o.
-#[derive(Clone, Copy, Debug)]
-pub struct Weights<'a, T> {
-    /// `[inputs, 4 units]`
-    pub kernel: &'a [T],
-    /// `[units, 4 units]`
-    pub recurrent_kernel: &'a [T],
-    /// `[4 units]`
-    pub bias: Option<&'a [T]>,
-}
-
-impl<'a, T> Weights<'a, T> {
-    /// Cuts a flat array of weights, `kernel`, `recurrent_kernel`, then `bias` if there is one.
-    pub fn cut(flat: &'a [T], inputs: usize, units: usize) -> Self {
-        let (kernel, rest) = flat.split_at(inputs * 4 * units);
-        let (recurrent_kernel, bias) = rest.split_at(units * 4 * units);
-        Weights { kernel, recurrent_kernel, bias: (!bias.is_empty()).then_some(bias) }
-    }
-}
-
-/// Gradients of [`Weights`], in the same layout. Backward adds to them.
-#[derive(Debug)]
-pub struct Gradients<'a, T> {
-    /// `[inputs, 4 units]`
-    pub kernel: &'a mut [T],
-    /// `[units, 4 units]`
-    pub recurrent_kernel: &'a mut [T],
-    /// `[4 units]`
-    pub bias: Option<&'a mut [T]>,
-}
-
-impl<'a, T> Gradients<'a, T> {
-    /// Cuts a flat array as [`Weights::cut`] does.
-    pub fn cut(flat: &'a mut [T], inputs: usize, units: usize) -> Self {
-        let (kernel, rest) = flat.split_at_mut(inputs * 4 * units);
-        let (recurrent_kernel, bias) = rest.split_at_mut(units * 4 * units);
-        Gradients { kernel, recurrent_kernel, bias: (!bias.is_empty()).then_some(bias) }
-    }
-}
-
-/// What is fixed for a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Features of the input.
-    pub inputs: usize,
-    /// Units, the features of the output.
-    pub units: usize,
-    /// `φ`, of the candidate and the output; not softmax.
-    pub activation: Activation,
-    /// `σ`, of the gates; not softmax.
-    pub recurrent_activation: Activation,
-    /// Whether the input is read from its last step to its first.
-    pub go_backwards: bool,
-}
 
 /// What runs over the lanes of a vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,34 +54,6 @@ pub struct Engine<T> {
     products: rows::Products<T>,
     /// The batch, dimensions and orientation of the last forward call.
     call: Option<(usize, Dims, Lanes)>,
-}
-
-/// The input of a forward call.
-#[derive(Clone, Copy, Debug)]
-pub struct Call<'a, T> {
-    /// The weights, and a number that changes whenever they do.
-    pub weights: Weights<'a, T>,
-    /// See `weights`.
-    pub version: u64,
-    /// `[batch, steps, inputs]`
-    pub x: &'a [T],
-    /// How many rows `x` has.
-    pub batch: usize,
-    /// How many steps `x` has.
-    pub steps: usize,
-    /// `h` and `c` before the first step, `[batch, units]` each; zeros if not given.
-    pub initial: [Option<&'a [T]>; 2],
-    /// Whether [`Engine::backward`] will follow.
-    pub training: bool,
-}
-
-/// The gradients that come into a backward call.
-#[derive(Clone, Copy, Debug)]
-pub struct Incoming<'a, T> {
-    /// Of the output.
-    pub dy: Gradient<'a, T>,
-    /// Of `h` and `c` after the last step, `[batch, units]` each; zeros if not given.
-    pub states: [Option<&'a [T]>; 2],
 }
 
 impl<T: Float> Engine<T> {
@@ -187,8 +109,10 @@ impl<T: Float> Engine<T> {
     pub fn forward(&mut self, call: &Call<T>, y: Option<&mut [T]>) {
         let Options { inputs, units, .. } = self.options;
         let Call { batch, steps, .. } = *call;
-        assert_eq!(call.x.len(), batch * steps * inputs, "x");
-        assert!(steps > 0, "no steps");
+        call.check(self.options);
+        if let Some(y) = &y {
+            assert_eq!(y.len(), batch * steps * units, "y");
+        }
         let (dims, lanes) = self.dims(batch, steps, call.training);
         self.call = Some((batch, dims, lanes));
         self.pack(lanes, call);
@@ -196,7 +120,7 @@ impl<T: Float> Engine<T> {
 
         let (h, c) = (&mut self.workspace.h, &mut self.workspace.c);
         for (states, initial) in [(h, call.initial[0]), (c, call.initial[1])] {
-            put_states(dims, lanes, states, initial);
+            put_states(dims, lanes, (states, Padding::LastRow), initial);
         }
         let view = self.workspace.view(dims);
         let job = Forward {
@@ -255,12 +179,21 @@ impl<T: Float> Engine<T> {
         let Some((batch, dims, lanes)) = self.call.take() else { panic!("no forward call") };
         assert_eq!((batch, dims.slots), (call.batch, call.steps + 1), "another forward call");
         let Options { inputs, units, go_backwards, .. } = self.options;
+        call.check(self.options);
+        incoming.check(units, batch, dims.steps);
+        grads.check(call.weights);
+        if let Some(dx) = &dx {
+            assert_eq!(dx.len(), batch * dims.steps * inputs, "dx");
+        }
+        for gradient in initial.iter().flatten() {
+            assert_eq!(gradient.len(), batch * units, "gradient of an initial state");
+        }
         self.pack_backward(lanes, call);
 
         let (dh, dc) = (&mut self.workspace.dh, &mut self.workspace.dc);
         let states = Dims { slots: 1, ..dims };
         for (gradient, given) in [(dh, incoming.states[0]), (dc, incoming.states[1])] {
-            put_states(states, lanes, gradient, given);
+            put_states(states, lanes, (gradient, Padding::Zeros), given);
         }
         let job = Backward {
             isa: self.isa,
@@ -287,9 +220,6 @@ impl<T: Float> Engine<T> {
             }
         }
 
-        if let Some(dx) = &dx {
-            assert_eq!(dx.len(), batch * dims.steps * inputs, "dx");
-        }
         T::products(Products {
             isa: self.isa,
             weights: match lanes {
@@ -358,7 +288,12 @@ fn threads(work: usize, dims: Dims) -> usize {
 }
 
 /// Writes `[batch, units]`, or zeros, to slot 0 of an array of states.
-fn put_states<T: kernels::Float>(dims: Dims, lanes: Lanes, states: &mut [T], given: Option<&[T]>) {
+fn put_states<T: kernels::Float>(
+    dims: Dims,
+    lanes: Lanes,
+    (states, padding): (&mut [T], Padding),
+    given: Option<&[T]>,
+) {
     for group in dims.groups() {
         let states = &mut states[group.slot(dims.slots, 0, dims.width)];
         states.fill(T::ZERO);
@@ -367,141 +302,8 @@ fn put_states<T: kernels::Float>(dims: Dims, lanes: Lanes, states: &mut [T], giv
             Lanes::Units => {
                 sequence::read_rows((given, 1, dims.units), group, 0, states, dims.width)
             }
-            Lanes::Batch => panels::read_panel((given, 1, dims.units), group, 0, states),
-        }
-    }
-}
-
-/// Packed weights of either orientation.
-#[derive(Clone, Copy)]
-enum Packed<'a, T> {
-    Rows(&'a rows::Packed<T>),
-    Panels(&'a panels::Packed<T>),
-}
-
-/// Where to cut `dims.batch` rows between two sets of threads: `(threads, rows)` of the first.
-fn halves(dims: Dims, threads: usize) -> (usize, usize) {
-    let first = threads / 2;
-    let groups = dims.batch.div_ceil(dims.group) * first / threads;
-    (first, (groups.max(1) * dims.group).min(dims.batch))
-}
-
-/// A forward call without its arrays.
-#[derive(Clone, Copy)]
-pub(crate) struct Forward<'a, T> {
-    isa: Isa,
-    options: Options,
-    weights: Packed<'a, T>,
-    kept: bool,
-    /// Rows of the batch without padding.
-    live: usize,
-}
-
-impl<T: kernels::Float> Forward<'_, T> {
-    /// Halves the batch until there is one part for each thread.
-    pub(crate) fn run(self, mut view: View<T>, x: &[T], y: Option<&mut [T]>, threads: usize) {
-        if threads > 1 {
-            let (first, rows) = halves(view.dims, threads);
-            let Dims { steps, inputs, units, .. } = view.dims;
-            let live = rows.min(self.live);
-            let (x, x_rest) = x.split_at(live * steps * inputs);
-            let (y, y_rest) = match y.map(|y| y.split_at_mut(live * steps * units)) {
-                Some((y, rest)) => (Some(y), Some(rest)),
-                None => (None, None),
-            };
-            let (view, view_rest) = view.split(rows);
-            let (this, rest) =
-                (Forward { live, ..self }, Forward { live: self.live - live, ..self });
-            rayon::join(
-                || this.run(view, x, y, first),
-                || rest.run(view_rest, x_rest, y_rest, threads - first),
-            );
-            return;
-        }
-
-        let Options { activation, recurrent_activation, go_backwards, .. } = self.options;
-        match self.weights {
-            Packed::Rows(_) => rows::read_input(&mut view, x, go_backwards),
-            Packed::Panels(_) => panels::read_input(&mut view, x, go_backwards),
-        }
-        match (activation, recurrent_activation) {
-            (Activation::Tanh, Activation::Sigmoid) => self.with(Standard, view, y),
-            (cell, gate) => self.with(Chosen { gate, cell }, view, y),
-        }
-    }
-
-    fn with(self, activations: impl Activations, view: View<T>, y: Option<&mut [T]>) {
-        let kept = self.kept;
-        match self.weights {
-            Packed::Rows(weights) => {
-                self.isa.run(rows::Forward { activations, weights, view, y, kept });
-            }
-            Packed::Panels(weights) => {
-                self.isa.run(panels::Forward { activations, weights, view, y, kept });
-            }
-        }
-    }
-}
-
-/// A backward call, as far as its steps, without its arrays.
-#[derive(Clone, Copy)]
-pub(crate) struct Backward<'a, T> {
-    isa: Isa,
-    options: Options,
-    weights: Packed<'a, T>,
-    initial: bool,
-}
-
-impl<T: kernels::Float> Backward<'_, T> {
-    /// Halves the batch until there is one part for each thread.
-    pub(crate) fn run(self, view: View<T>, dy: Gradient<T>, threads: usize) {
-        if threads > 1 {
-            let (first, rows) = halves(view.dims, threads);
-            let (dy, dy_rest) = dy.split(rows, view.dims.units, view.dims.steps);
-            let (view, view_rest) = view.split(rows);
-            rayon::join(
-                || self.run(view, dy, first),
-                || self.run(view_rest, dy_rest, threads - first),
-            );
-            return;
-        }
-        match (self.options.activation, self.options.recurrent_activation) {
-            (Activation::Tanh, Activation::Sigmoid) => self.with(Standard, view, dy),
-            (cell, gate) => self.with(Chosen { gate, cell }, view, dy),
-        }
-    }
-
-    fn with(self, activations: impl Activations, view: View<T>, dy: Gradient<T>) {
-        let initial = self.initial;
-        match self.weights {
-            Packed::Rows(weights) => {
-                self.isa.run(rows::Backward { activations, weights, view, dy, initial });
-            }
-            Packed::Panels(weights) => {
-                self.isa.run(panels::Backward { activations, weights, view, dy, initial });
-            }
-        }
-    }
-}
-
-/// The products over all steps that end a backward call.
-pub(crate) struct Products<'a, T> {
-    isa: Isa,
-    weights: Packed<'a, T>,
-    view: View<'a, T>,
-    grads: Gradients<'a, T>,
-    /// `[batch, steps, inputs]`, and whether time runs backwards in it.
-    dx: Option<(&'a mut [T], bool)>,
-    scratch: &'a mut rows::Products<T>,
-}
-
-impl<T: kernels::Float> Products<'_, T> {
-    pub(crate) fn run(self) {
-        let Products { isa, weights, mut view, grads, dx, scratch } = self;
-        match weights {
-            Packed::Rows(weights) => scratch.run(isa, weights, &view, grads, dx),
-            Packed::Panels(weights) => {
-                isa.run(panels::Products { weights, view: &mut view, grads, dx });
+            Lanes::Batch => {
+                panels::read_panel((given, 1, dims.units), group, 0, (states, padding));
             }
         }
     }

@@ -7,14 +7,17 @@
 //! Arrays of gates have the same order, `[row][unit vector][i f g o][lanes]`; packed matrices of
 //! weights that are multiplied with `dz` have their gate axis in this order, too.
 
+mod pack;
+mod products;
+
 use kernels::gemm::accumulate_rows;
-use kernels::simd::{Float, Isa, Kernel, MAX_LANES, Simd, V, Vector};
-use kernels::{Buffer, Gemm, MatMut, MatRef, Scratch, Update};
+use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
 use super::cell::{self, Activations, Run};
 use super::sequence::{Gradient, read_rows, write_rows};
 use super::workspace::{Dims, Group, View, before_and_after};
-use super::{Gradients, Weights};
+pub(super) use pack::Packed;
+pub(super) use products::Products;
 
 /// Rows of a group: their states stay in L1 while a panel of weights is used for all of them.
 pub(super) const GROUP: usize = 16;
@@ -44,112 +47,6 @@ fn tiles(rows: usize, highest: usize) -> impl Iterator<Item = (usize, usize)> {
             (first - height, height)
         })
     })
-}
-
-/// The weights of a layer, packed for this orientation.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Packed<T> {
-    /// `[unit vector][inputs][4][lanes]`
-    kernel: Buffer<T>,
-    /// `[unit vector][units][4][lanes]`
-    recurrent: Buffer<T>,
-    /// `[unit vector][4][lanes]`
-    bias: Buffer<T>,
-    /// `[pair of unit vectors][4 width][2 lanes]`: the transpose of the recurrent kernel.
-    recurrent_t: Buffer<T>,
-    /// `[inputs, 4 width]`
-    kernel_rows: Buffer<T>,
-}
-
-/// Copies `rows` of weights `[k, 4 units]` into panels `[unit vector][k][4][lanes]`.
-fn pack_panels<T: Float>(lanes: usize, units: usize, weights: &[T], out: &mut Buffer<T>) {
-    let depth = weights.len() / (4 * units);
-    let vectors = units.div_ceil(lanes);
-    out.resize(vectors * depth * 4 * lanes);
-    for (vector, panel) in out.chunks_exact_mut((depth * 4 * lanes).max(1)).enumerate() {
-        let first = vector * lanes;
-        let live = lanes.min(units - first);
-        for (row, out) in weights.chunks_exact(4 * units).zip(panel.chunks_exact_mut(4 * lanes)) {
-            for (gate, out) in out.chunks_exact_mut(lanes).enumerate() {
-                out[..live].copy_from_slice(&row[gate * units + first..][..live]);
-                out[live..].fill(T::ZERO);
-            }
-        }
-    }
-}
-
-/// Copies rows of weights `[k, 4 units]` into rows `[k][unit vector][4][lanes]`.
-fn pack_rows<T: Float>(lanes: usize, units: usize, weights: &[T], out: &mut Buffer<T>) {
-    let width = units.next_multiple_of(lanes);
-    out.resize(weights.len() / (4 * units) * 4 * width);
-    for (row, out) in weights.chunks_exact(4 * units).zip(out.chunks_exact_mut(4 * width)) {
-        for (vector, out) in out.chunks_exact_mut(4 * lanes).enumerate() {
-            let first = vector * lanes;
-            let live = lanes.min(units - first);
-            for (gate, out) in out.chunks_exact_mut(lanes).enumerate() {
-                out[..live].copy_from_slice(&row[gate * units + first..][..live]);
-                out[live..].fill(T::ZERO);
-            }
-        }
-    }
-}
-
-/// Adds rows `[k][unit vector][4][lanes]` to rows `[k, 4 units]`.
-fn unpack_rows<T: Float>(lanes: usize, units: usize, packed: &[T], out: &mut [T]) {
-    let width = units.next_multiple_of(lanes);
-    for (row, out) in packed.chunks_exact(4 * width).zip(out.chunks_exact_mut(4 * units)) {
-        for (vector, row) in row.chunks_exact(4 * lanes).enumerate() {
-            let first = vector * lanes;
-            let live = lanes.min(units - first);
-            for (gate, row) in row.chunks_exact(lanes).enumerate() {
-                let out = &mut out[gate * units + first..][..live];
-                out.iter_mut().zip(row).for_each(|(out, &x)| *out += x);
-            }
-        }
-    }
-}
-
-/// Copies the recurrent kernel `[units, 4 units]` into panels of two unit vectors of its
-/// transpose, `[pair][unit vector][4][lanes][2 lanes]`.
-fn pack_transpose<T: Float>(lanes: usize, units: usize, weights: &[T], out: &mut Buffer<T>) {
-    let width = units.next_multiple_of(lanes);
-    let panel = NV * lanes;
-    out.resize(units.div_ceil(panel) * 4 * width * panel);
-    out.fill(T::ZERO);
-    for (pair, out) in out.chunks_exact_mut(4 * width * panel).enumerate() {
-        let first = pair * panel;
-        for (column, row) in weights.chunks_exact(4 * units).skip(first).take(panel).enumerate() {
-            for (gate, row) in row.chunks_exact(units).enumerate() {
-                for (unit, &weight) in row.iter().enumerate() {
-                    let k = unit / lanes * 4 * lanes + gate * lanes + unit % lanes;
-                    out[k * panel + column] = weight;
-                }
-            }
-        }
-    }
-}
-
-impl<T: Float> Packed<T> {
-    /// Packs what forward reads.
-    pub(super) fn pack_forward(&mut self, isa: Isa, units: usize, weights: Weights<T>) {
-        let lanes = isa.lanes::<T>();
-        pack_panels(lanes, units, weights.kernel, &mut self.kernel);
-        pack_panels(lanes, units, weights.recurrent_kernel, &mut self.recurrent);
-        match weights.bias {
-            Some(bias) => pack_panels(lanes, units, bias, &mut self.bias),
-            None => {
-                self.bias.resize(4 * units.next_multiple_of(lanes));
-                self.bias.fill(T::ZERO);
-            }
-        }
-    }
-
-    /// Packs what backward reads.
-    pub(super) fn pack_backward(&mut self, isa: Isa, units: usize, weights: Weights<T>) {
-        let lanes = isa.lanes::<T>();
-        pack_transpose(lanes, units, weights.recurrent_kernel, &mut self.recurrent_t);
-        pack_rows(lanes, units, weights.kernel, &mut self.kernel_rows);
-    }
 }
 
 /// Forward over all steps for the rows of `view`.
@@ -400,100 +297,6 @@ impl<T: Float> BackwardTile<'_, T> {
             row[0].store(&mut dh[self.at..]);
             if self.at + lanes < self.width {
                 row[1].store(&mut dh[self.at + lanes..]);
-            }
-        }
-    }
-}
-
-/// What the products over all steps need besides the workspace.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Products<T> {
-    /// `[k, 4 width]` of one weight's gradient, before its gates are put in Keras's order.
-    interleaved: Buffer<T>,
-    /// `[steps, rows, inputs]` of one group.
-    dx: Buffer<T>,
-    gemm: Scratch<T>,
-}
-
-impl<T: Float> Products<T> {
-    /// `dW += xᵀ dz`, `dU += h₋ᵀ dz`, `db += Σ dz`, and `dx = dz Wᵀ`: one product each over all
-    /// steps of a group.
-    pub(super) fn run(
-        &mut self,
-        isa: Isa,
-        weights: &Packed<T>,
-        view: &View<T>,
-        grads: Gradients<T>,
-        dx: Option<(&mut [T], bool)>,
-    ) {
-        let Dims { steps, inputs, units, width, slots, .. } = view.dims;
-        let depth = 4 * width;
-        let lanes = isa.lanes::<T>();
-
-        let sums = [(grads.kernel, inputs), (grads.recurrent_kernel, units)];
-        for (which, (grad, rows)) in sums.into_iter().enumerate() {
-            self.interleaved.resize(rows * depth);
-            for group in view.dims.groups() {
-                let dz = group_matrix(view.gates, group, steps, depth);
-                let left = match which {
-                    0 => group_matrix(view.x, group, steps, inputs),
-                    _ => MatRef::strided(
-                        &view.h[group.history(slots, width)],
-                        (steps * group.rows, units),
-                        (width, 1),
-                    ),
-                };
-                let update = if group.first == 0 { Update::Assign } else { Update::Add };
-                let sum = MatMut::new(&mut self.interleaved, rows, depth);
-                Gemm::new(left.t(), dz).isa(isa).update(update).run(sum, &mut self.gemm);
-            }
-            unpack_rows(lanes, units, &self.interleaved, grad);
-        }
-
-        if let Some(db) = grads.bias {
-            self.interleaved.resize(depth);
-            isa.run(ColumnSums { rows: view.gates, out: &mut self.interleaved });
-            unpack_rows(lanes, units, &self.interleaved, db);
-        }
-
-        if let Some((dx, reversed)) = dx {
-            let kernel = MatRef::new(&weights.kernel_rows, inputs, depth);
-            for group in view.dims.groups() {
-                let dz = group_matrix(view.gates, group, steps, depth);
-                self.dx.resize(steps * group.rows * inputs);
-                let out = MatMut::new(&mut self.dx, steps * group.rows, inputs);
-                Gemm::new(dz, kernel.t()).isa(isa).run(out, &mut self.gemm);
-                for t in 0..steps {
-                    let rows = &self.dx[t * group.rows * inputs..][..group.rows * inputs];
-                    let t = if reversed { steps - 1 - t } else { t };
-                    write_rows(rows, inputs, (dx, steps, inputs), group, t);
-                }
-            }
-        }
-    }
-}
-
-/// All steps of a group as a matrix `[steps * rows, width]`.
-fn group_matrix<T: Float>(array: &[T], group: Group, steps: usize, width: usize) -> MatRef<'_, T> {
-    MatRef::new(&array[group.history(steps, width)], steps * group.rows, width)
-}
-
-/// `out = Σ rows`
-struct ColumnSums<'a, T> {
-    rows: &'a [T],
-    out: &'a mut [T],
-}
-
-impl<T: Float> Kernel for ColumnSums<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let lanes = V::<S, T>::LANES;
-        self.out.fill(T::ZERO);
-        for row in self.rows.chunks_exact(self.out.len()) {
-            for (sum, x) in self.out.chunks_exact_mut(lanes).zip(row.chunks_exact(lanes)) {
-                (V::<S, T>::load(simd, sum) + V::<S, T>::load(simd, x)).store(sum);
             }
         }
     }

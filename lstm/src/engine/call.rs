@@ -1,0 +1,135 @@
+//! What goes into a call of the engine, and what comes out.
+
+use super::sequence::Gradient;
+use crate::activation::Activation;
+
+/// The weights of a layer as Keras has them; gates in the order i, f, g, o.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a, T> {
+    /// `[inputs, 4 units]`
+    pub kernel: &'a [T],
+    /// `[units, 4 units]`
+    pub recurrent_kernel: &'a [T],
+    /// `[4 units]`
+    pub bias: Option<&'a [T]>,
+}
+
+impl<'a, T> Weights<'a, T> {
+    /// Cuts a flat array of weights, `kernel`, `recurrent_kernel`, then `bias` if there is one.
+    pub fn cut(flat: &'a [T], inputs: usize, units: usize) -> Self {
+        let (kernel, rest) = flat.split_at(inputs * 4 * units);
+        let (recurrent_kernel, bias) = rest.split_at(units * 4 * units);
+        Weights { kernel, recurrent_kernel, bias: (!bias.is_empty()).then_some(bias) }
+    }
+}
+
+/// Gradients of [`Weights`], in the same layout. Backward adds to them.
+#[derive(Debug)]
+pub struct Gradients<'a, T> {
+    /// `[inputs, 4 units]`
+    pub kernel: &'a mut [T],
+    /// `[units, 4 units]`
+    pub recurrent_kernel: &'a mut [T],
+    /// `[4 units]`
+    pub bias: Option<&'a mut [T]>,
+}
+
+impl<'a, T> Gradients<'a, T> {
+    /// Cuts a flat array as [`Weights::cut`] does.
+    pub fn cut(flat: &'a mut [T], inputs: usize, units: usize) -> Self {
+        let (kernel, rest) = flat.split_at_mut(inputs * 4 * units);
+        let (recurrent_kernel, bias) = rest.split_at_mut(units * 4 * units);
+        Gradients { kernel, recurrent_kernel, bias: (!bias.is_empty()).then_some(bias) }
+    }
+}
+
+/// What is fixed for a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Features of the input.
+    pub inputs: usize,
+    /// Units, the features of the output.
+    pub units: usize,
+    /// `φ`, of the candidate and the output; not softmax.
+    pub activation: Activation,
+    /// `σ`, of the gates; not softmax.
+    pub recurrent_activation: Activation,
+    /// Whether the input is read from its last step to its first.
+    pub go_backwards: bool,
+}
+
+/// The input of a forward call.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a, T> {
+    /// The weights, and a number that changes whenever they do.
+    pub weights: Weights<'a, T>,
+    /// See `weights`.
+    pub version: u64,
+    /// `[batch, steps, inputs]`
+    pub x: &'a [T],
+    /// How many rows `x` has.
+    pub batch: usize,
+    /// How many steps `x` has.
+    pub steps: usize,
+    /// `h` and `c` before the first step, `[batch, units]` each; zeros if not given.
+    pub initial: [Option<&'a [T]>; 2],
+    /// Whether [`Engine::backward`] will follow.
+    pub training: bool,
+}
+
+/// The gradients that come into a backward call.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a, T> {
+    /// Of the output.
+    pub dy: Gradient<'a, T>,
+    /// Of `h` and `c` after the last step, `[batch, units]` each; zeros if not given.
+    pub states: [Option<&'a [T]>; 2],
+}
+
+impl<T: Copy> Call<'_, T> {
+    /// # Panics
+    ///
+    /// If an array does not have the size stated for it.
+    #[track_caller]
+    pub(super) fn check(&self, Options { inputs, units, .. }: Options) {
+        let Call { weights, batch, steps, .. } = *self;
+        assert!(batch > 0 && steps > 0, "{batch} rows of {steps} steps");
+        assert_eq!(self.x.len(), batch * steps * inputs, "x");
+        assert_eq!(weights.kernel.len(), inputs * 4 * units, "kernel");
+        assert_eq!(weights.recurrent_kernel.len(), units * 4 * units, "recurrent kernel");
+        if let Some(bias) = weights.bias {
+            assert_eq!(bias.len(), 4 * units, "bias");
+        }
+        for state in self.initial.iter().flatten() {
+            assert_eq!(state.len(), batch * units, "initial state");
+        }
+    }
+}
+
+impl<T> Incoming<'_, T> {
+    /// # Panics
+    ///
+    /// If an array does not have the size stated for it.
+    pub(super) fn check(&self, units: usize, batch: usize, steps: usize) {
+        match self.dy {
+            Gradient::None => {}
+            Gradient::Last(dy) => assert_eq!(dy.len(), batch * units, "dy"),
+            Gradient::Sequence(dy) => assert_eq!(dy.len(), batch * steps * units, "dy"),
+        }
+        for state in self.states.iter().flatten() {
+            assert_eq!(state.len(), batch * units, "gradient of a final state");
+        }
+    }
+}
+
+impl<T: Copy> Gradients<'_, T> {
+    /// # Panics
+    ///
+    /// If an array does not have the size of that of `weights`.
+    pub(super) fn check(&self, weights: Weights<T>) {
+        assert_eq!(self.kernel.len(), weights.kernel.len(), "dW");
+        assert_eq!(self.recurrent_kernel.len(), weights.recurrent_kernel.len(), "dU");
+        let (db, bias) = (self.bias.as_ref().map(|db| db.len()), weights.bias.map(<[T]>::len));
+        assert_eq!(db, bias, "db");
+    }
+}

@@ -1,0 +1,147 @@
+//! A call cut into parts of the batch, one for each thread.
+//!
+//! Each part owns its rows for the whole sequence: one fork and one join for all steps.
+
+use kernels::Isa;
+
+use super::call::{Gradients, Options};
+use super::cell::{Activations, Chosen, Standard};
+use super::sequence::Gradient;
+use super::workspace::{Dims, View};
+use super::{panels, rows};
+use crate::activation::Activation;
+
+/// Packed weights of either orientation.
+#[derive(Clone, Copy)]
+pub(super) enum Packed<'a, T> {
+    Rows(&'a rows::Packed<T>),
+    Panels(&'a panels::Packed<T>),
+}
+
+/// Where to cut `dims.batch` rows between two sets of threads: `(threads, rows)` of the first.
+fn halves(dims: Dims, threads: usize) -> (usize, usize) {
+    let first = threads / 2;
+    let groups = dims.batch.div_ceil(dims.group) * first / threads;
+    (first, (groups.max(1) * dims.group).min(dims.batch))
+}
+
+/// A forward call without its arrays.
+#[derive(Clone, Copy)]
+pub(crate) struct Forward<'a, T> {
+    pub(super) isa: Isa,
+    pub(super) options: Options,
+    pub(super) weights: Packed<'a, T>,
+    pub(super) kept: bool,
+    /// Rows of the batch without padding.
+    pub(super) live: usize,
+}
+
+impl<T: kernels::Float> Forward<'_, T> {
+    /// Halves the batch until there is one part for each thread.
+    pub(crate) fn run(self, mut view: View<T>, x: &[T], y: Option<&mut [T]>, threads: usize) {
+        if threads > 1 {
+            let (first, rows) = halves(view.dims, threads);
+            let Dims { steps, inputs, units, .. } = view.dims;
+            let live = rows.min(self.live);
+            let (x, x_rest) = x.split_at(live * steps * inputs);
+            let (y, y_rest) = match y.map(|y| y.split_at_mut(live * steps * units)) {
+                Some((y, rest)) => (Some(y), Some(rest)),
+                None => (None, None),
+            };
+            let (view, view_rest) = view.split(rows);
+            let (this, rest) =
+                (Forward { live, ..self }, Forward { live: self.live - live, ..self });
+            rayon::join(
+                || this.run(view, x, y, first),
+                || rest.run(view_rest, x_rest, y_rest, threads - first),
+            );
+            return;
+        }
+
+        let Options { activation, recurrent_activation, go_backwards, .. } = self.options;
+        match self.weights {
+            Packed::Rows(_) => rows::read_input(&mut view, x, go_backwards),
+            Packed::Panels(_) => panels::read_input(&mut view, x, go_backwards),
+        }
+        match (activation, recurrent_activation) {
+            (Activation::Tanh, Activation::Sigmoid) => self.with(Standard, view, y),
+            (cell, gate) => self.with(Chosen { gate, cell }, view, y),
+        }
+    }
+
+    fn with(self, activations: impl Activations, view: View<T>, y: Option<&mut [T]>) {
+        let kept = self.kept;
+        match self.weights {
+            Packed::Rows(weights) => {
+                self.isa.run(rows::Forward { activations, weights, view, y, kept });
+            }
+            Packed::Panels(weights) => {
+                self.isa.run(panels::Forward { activations, weights, view, y, kept });
+            }
+        }
+    }
+}
+
+/// A backward call, as far as its steps, without its arrays.
+#[derive(Clone, Copy)]
+pub(crate) struct Backward<'a, T> {
+    pub(super) isa: Isa,
+    pub(super) options: Options,
+    pub(super) weights: Packed<'a, T>,
+    pub(super) initial: bool,
+}
+
+impl<T: kernels::Float> Backward<'_, T> {
+    /// Halves the batch until there is one part for each thread.
+    pub(crate) fn run(self, view: View<T>, dy: Gradient<T>, threads: usize) {
+        if threads > 1 {
+            let (first, rows) = halves(view.dims, threads);
+            let (dy, dy_rest) = dy.split(rows, view.dims.units, view.dims.steps);
+            let (view, view_rest) = view.split(rows);
+            rayon::join(
+                || self.run(view, dy, first),
+                || self.run(view_rest, dy_rest, threads - first),
+            );
+            return;
+        }
+        match (self.options.activation, self.options.recurrent_activation) {
+            (Activation::Tanh, Activation::Sigmoid) => self.with(Standard, view, dy),
+            (cell, gate) => self.with(Chosen { gate, cell }, view, dy),
+        }
+    }
+
+    fn with(self, activations: impl Activations, view: View<T>, dy: Gradient<T>) {
+        let initial = self.initial;
+        match self.weights {
+            Packed::Rows(weights) => {
+                self.isa.run(rows::Backward { activations, weights, view, dy, initial });
+            }
+            Packed::Panels(weights) => {
+                self.isa.run(panels::Backward { activations, weights, view, dy, initial });
+            }
+        }
+    }
+}
+
+/// The products over all steps that end a backward call.
+pub(crate) struct Products<'a, T> {
+    pub(super) isa: Isa,
+    pub(super) weights: Packed<'a, T>,
+    pub(super) view: View<'a, T>,
+    pub(super) grads: Gradients<'a, T>,
+    /// `[batch, steps, inputs]`, and whether time runs backwards in it.
+    pub(super) dx: Option<(&'a mut [T], bool)>,
+    pub(super) scratch: &'a mut rows::Products<T>,
+}
+
+impl<T: kernels::Float> Products<'_, T> {
+    pub(crate) fn run(self) {
+        let Products { isa, weights, mut view, grads, dx, scratch } = self;
+        match weights {
+            Packed::Rows(weights) => scratch.run(isa, weights, &view, grads, dx),
+            Packed::Panels(weights) => {
+                isa.run(panels::Products { weights, view: &mut view, grads, dx });
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Weights as the tiles over units read them, and gradients back in Keras's order.
+
+use kernels::simd::Float;
+use kernels::{Buffer, Isa};
+
+use super::NV;
+use crate::engine::Weights;
+
+/// The weights of a layer, packed for this orientation.
+#[derive(Clone, Debug, Default)]
+pub(in crate::engine) struct Packed<T> {
+    /// `[unit vector][inputs][4][lanes]`
+    pub(super) kernel: Buffer<T>,
+    /// `[unit vector][units][4][lanes]`
+    pub(super) recurrent: Buffer<T>,
+    /// `[unit vector][4][lanes]`
+    pub(super) bias: Buffer<T>,
+    /// `[pair of unit vectors][4 width][2 lanes]`: the transpose of the recurrent kernel.
+    pub(super) recurrent_t: Buffer<T>,
+    /// `[inputs, 4 width]`
+    pub(super) kernel_rows: Buffer<T>,
+}
+
+/// Copies `rows` of weights `[k, 4 units]` into panels `[unit vector][k][4][lanes]`.
+fn pack_panels<T: Float>(lanes: usize, units: usize, weights: &[T], out: &mut Buffer<T>) {
+    let depth = weights.len() / (4 * units);
+    let vectors = units.div_ceil(lanes);
+    out.resize(vectors * depth * 4 * lanes);
+    for (vector, panel) in out.chunks_exact_mut((depth * 4 * lanes).max(1)).enumerate() {
+        let first = vector * lanes;
+        let live = lanes.min(units - first);
+        for (row, out) in weights.chunks_exact(4 * units).zip(panel.chunks_exact_mut(4 * lanes)) {
+            for (gate, out) in out.chunks_exact_mut(lanes).enumerate() {
+                out[..live].copy_from_slice(&row[gate * units + first..][..live]);
+                out[live..].fill(T::ZERO);
+            }
+        }
+    }
+}
+
+/// Copies rows of weights `[k, 4 units]` into rows `[k][unit vector][4][lanes]`.
+fn pack_rows<T: Float>(lanes: usize, units: usize, weights: &[T], out: &mut Buffer<T>) {
+    let width = units.next_multiple_of(lanes);
+    out.resize(weights.len() / (4 * units) * 4 * width);
+    for (row, out) in weights.chunks_exact(4 * units).zip(out.chunks_exact_mut(4 * width)) {
+        for (vector, out) in out.chunks_exact_mut(4 * lanes).enumerate() {
+            let first = vector * lanes;
+            let live = lanes.min(units - first);
+            for (gate, out) in out.chunks_exact_mut(lanes).enumerate() {
+                out[..live].copy_from_slice(&row[gate * units + first..][..live]);
+                out[live..].fill(T::ZERO);
+            }
+        }
+    }
+}
+
+/// Adds rows `[k][unit vector][4][lanes]` to rows `[k, 4 units]`.
+pub(super) fn unpack_rows<T: Float>(lanes: usize, units: usize, packed: &[T], out: &mut [T]) {
+    let width = units.next_multiple_of(lanes);
+    for (row, out) in packed.chunks_exact(4 * width).zip(out.chunks_exact_mut(4 * units)) {
+        for (vector, row) in row.chunks_exact(4 * lanes).enumerate() {
+            let first = vector * lanes;
+            let live = lanes.min(units - first);
+            for (gate, row) in row.chunks_exact(lanes).enumerate() {
+                let out = &mut out[gate * units + first..][..live];
+                out.iter_mut().zip(row).for_each(|(out, &x)| *out += x);
+            }
+        }
+    }
+}
+
+/// Copies the recurrent kernel `[units, 4 units]` into panels of two unit vectors of its
+/// transpose, `[pair][unit vector][4][lanes][2 lanes]`.
+fn pack_transpose<T: Float>(lanes: usize, units: usize, weights: &[T], out: &mut Buffer<T>) {
+    let width = units.next_multiple_of(lanes);
+    let panel = NV * lanes;
+    out.resize(units.div_ceil(panel) * 4 * width * panel);
+    out.fill(T::ZERO);
+    for (pair, out) in out.chunks_exact_mut(4 * width * panel).enumerate() {
+        let first = pair * panel;
+        for (column, row) in weights.chunks_exact(4 * units).skip(first).take(panel).enumerate() {
+            for (gate, row) in row.chunks_exact(units).enumerate() {
+                for (unit, &weight) in row.iter().enumerate() {
+                    let k = unit / lanes * 4 * lanes + gate * lanes + unit % lanes;
+                    out[k * panel + column] = weight;
+                }
+            }
+        }
+    }
+}
+
+impl<T: Float> Packed<T> {
+    /// Packs what forward reads.
+    pub(in crate::engine) fn pack_forward(&mut self, isa: Isa, units: usize, weights: Weights<T>) {
+        let lanes = isa.lanes::<T>();
+        pack_panels(lanes, units, weights.kernel, &mut self.kernel);
+        pack_panels(lanes, units, weights.recurrent_kernel, &mut self.recurrent);
+        match weights.bias {
+            Some(bias) => pack_panels(lanes, units, bias, &mut self.bias),
+            None => {
+                self.bias.resize(4 * units.next_multiple_of(lanes));
+                self.bias.fill(T::ZERO);
+            }
+        }
+    }
+
+    /// Packs what backward reads.
+    pub(in crate::engine) fn pack_backward(&mut self, isa: Isa, units: usize, weights: Weights<T>) {
+        let lanes = isa.lanes::<T>();
+        pack_transpose(lanes, units, weights.recurrent_kernel, &mut self.recurrent_t);
+        pack_rows(lanes, units, weights.kernel, &mut self.kernel_rows);
+    }
+}
