@@ -17,7 +17,9 @@
 //! stated in [`math`].
 
 use crate::math;
-use crate::simd::{Float, Isa, Kernel, Simd, V, Vector};
+use crate::simd::{Bundle, Float, Isa, Kernel, Simd, V, Vector};
+
+const ABREAST: usize = 4;
 
 /// A map from vector to vector, as a slice kernel and a function that runs it.
 macro_rules! map {
@@ -30,8 +32,13 @@ macro_rules! map {
 
             #[inline(always)]
             fn run<S: Simd>(self, simd: S) {
-                for xs in self.0.chunks_mut(V::<S, T>::LANES) {
-                    math::$function::<S, T>(simd, V::<S, T>::load(simd, xs)).store(xs);
+                let (many, rest) = self.0.split_at_mut(
+                    self.0.len() - self.0.len() % Bundle::<V<S, T>, ABREAST>::LANES);
+                for xs in many.chunks_exact_mut(Bundle::<V<S, T>, ABREAST>::LANES) {
+                    math::$function(simd, Bundle::<V<S, T>, ABREAST>::load(simd, xs)).store(xs);
+                }
+                for xs in rest.chunks_mut(V::<S, T>::LANES) {
+                    math::$function(simd, V::<S, T>::load(simd, xs)).store(xs);
                 }
             }
         }
@@ -82,7 +89,7 @@ macro_rules! gradient {
             fn run<S: Simd>(self, simd: S) {
                 let lanes = V::<S, T>::LANES;
                 for (y, dy) in self.y.chunks(lanes).zip(self.dy.chunks_mut(lanes)) {
-                    let slope = math::$function::<S, T>(simd, V::<S, T>::load(simd, y));
+                    let slope = math::$function(simd, V::<S, T>::load(simd, y));
                     (V::<S, T>::load(simd, dy) * slope).store(dy);
                 }
             }

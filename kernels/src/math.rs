@@ -22,102 +22,171 @@
 //! | f32  | 1.0   | 1.5     | 2.0       | 2.0    |
 //! | f64  | 1.0   | 2.0     | 2.0       | 2.1    |
 
-use crate::simd::{Float, Simd, V, Vector};
+use crate::simd::{Float, Simd, Vector};
 
-/// `(n, eʳ - 1)` of `x = n ln 2 + r`.
+/// An unrounded number: `high + low`, with `low` about the size of the rounding of `high`.
+struct Wide<V> {
+    high: V,
+    low: V,
+}
+
+/// `x = n ln 2 + r` and `eʳ = 1 + r + rest`.
+struct Reduced<X> {
+    n: X,
+    r: X,
+    /// `r²`
+    square: X,
+    /// `rest / r²`
+    q: X,
+}
+
 #[inline(always)]
-fn reduced_expm1<S: Simd, T: Float>(simd: S, x: V<S, T>) -> (V<S, T>, V<S, T>) {
-    let splat = |x| V::<S, T>::splat(simd, x);
+fn reduce<S: Simd, X: Vector<S>>(simd: S, x: X) -> Reduced<X> {
+    let splat = |x| X::splat(simd, x);
 
-    let n = (x * splat(T::LOG2_E)).round();
-    let r = (-n).mul_add(splat(T::LN_2_HI), x);
-    let r = (-n).mul_add(splat(T::LN_2_LO), r);
+    let n = (x * splat(X::Scalar::LOG2_E)).round();
+    let r = (-n).mul_add(splat(X::Scalar::LN_2_HI), x);
+    let r = (-n).mul_add(splat(X::Scalar::LN_2_LO), r);
 
-    let mut q = splat(T::EXP_POLYNOMIAL[0]);
-    for &coefficient in &T::EXP_POLYNOMIAL[1..] {
+    let mut q = splat(X::Scalar::EXP_POLYNOMIAL[0]);
+    for &coefficient in &X::Scalar::EXP_POLYNOMIAL[1..] {
         q = q.mul_add(r, splat(coefficient));
     }
-    (n, (r * r).mul_add(q, r))
+    Reduced { n, r, square: r * r, q }
+}
+
+impl<X> Reduced<X> {
+    /// `eʳ - 1`
+    #[inline(always)]
+    fn expm1<S>(&self) -> Wide<X>
+    where
+        X: Vector<S>,
+    {
+        let high = self.square.mul_add(self.q, self.r);
+        Wide { high, low: self.square.mul_add(self.q, self.r - high) }
+    }
+
+    /// `eʳ`
+    #[inline(always)]
+    fn exp<S>(&self, one: X) -> Wide<X>
+    where
+        X: Vector<S>,
+    {
+        let high = one + self.square.mul_add(self.q, self.r);
+        Wide { high, low: self.square.mul_add(self.q, self.r - (high - one)) }
+    }
 }
 
 /// `eˣ`. Infinite above the largest number, subnormal and then zero at the other end.
 #[inline(always)]
-pub fn exp<S: Simd, T: Float>(simd: S, x: V<S, T>) -> V<S, T> {
-    let splat = |x| V::<S, T>::splat(simd, x);
+pub fn exp<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
+    let splat = |x| X::splat(simd, x);
 
-    let x = splat(T::EXP_MAX).min(splat(T::EXP_MIN).max(x));
-    let (n, expm1_r) = reduced_expm1::<S, T>(simd, x);
-    let exp_r = splat(T::ONE) + expm1_r;
+    let x = splat(X::Scalar::EXP_MAX).min(splat(X::Scalar::EXP_MIN).max(x));
+    let reduced = reduce(simd, x);
+    let high = splat(X::Scalar::ONE) + reduced.r;
+    let low = reduced.square.mul_add(reduced.q, reduced.r - (high - splat(X::Scalar::ONE)));
+    let exp_r = high + low;
     // 2ⁿ in two steps: on its own it may be too large or too small for a normal number.
-    let half = (n * splat(T::from_f64(0.5))).round();
-    exp_r * half.exp2i() * (n - half).exp2i()
+    let half = (reduced.n * splat(X::Scalar::from_f64(0.5))).round();
+    exp_r * half.exp2i() * (reduced.n - half).exp2i()
 }
 
 /// `eˣ - 1`, accurate near zero.
 #[inline(always)]
-pub fn expm1<S: Simd, T: Float>(simd: S, x: V<S, T>) -> V<S, T> {
-    let splat = |x| V::<S, T>::splat(simd, x);
+pub fn expm1<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
+    let splat = |x| X::splat(simd, x);
 
-    let clamped = splat(T::EXP_MAX).min(splat(-T::EXPM1_MAX).max(x));
-    let (n, expm1_r) = reduced_expm1::<S, T>(simd, clamped);
+    let clamped = splat(X::Scalar::EXP_MAX).min(splat(-X::Scalar::EXPM1_MAX).max(x));
+    let reduced = reduce(simd, clamped);
+    let expm1_r = reduced.expm1();
     // Half the power, twice the result: 2ⁿ itself overflows before the result does.
-    let half = (n - splat(T::ONE)).exp2i();
-    let half_result = half.mul_add(expm1_r, half - splat(T::from_f64(0.5)));
+    let half = (reduced.n - splat(X::Scalar::ONE)).exp2i();
+    let rest = half - splat(X::Scalar::from_f64(0.5));
+    let high = half.mul_add(expm1_r.high, rest);
+    let low = half.mul_add(expm1_r.high, rest - high);
+    let half_result = high + half.mul_add(expm1_r.low, low);
     (half_result + half_result).copysign(x)
 }
 
-/// `σ(x) = 1 / (1 + e⁻ˣ)`. With `|x| = n ln 2 + r` it is `2⁻ⁿ / (2⁻ⁿ + eʳ)` where `x` is negative,
-/// as accurate when tiny as elsewhere, and one minus that where it is not.
+/// `(n₀ + n₁) / (d₀ + d₁)`, almost as if rounded once.
 #[inline(always)]
-pub fn sigmoid<S: Simd, T: Float>(simd: S, x: V<S, T>) -> V<S, T> {
-    let splat = |x| V::<S, T>::splat(simd, x);
-    let (zero, one) = (splat(T::ZERO), splat(T::ONE));
+fn quotient<S: Simd, X: Vector<S>>(simd: S, n: Wide<X>, d: Wide<X>) -> X {
+    let reciprocal = X::splat(simd, X::Scalar::ONE) / d.high;
+    let q = n.high * reciprocal;
+    // What is left of the numerator: exact but for the low parts.
+    let rest = n.high.minus_product(q, d.high) + (-q).mul_add(d.low, n.low);
+    rest.mul_add(reciprocal, q)
+}
 
-    let (n, expm1_r) = reduced_expm1::<S, T>(simd, splat(-T::EXP_MIN).min(x.abs()));
-    // Lifted by a fixed power of two 2⁻ⁿ is normal however small, and one product lowers it again.
-    let (lift, lower) = T::LIFT;
-    let power = (splat(lift) - n).exp2i() * splat(lower);
-    // One comes last: a small power would be lost on it.
-    let y = power / (one + (power + expm1_r));
-    V::<S, T>::select_gt(zero, x, y, one - y)
+/// `σ(x) = 1 / (1 + e⁻ˣ)`. With `e = e^-|x|` it is `e / (1 + e)` where `x` is negative, as accurate
+/// when tiny as elsewhere, and `1 / (1 + e)` where it is not.
+#[inline(always)]
+pub fn sigmoid<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
+    let splat = |x| X::splat(simd, x);
+    let (zero, one) = (splat(X::Scalar::ZERO), splat(X::Scalar::ONE));
+
+    let reduced = reduce(simd, splat(X::Scalar::EXP_MIN).max(-x.abs()));
+    let exp_r = reduced.exp(one);
+    // 2ⁿ in two steps, of which the denominator needs the first.
+    let first = splat(X::Scalar::from_f64(-64.0)).max(reduced.n);
+    let (power, rest) = (first.exp2i(), (reduced.n - first).exp2i());
+    let high = power.mul_add(exp_r.high, one);
+    let low = power.mul_add(exp_r.high, one - high);
+    let below = Wide { high, low: power.mul_add(exp_r.low, low) };
+
+    let above = Wide {
+        high: X::select_gt(x, zero, one, exp_r.high),
+        low: X::select_gt(x, zero, zero, exp_r.low),
+    };
+    let y = quotient(simd, above, below);
+    X::select_gt(x, zero, y, y * power * rest)
 }
 
 /// `tanh |x| = (1 - e) / (1 + e)` with `e = e^(-2|x|)`, then the sign of `x`.
 #[inline(always)]
-pub fn tanh<S: Simd, T: Float>(simd: S, x: V<S, T>) -> V<S, T> {
-    let splat = |x| V::<S, T>::splat(simd, x);
-    let (one, two) = (splat(T::ONE), splat(T::from_f64(2.0)));
+pub fn tanh<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
+    let splat = |x| X::splat(simd, x);
+    let one = splat(X::Scalar::ONE);
 
-    let magnitude = splat(T::TANH_MAX).min(x.abs());
-    let (n, expm1_r) = reduced_expm1::<S, T>(simd, -two * magnitude);
-    // As |x| grows one side rises and the other falls, so that their quotient never steps back.
-    let power = n.exp2i();
-    let above = (-power).mul_add(expm1_r, one - power);
-    let below = power.mul_add(expm1_r, one + power);
-    (above / below).copysign(x)
+    let negative = splat(-X::Scalar::TANH_MAX).max(-x.abs());
+    let reduced = reduce(simd, negative + negative);
+    let expm1_r = reduced.expm1();
+    let power = reduced.n.exp2i();
+    let (minus, plus) = (one - power, one + power);
+    // What rounding has taken from both, where their quotient is near one.
+    let lost = power.mul_add(splat(X::Scalar::from_f64(-2.0)), plus - minus);
+
+    let high = (-power).mul_add(expm1_r.high, minus);
+    let low = (-power).mul_add(expm1_r.high, (minus - high) + lost);
+    let above = Wide { high, low: (-power).mul_add(expm1_r.low, low) };
+    let high = power.mul_add(expm1_r.high, plus);
+    let low = power.mul_add(expm1_r.high, plus - high);
+    let below = Wide { high, low: power.mul_add(expm1_r.low, low) };
+    quotient(simd, above, below).copysign(x)
 }
 
 /// `max(x, 0)`; NaN stays NaN.
 #[inline(always)]
-pub fn relu<S: Simd, T: Float>(simd: S, x: V<S, T>) -> V<S, T> {
-    V::<S, T>::splat(simd, T::ZERO).max(x)
+pub fn relu<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
+    X::splat(simd, X::Scalar::ZERO).max(x)
 }
 
 /// `dσ/dx = y (1 - y)`, from `y = σ(x)`.
 #[inline(always)]
-pub fn sigmoid_grad<S: Simd, T: Float>(simd: S, y: V<S, T>) -> V<S, T> {
-    y * (V::<S, T>::splat(simd, T::ONE) - y)
+pub fn sigmoid_grad<S: Simd, X: Vector<S>>(simd: S, y: X) -> X {
+    y * (X::splat(simd, X::Scalar::ONE) - y)
 }
 
 /// `dtanh/dx = 1 - y²`, from `y = tanh x`.
 #[inline(always)]
-pub fn tanh_grad<S: Simd, T: Float>(simd: S, y: V<S, T>) -> V<S, T> {
-    (-y).mul_add(y, V::<S, T>::splat(simd, T::ONE))
+pub fn tanh_grad<S: Simd, X: Vector<S>>(simd: S, y: X) -> X {
+    (-y).mul_add(y, X::splat(simd, X::Scalar::ONE))
 }
 
 /// `drelu/dx`: one where `y = relu(x)` is positive, else zero.
 #[inline(always)]
-pub fn relu_grad<S: Simd, T: Float>(simd: S, y: V<S, T>) -> V<S, T> {
-    let splat = |x| V::<S, T>::splat(simd, x);
-    V::<S, T>::select_gt(y, splat(T::ZERO), splat(T::ONE), splat(T::ZERO))
+pub fn relu_grad<S: Simd, X: Vector<S>>(simd: S, y: X) -> X {
+    let splat = |x| X::splat(simd, x);
+    X::select_gt(y, splat(X::Scalar::ZERO), splat(X::Scalar::ONE), splat(X::Scalar::ZERO))
 }

@@ -72,9 +72,9 @@ impl Activation {
     #[inline(always)]
     pub(crate) fn of<S: Simd, T: Float>(self, simd: S, x: V<S, T>) -> V<S, T> {
         match self {
-            Activation::Sigmoid => math::sigmoid::<S, T>(simd, x),
-            Activation::Tanh => math::tanh::<S, T>(simd, x),
-            Activation::Relu => math::relu::<S, T>(simd, x),
+            Activation::Sigmoid => math::sigmoid(simd, x),
+            Activation::Tanh => math::tanh(simd, x),
+            Activation::Relu => math::relu(simd, x),
             Activation::Linear | Activation::Softmax => x,
         }
     }
@@ -83,9 +83,9 @@ impl Activation {
     #[inline(always)]
     pub(crate) fn slope<S: Simd, T: Float>(self, simd: S, y: V<S, T>) -> V<S, T> {
         match self {
-            Activation::Sigmoid => math::sigmoid_grad::<S, T>(simd, y),
-            Activation::Tanh => math::tanh_grad::<S, T>(simd, y),
-            Activation::Relu => math::relu_grad::<S, T>(simd, y),
+            Activation::Sigmoid => math::sigmoid_grad(simd, y),
+            Activation::Tanh => math::tanh_grad(simd, y),
+            Activation::Relu => math::relu_grad(simd, y),
             Activation::Linear | Activation::Softmax => V::<S, T>::splat(simd, T::ONE),
         }
     }
@@ -125,7 +125,7 @@ impl<T: Float> Kernel for Softmax<'_, T> {
             let top = row.iter().copied().fold(row[0], |top, x| if x > top { x } else { top });
             for xs in row.chunks_mut(lanes) {
                 let x = V::<S, T>::load(simd, xs) - V::<S, T>::splat(simd, top);
-                math::exp::<S, T>(simd, x).store(xs);
+                math::exp(simd, x).store(xs);
             }
             let sum = row.iter().copied().fold(T::ZERO, |sum, x| sum + x);
             row.iter_mut().for_each(|x| *x = *x / sum);

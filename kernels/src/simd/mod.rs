@@ -35,6 +35,7 @@
 //!
 //! One rule makes this fast: everything between `run` and the intrinsic is `#[inline(always)]`.
 
+mod bundle;
 mod float;
 mod isa;
 mod lanewise;
@@ -52,6 +53,7 @@ mod avx512;
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
+pub use bundle::Bundle;
 pub use float::Float;
 pub use isa::{Isa, UnknownIsa};
 pub use portable::Portable;

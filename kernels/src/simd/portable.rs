@@ -68,6 +68,26 @@ macro_rules! vector {
             }
         }
 
+        impl $vector {
+            /// The product in two parts whose sum is exact: T. Dekker, "A floating-point technique
+            /// for extending the available precision", 1971.
+            #[inline(always)]
+            fn product(self, other: Self) -> (Self, Self) {
+                let product = self * other;
+                let ((a, b), (c, d)) = (self.split(), other.split());
+                (product, ((a * c - product) + a * d + b * c) + b * d)
+            }
+
+            /// Half of the digits each.
+            #[inline(always)]
+            fn split(self) -> (Self, Self) {
+                let factor = $raw::splat(((1u64 << ($mantissa / 2 + 1)) + 1) as $scalar);
+                let scaled = $vector(self.0 * factor);
+                let high = scaled - (scaled - self);
+                (high, self - high)
+            }
+        }
+
         impl Vector<Portable> for $vector {
             type Scalar = $scalar;
             const LANES: usize = $lanes;
@@ -97,6 +117,15 @@ macro_rules! vector {
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 $vector(self.0.mul_add(a.0, b.0))
+            }
+
+            #[inline(always)]
+            fn minus_product(self, a: Self, b: Self) -> Self {
+                if cfg!(any(target_feature = "fma", target_feature = "neon")) {
+                    return (-a).mul_add(b, self);
+                }
+                let (product, error) = a.product(b);
+                (self - product) - error
             }
 
             #[inline(always)]

@@ -70,6 +70,13 @@ pub trait Vector<S>:
     /// `self * a + b`, rounded once where the instruction set can.
     fn mul_add(self, a: Self, b: Self) -> Self;
 
+    /// `self - a * b`, which is near zero, without rounding the product on any instruction set:
+    /// what a division has left over.
+    #[inline(always)]
+    fn minus_product(self, a: Self, b: Self) -> Self {
+        (-a).mul_add(b, self)
+    }
+
     /// The smaller; `other` where either is NaN.
     fn min(self, other: Self) -> Self;
 

@@ -42,22 +42,22 @@ pub(super) struct Standard;
 impl Activations for Standard {
     #[inline(always)]
     fn gate<S: Simd, T: Float>(self, simd: S, z: V<S, T>) -> V<S, T> {
-        math::sigmoid::<S, T>(simd, z)
+        math::sigmoid(simd, z)
     }
 
     #[inline(always)]
     fn gate_slope<S: Simd, T: Float>(self, simd: S, y: V<S, T>) -> V<S, T> {
-        math::sigmoid_grad::<S, T>(simd, y)
+        math::sigmoid_grad(simd, y)
     }
 
     #[inline(always)]
     fn cell<S: Simd, T: Float>(self, simd: S, z: V<S, T>) -> V<S, T> {
-        math::tanh::<S, T>(simd, z)
+        math::tanh(simd, z)
     }
 
     #[inline(always)]
     fn cell_slope<S: Simd, T: Float>(self, simd: S, y: V<S, T>) -> V<S, T> {
-        math::tanh_grad::<S, T>(simd, y)
+        math::tanh_grad(simd, y)
     }
 }
 
