@@ -19,6 +19,8 @@
 use crate::math;
 use crate::simd::{Bundle, Float, Isa, Kernel, Simd, V, Vector};
 
+/// Vectors that a map works on side by side. Two hide most of the latency, four were fastest on
+/// every instruction set: what 16 registers cannot hold of them is spilled while others compute.
 const ABREAST: usize = 4;
 
 /// A map from vector to vector, as a slice kernel and a function that runs it.
@@ -32,14 +34,24 @@ macro_rules! map {
 
             #[inline(always)]
             fn run<S: Simd>(self, simd: S) {
-                let (many, rest) = self.0.split_at_mut(
-                    self.0.len() - self.0.len() % Bundle::<V<S, T>, ABREAST>::LANES);
-                for xs in many.chunks_exact_mut(Bundle::<V<S, T>, ABREAST>::LANES) {
+                let lanes = V::<S, T>::LANES;
+                if self.0.len() <= lanes {
+                    return math::$function(simd, V::<S, T>::load(simd, self.0)).store(self.0);
+                }
+                // The last vector is read before anything is written: where the length is no
+                // multiple, it overlaps the one before, with the same results.
+                let last = self.0.len() - lanes;
+                let ends = V::<S, T>::load(simd, &self.0[last..]);
+
+                let before = &mut self.0[..last.next_multiple_of(lanes)];
+                let mut bundles = before.chunks_exact_mut(ABREAST * lanes);
+                for xs in &mut bundles {
                     math::$function(simd, Bundle::<V<S, T>, ABREAST>::load(simd, xs)).store(xs);
                 }
-                for xs in rest.chunks_mut(V::<S, T>::LANES) {
+                for xs in bundles.into_remainder().chunks_exact_mut(lanes) {
                     math::$function(simd, V::<S, T>::load(simd, xs)).store(xs);
                 }
+                math::$function(simd, ends).store(&mut self.0[last..]);
             }
         }
 
@@ -87,6 +99,7 @@ macro_rules! gradient {
 
             #[inline(always)]
             fn run<S: Simd>(self, simd: S) {
+                assert_eq!(self.y.len(), self.dy.len(), "y and dy differ in length");
                 let lanes = V::<S, T>::LANES;
                 for (y, dy) in self.y.chunks(lanes).zip(self.dy.chunks_mut(lanes)) {
                     let slope = math::$function(simd, V::<S, T>::load(simd, y));

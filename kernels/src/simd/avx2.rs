@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 use std::ops::Neg;
 
-use super::lanewise::{operators, padded};
+use super::lanewise::operators;
 use super::{Kernel, Simd, Vector};
 
 /// Proof that the CPU has AVX2 and FMA.
@@ -57,6 +57,20 @@ macro_rules! lanewise {
     )*};
 }
 
+/// The sign bit in the first `len` lanes of eight.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn first_32(len: usize) -> __m256i {
+    _mm256_cmpgt_epi32(_mm256_set1_epi32(len as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+}
+
+/// The sign bit in the first `len` lanes of four.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn first_64(len: usize) -> __m256i {
+    _mm256_cmpgt_epi64(_mm256_set1_epi64x(len as i64), _mm256_setr_epi64x(0, 1, 2, 3))
+}
+
 /// Eight `f32`.
 #[derive(Clone, Copy, Debug)]
 pub struct F32x8(__m256);
@@ -96,21 +110,19 @@ impl Vector<Avx2> for F32x8 {
         match xs.first_chunk::<8>() {
             // SAFETY: eight floats to read, and the token proves the features.
             Some(lanes) => F32x8(unsafe { _mm256_loadu_ps(lanes.as_ptr()) }),
-            // SAFETY: as above.
-            None => F32x8(unsafe { _mm256_loadu_ps(padded::<f32, 8>(xs).as_ptr()) }),
+            // SAFETY: reads the lanes of the mask, which `xs` has.
+            None => F32x8(unsafe { _mm256_maskload_ps(xs.as_ptr(), first_32(xs.len())) }),
         }
     }
 
     #[inline(always)]
     fn store(self, xs: &mut [f32]) {
-        if let Some(lanes) = xs.first_chunk_mut::<8>() {
+        match xs.first_chunk_mut::<8>() {
             // SAFETY: room for eight floats, and `self` proves the features.
-            return unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), self.0) };
+            Some(lanes) => unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), self.0) },
+            // SAFETY: writes the lanes of the mask, which `xs` has.
+            None => unsafe { _mm256_maskstore_ps(xs.as_mut_ptr(), first_32(xs.len()), self.0) },
         }
-        let mut lanes = [0.0; 8];
-        // SAFETY: as above.
-        unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), self.0) };
-        xs.copy_from_slice(&lanes[..xs.len()]);
     }
 
     lanewise! { F32x8(__m256):
@@ -176,21 +188,19 @@ impl Vector<Avx2> for F64x4 {
         match xs.first_chunk::<4>() {
             // SAFETY: four floats to read, and the token proves the features.
             Some(lanes) => F64x4(unsafe { _mm256_loadu_pd(lanes.as_ptr()) }),
-            // SAFETY: as above.
-            None => F64x4(unsafe { _mm256_loadu_pd(padded::<f64, 4>(xs).as_ptr()) }),
+            // SAFETY: reads the lanes of the mask, which `xs` has.
+            None => F64x4(unsafe { _mm256_maskload_pd(xs.as_ptr(), first_64(xs.len())) }),
         }
     }
 
     #[inline(always)]
     fn store(self, xs: &mut [f64]) {
-        if let Some(lanes) = xs.first_chunk_mut::<4>() {
+        match xs.first_chunk_mut::<4>() {
             // SAFETY: room for four floats, and `self` proves the features.
-            return unsafe { _mm256_storeu_pd(lanes.as_mut_ptr(), self.0) };
+            Some(lanes) => unsafe { _mm256_storeu_pd(lanes.as_mut_ptr(), self.0) },
+            // SAFETY: writes the lanes of the mask, which `xs` has.
+            None => unsafe { _mm256_maskstore_pd(xs.as_mut_ptr(), first_64(xs.len()), self.0) },
         }
-        let mut lanes = [0.0; 4];
-        // SAFETY: as above.
-        unsafe { _mm256_storeu_pd(lanes.as_mut_ptr(), self.0) };
-        xs.copy_from_slice(&lanes[..xs.len()]);
     }
 
     lanewise! { F64x4(__m256d):

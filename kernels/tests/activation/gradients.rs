@@ -110,3 +110,9 @@ fn gradient_functions_run_on_the_best_instruction_set() {
 fn y_and_dy_are_equally_long() {
     tanh_grad(&[0.0f32; 3], &mut [0.0; 4]);
 }
+
+#[test]
+#[should_panic(expected = "y and dy differ in length")]
+fn a_kernel_does_not_cut_the_longer_one() {
+    Isa::best().run(SigmoidGrad { y: &[0.0f32; 3], dy: &mut [0.0; 20] });
+}
