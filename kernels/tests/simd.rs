@@ -171,6 +171,62 @@ fn mul_add_rounds_once_where_the_instruction_set_can() {
     check::<f64>();
 }
 
+/// What `n.minus_product(q, d)` is of the lanes of three slices.
+struct MinusProduct<'a, T>([&'a [T]; 3], &'a mut [T]);
+
+impl<T: Float> Kernel for MinusProduct<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for at in (0..self.1.len()).step_by(V::<S, T>::LANES) {
+            let [n, q, d] = self.0.map(|xs| V::<S, T>::load(simd, &xs[at..]));
+            n.minus_product(q, d).store(&mut self.1[at..]);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    /// The remainder is exact where the quotient is within some units of the exact one, and the
+    /// digits of the product are normal numbers.
+    #[test]
+    fn minus_product_is_what_a_division_has_left_over(
+        operands in prop::collection::vec((any::<[u64; 2]>(), any::<[bool; 2]>(), -20..20i32, 0..5usize), 1..64),
+    ) {
+        fn check<T: Scalar>(operands: &[([u64; 2], [bool; 2], i32, usize)]) {
+            // Any fraction, a sign, and an exponent.
+            let number = |fraction: u64, negative: bool, exponent: i32| {
+                let one = T::ONE.bits();
+                let x = T::from_bits(one | fraction & ((1 << T::MANTISSA) - 1));
+                let x = x * T::from_f64(2f64.powi(exponent));
+                if negative { -x } else { x }
+            };
+            let n: Vec<T> = operands.iter().map(|x| number(x.0[0], x.1[0], x.2)).collect();
+            let d: Vec<T> = operands.iter().map(|x| number(x.0[1], x.1[1], x.2 / 2)).collect();
+            let q: Vec<T> = (0..n.len())
+                .map(|i| match operands[i].3 {
+                    0 => n[i] / d[i],
+                    1 => n[i] * (T::ONE / d[i]),
+                    units => T::from_bits((n[i] / d[i]).bits() + units as u64 - 3),
+                })
+                .collect();
+            for isa in Isa::available() {
+                let mut got = vec![T::ONE; n.len()];
+                isa.run(MinusProduct([&n, &q, &d], &mut got));
+                for (i, &got) in got.iter().enumerate() {
+                    let (n, q, d) = (n[i], q[i], d[i]);
+                    let want = (-q).mul_add(d, n);
+                    assert!(got == want, "{isa}: {n:?} - {q:?} · {d:?} is {got:?}, not {want:?}");
+                }
+            }
+        }
+        check::<f32>(&operands);
+        check::<f64>(&operands);
+    }
+}
+
 #[test]
 fn round_takes_ties_to_even() {
     struct Round;
