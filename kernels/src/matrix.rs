@@ -12,9 +12,30 @@ pub struct MatRef<'a, T> {
     col_stride: usize,
 }
 
-/// Elements a view of this form spans, from its first to its last.
-fn span(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> usize {
-    if rows == 0 || cols == 0 { 0 } else { (rows - 1) * row_stride + (cols - 1) * col_stride + 1 }
+/// Elements a view of this form spans, from its first to its last; none where they are too many to
+/// count.
+fn span(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Option<usize> {
+    if rows == 0 || cols == 0 {
+        return Some(0);
+    }
+    let down = (rows - 1).checked_mul(row_stride)?;
+    let across = (cols - 1).checked_mul(col_stride)?;
+    down.checked_add(across)?.checked_add(1)
+}
+
+/// The span, in memory for `len` elements.
+#[track_caller]
+fn span_within(
+    len: usize,
+    (rows, cols): (usize, usize),
+    (row_stride, col_stride): (usize, usize),
+) -> usize {
+    let matrix = format_args!("a {rows}×{cols} matrix with strides {row_stride} and {col_stride}");
+    match span(rows, cols, row_stride, col_stride) {
+        Some(span) if span <= len => span,
+        Some(span) => panic!("{matrix} spans {span} of {len} elements"),
+        None => panic!("{matrix} spans more elements than there can be"),
+    }
 }
 
 impl<'a, T: Copy> MatRef<'a, T> {
@@ -25,7 +46,8 @@ impl<'a, T: Copy> MatRef<'a, T> {
     /// If `data` does not hold `rows * cols` elements.
     #[track_caller]
     pub fn new(data: &'a [T], rows: usize, cols: usize) -> Self {
-        assert_eq!(data.len(), rows * cols, "a {rows}×{cols} matrix of {} elements", data.len());
+        let whole = rows.checked_mul(cols) == Some(data.len());
+        assert!(whole, "a {rows}×{cols} matrix of {} elements", data.len());
         MatRef { data, rows, cols, row_stride: cols, col_stride: 1 }
     }
 
@@ -40,12 +62,7 @@ impl<'a, T: Copy> MatRef<'a, T> {
         (rows, cols): (usize, usize),
         (row_stride, col_stride): (usize, usize),
     ) -> Self {
-        let span = span(rows, cols, row_stride, col_stride);
-        assert!(
-            span <= data.len(),
-            "a {rows}×{cols} matrix with strides {row_stride} and {col_stride} spans {span} of {} elements",
-            data.len()
-        );
+        span_within(data.len(), (rows, cols), (row_stride, col_stride));
         MatRef { data, rows, cols, row_stride, col_stride }
     }
 
@@ -105,7 +122,8 @@ impl<'a, T: Copy> MatMut<'a, T> {
     /// If `data` does not hold `rows * cols` elements.
     #[track_caller]
     pub fn new(data: &'a mut [T], rows: usize, cols: usize) -> Self {
-        assert_eq!(data.len(), rows * cols, "a {rows}×{cols} matrix of {} elements", data.len());
+        let whole = rows.checked_mul(cols) == Some(data.len());
+        assert!(whole, "a {rows}×{cols} matrix of {} elements", data.len());
         MatMut { data, rows, cols, row_stride: cols, col_stride: 1 }
     }
 
@@ -120,12 +138,7 @@ impl<'a, T: Copy> MatMut<'a, T> {
         (rows, cols): (usize, usize),
         (row_stride, col_stride): (usize, usize),
     ) -> Self {
-        let span = span(rows, cols, row_stride, col_stride);
-        assert!(
-            span <= data.len(),
-            "a {rows}×{cols} matrix with strides {row_stride} and {col_stride} spans {span} of {} elements",
-            data.len()
-        );
+        let span = span_within(data.len(), (rows, cols), (row_stride, col_stride));
         let apart = rows <= 1 || cols <= 1 || {
             let row_span = (cols - 1) * col_stride;
             let col_span = (rows - 1) * row_stride;

@@ -1,5 +1,7 @@
 //! Wrong arguments are a bug of the caller: each is named.
 
+use std::panic::catch_unwind;
+
 use kernels::{Bias, Gemm, Isa, MatMut, MatRef, Packed, Scratch, gemm};
 
 const X: [f32; 6] = [1.0; 6];
@@ -57,7 +59,7 @@ fn an_operand_packed_for_another_instruction_set_is_refused() {
             let gemm = Gemm::new(two_by_three(), &packed).isa(*isa);
             gemm.run(MatMut::new(&mut [0.0; 4], 2, 2), &mut Scratch::default());
         };
-        let panics = std::panic::catch_unwind(run).is_err();
+        let panics = catch_unwind(run).is_err();
         assert_eq!(panics, isa.name() != other.name(), "packed for {other}, run on {isa}");
     }
 }
@@ -78,6 +80,30 @@ fn a_strided_matrix_ends_within_its_memory() {
 #[should_panic(expected = "a 2×3 matrix with strides 4 and 1 spans 7 of 6 elements")]
 fn a_strided_c_ends_within_its_memory() {
     let _ = MatMut::strided(&mut X.clone(), (2, 3), (4, 1));
+}
+
+#[test]
+#[should_panic(expected = "a 4×4611686018427387905 matrix of 4 elements")]
+fn nor_is_a_product_of_sizes_that_overflows_a_length() {
+    let _ = MatRef::new(&X[..4], 4, (1 << 62) + 1);
+}
+
+#[test]
+fn strides_that_overflow_are_no_short_ones() {
+    for strides in [(usize::MAX, 1), (1, usize::MAX), (usize::MAX / 2, usize::MAX / 2 + 1)] {
+        let message = |panic: Box<dyn std::any::Any + Send>| *panic.downcast::<String>().unwrap();
+        let read = || {
+            let _ = MatRef::strided(&X, (3, 3), strides);
+        };
+        let write = || {
+            let _ = MatMut::strided(&mut X.clone(), (3, 3), strides);
+        };
+        for panic in [catch_unwind(read), catch_unwind(write)] {
+            let (rows, cols) = strides;
+            let want = format!("a 3×3 matrix with strides {rows} and {cols} spans more elements");
+            assert!(message(panic.unwrap_err()).starts_with(&want), "{strides:?}");
+        }
+    }
 }
 
 #[test]
