@@ -1,6 +1,8 @@
 //! Sizes of tiles and blocks, each with its reason.
 
-use crate::simd::{Float, Simd, V, Vector};
+use std::marker::PhantomData;
+
+use crate::simd::{Float, Isa, Kernel, Simd, V, Vector};
 
 /// Bytes of the caches that the blocks are cut for: what x86-64 cores of the last ten years have
 /// at least. Blocks leave room for the operands that stream by.
@@ -8,19 +10,19 @@ const L1: usize = 32 << 10;
 const L2: usize = 512 << 10;
 const L3: usize = 8 << 20;
 
-/// How C is cut.
+/// How a product is cut.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Blocking {
+pub struct Blocking {
     /// Rows of a register tile, and the width of a packed panel of A.
-    pub(super) mr: usize,
+    pub mr: usize,
     /// Columns of a register tile, and the width of a packed panel of B.
-    pub(super) nr: usize,
+    pub nr: usize,
     /// Rows of a packed block of A.
-    pub(super) mc: usize,
+    pub mc: usize,
     /// Depth of packed blocks.
-    pub(super) kc: usize,
+    pub kc: usize,
     /// Columns of a packed block of B.
-    pub(super) nc: usize,
+    pub nc: usize,
 }
 
 /// Vectors in a row of the register tile.
@@ -32,6 +34,21 @@ pub(super) const MR_32: usize = 12;
 pub(super) const MR_16: usize = 6;
 
 impl Blocking {
+    /// The sizes for products of `T` on `isa`.
+    pub fn on<T: Float>(isa: Isa) -> Self {
+        struct Sizes<T>(PhantomData<T>);
+
+        impl<T: Float> Kernel for Sizes<T> {
+            type Output = Blocking;
+
+            #[inline(always)]
+            fn run<S: Simd>(self, _: S) -> Blocking {
+                Blocking::of::<S, T>()
+            }
+        }
+        isa.run(Sizes::<T>(PhantomData))
+    }
+
     pub(super) const fn of<S: Simd, T: Float>() -> Self {
         let mr = if S::REGISTERS >= 32 { MR_32 } else { MR_16 };
         let nr = NV * V::<S, T>::LANES;

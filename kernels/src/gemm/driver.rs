@@ -141,7 +141,7 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
 
     /// Loops 5 and 4.
     fn blocks(&self, (m, n, k): (usize, usize, usize), mut c: MatMut<T>, scratch: &mut Scratch<T>) {
-        let sizes = self.isa.run(Sizes::<T>(std::marker::PhantomData));
+        let sizes = Blocking::on::<T>(self.isa);
         let forks = !self.serial && m * n * k > PARALLEL_ABOVE && c.rows_are_apart();
         let bands = if forks { rayon::current_num_threads().min(m.div_ceil(sizes.mr)) } else { 1 };
         if scratch.a.len() < bands {
@@ -198,17 +198,6 @@ fn pack_b<T: Float>(
         });
     } else {
         pack(nr, b, depth.clone(), cols.clone(), out);
-    }
-}
-
-struct Sizes<T>(std::marker::PhantomData<T>);
-
-impl<T: Float> Kernel for Sizes<T> {
-    type Output = Blocking;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> Blocking {
-        Blocking::of::<S, T>()
     }
 }
 

@@ -20,6 +20,7 @@ mod epilogue;
 mod microkernel;
 mod pack;
 
+pub use blocking::Blocking;
 pub use driver::{Gemm, Scratch, Update, gemm};
 pub use epilogue::{Bias, Epilogue};
 pub use microkernel::{accumulate_panels, accumulate_rows};

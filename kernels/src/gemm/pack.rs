@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::blocking::Blocking;
 use crate::buffer::Buffer;
 use crate::matrix::MatRef;
-use crate::simd::{Float, Isa, Kernel, Simd};
+use crate::simd::{Float, Isa};
 
 /// Cuts `range` into pieces of `step`, the last one short. An empty range is one empty piece.
 #[inline(always)]
@@ -126,17 +126,7 @@ impl<T: Float> Packed<T> {
     }
 
     fn empty(isa: Isa, side: Side) -> Self {
-        struct Sizes<T>(std::marker::PhantomData<T>);
-
-        impl<T: Float> Kernel for Sizes<T> {
-            type Output = Blocking;
-
-            #[inline(always)]
-            fn run<S: Simd>(self, _: S) -> Blocking {
-                Blocking::of::<S, T>()
-            }
-        }
-        let sizes = isa.run(Sizes::<T>(std::marker::PhantomData));
+        let sizes = Blocking::on::<T>(isa);
         let width = match side {
             Side::Left => sizes.mr,
             Side::Right => sizes.nr,

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use kernels::gemm::Blocking;
 use kernels::{Isa, MatMut, MatRef, Update, reference};
 
 use crate::common::{Scalar, noise};
@@ -19,6 +20,18 @@ pub(crate) struct Layout(pub(crate) Order, pub(crate) usize, pub(crate) usize);
 
 pub(crate) const ROWS: Layout = Layout(Order::Rows, 0, 0);
 pub(crate) const COLUMNS: Layout = Layout(Order::Columns, 0, 0);
+
+impl Layout {
+    /// Row stride and column stride.
+    pub(crate) fn strides(self, (rows, cols): (usize, usize)) -> (usize, usize) {
+        let Layout(order, element_gap, line_gap) = self;
+        let near = 1 + element_gap;
+        match order {
+            Order::Rows => (cols * near + line_gap, near),
+            Order::Columns => (near, rows * near + line_gap),
+        }
+    }
+}
 
 /// Either order for each of A, B and C; every second one with gaps.
 pub(crate) const LAYOUTS: [[Layout; 3]; 8] = [
@@ -43,12 +56,7 @@ pub(crate) struct Matrix<T> {
 impl<T: Scalar> Matrix<T> {
     /// The matrix with these rows, one after another.
     pub(crate) fn new(layout: Layout, (rows, cols): (usize, usize), elements: &[T]) -> Self {
-        let Layout(order, element_gap, line_gap) = layout;
-        let near = 1 + element_gap;
-        let strides = match order {
-            Order::Rows => (cols * near + line_gap, near),
-            Order::Columns => (near, rows * near + line_gap),
-        };
+        let strides = layout.strides((rows, cols));
         let len = rows * strides.0 + cols * strides.1 + 1;
         let mut matrix = Matrix { data: vec![T::NAN; len], size: (rows, cols), strides };
         let mut view = matrix.view_mut();
@@ -145,12 +153,11 @@ impl<T: Scalar> Expected<T> {
     }
 }
 
-/// Sizes about a vector and a register tile of `isa`: 12 rows where there are 32 registers, else 6,
-/// by two vectors.
+/// Sizes about a vector and a register tile of `isa`.
 pub(crate) fn tile_sizes<T: Scalar>(isa: Isa) -> Vec<usize> {
-    let (lanes, rows) = (isa.lanes::<T>(), if isa.name() == "avx512" { 12 } else { 6 });
+    let Blocking { mr, nr, .. } = Blocking::on::<T>(isa);
     let about = |size: usize| size - 1..=size + 1;
-    let mut sizes: Vec<usize> = [1, lanes, rows, 2 * lanes].into_iter().flat_map(about).collect();
+    let mut sizes: Vec<usize> = [1, isa.lanes::<T>(), mr, nr].into_iter().flat_map(about).collect();
     sizes.sort_unstable();
     sizes.dedup();
     sizes
