@@ -239,6 +239,11 @@ impl<'a, T: Copy> MatMut<'a, T> {
         self.rows <= 1 || self.cols == 0 || (self.cols - 1) * self.col_stride < self.row_stride
     }
 
+    /// Whether [`split_cols`](Self::split_cols) can cut between any two columns.
+    pub(crate) fn cols_are_apart(&self) -> bool {
+        self.cols <= 1 || self.rows == 0 || (self.rows - 1) * self.row_stride < self.col_stride
+    }
+
     /// The rows before `i` and those from `i` on.
     pub(crate) fn split_rows(self, i: usize) -> (Self, Self) {
         let (rows, cols) = (self.rows, self.cols);
@@ -247,5 +252,20 @@ impl<'a, T: Copy> MatMut<'a, T> {
         let (above, below) = self.data.split_at_mut(cut);
         let part = |data, rows| MatMut { data, rows, cols, row_stride, col_stride };
         (part(above, i), part(below, rows - i))
+    }
+
+    /// The columns before `j` and those from `j` on.
+    pub(crate) fn split_cols(self, j: usize) -> (Self, Self) {
+        let (left, right) = self.t().split_rows(j);
+        (left.t(), right.t())
+    }
+
+    /// Copies the elements of a matrix of the same size.
+    pub(crate) fn copy_from(&mut self, other: &MatMut<T>) {
+        for i in 0..self.rows {
+            for j in 0..self.cols {
+                self.set(i, j, other.at(i, j));
+            }
+        }
     }
 }

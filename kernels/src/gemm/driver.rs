@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::bands::{Bands, Part};
 use super::blocking::{Blocking, MR_16, MR_32, NV};
 use super::epilogue::Epilogue;
 use super::microkernel::{accumulate_panels, accumulate_rows};
@@ -42,9 +43,11 @@ pub fn gemm<T: Float>(a: MatRef<T>, b: MatRef<T>, c: MatMut<T>) {
 /// Memory for packing, kept between products. It grows to the largest product it has served.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch<T> {
-    /// One block of A for each band of rows that is computed at the same time.
+    /// One block of A for each band of C that is computed at the same time.
     a: Vec<Buffer<T>>,
     b: Buffer<T>,
+    /// C in the other order, where only that can be cut.
+    c: Buffer<T>,
 }
 
 /// A matrix product and how to compute it.
@@ -142,10 +145,15 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
     /// Loops 5 and 4.
     fn blocks(&self, (m, n, k): (usize, usize, usize), mut c: MatMut<T>, scratch: &mut Scratch<T>) {
         let sizes = Blocking::on::<T>(self.isa);
-        let forks = !self.serial && m * n * k > PARALLEL_ABOVE && c.rows_are_apart();
-        let bands = if forks { rayon::current_num_threads().min(m.div_ceil(sizes.mr)) } else { 1 };
-        if scratch.a.len() < bands {
-            scratch.a.resize_with(bands, Buffer::new);
+        let work = m.saturating_mul(n).saturating_mul(k);
+        let alone = self.serial || work <= PARALLEL_ABOVE;
+        let threads = if alone { 1 } else { rayon::current_num_threads() };
+        let bands = Bands::of(&c, &sizes, threads);
+        if bands.pays_to_copy(&c, k, &sizes, threads) {
+            return self.blocks_of_copy(bands, (m, n, k), c, scratch);
+        }
+        if scratch.a.len() < bands.count() {
+            scratch.a.resize_with(bands.count(), Buffer::new);
         }
 
         // Loop 5: columns.
@@ -156,7 +164,7 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
                 let b = match (&self.b, self.b.panels(&depth, cols.start / sizes.nr)) {
                     (Operand::Matrix(b), _) => {
                         scratch.b.resize(panels * sizes.nr * depth.len());
-                        pack_b(sizes.nr, *b, &depth, &cols, &mut scratch.b, bands > 1);
+                        pack_b(sizes.nr, *b, &depth, &cols, &mut scratch.b, bands.count() > 1);
                         &scratch.b[..]
                     }
                     (_, panels) => panels.unwrap_or(&[]),
@@ -174,9 +182,32 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
                     epilogue: &self.epilogue,
                     sizes,
                 };
-                block.bands(self.isa, 0..m, c.reborrow(), &mut scratch.a[..bands]);
+                let part = Part { rows: 0..m, cols: cols.clone(), c: c.reborrow(), origin: (0, 0) };
+                block.fork(self.isa, bands, part, &mut scratch.a[..bands.count()]);
             }
         }
+    }
+
+    /// [`blocks`](Self::blocks) by way of a C in the other order.
+    fn blocks_of_copy(
+        &self,
+        bands: Bands,
+        (m, n, k): (usize, usize, usize),
+        mut c: MatMut<T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        let mut elements = std::mem::take(&mut scratch.c);
+        elements.resize(m * n);
+        let mut copy = match bands {
+            Bands::Rows(_) => MatMut::new(&mut elements, n, m).t(),
+            Bands::Columns(_) => MatMut::new(&mut elements, m, n),
+        };
+        if self.update == Update::Add {
+            copy.copy_from(&c);
+        }
+        self.blocks((m, n, k), copy.reborrow(), scratch);
+        c.copy_from(&copy);
+        scratch.c = elements;
     }
 }
 
@@ -216,29 +247,22 @@ struct Block<'a, T, E> {
 }
 
 impl<T: Float, E: Epilogue<T>> Block<'_, T, E> {
-    /// Halves the rows until there is one band for each scratch buffer, all bands in parallel.
-    fn bands(&self, isa: Isa, rows: Range<usize>, c: MatMut<T>, scratch: &mut [Buffer<T>]) {
+    /// Halves the part until there is one band for each scratch buffer, all bands in parallel.
+    fn fork(&self, isa: Isa, bands: Bands, part: Part<T>, scratch: &mut [Buffer<T>]) {
         if let [scratch] = scratch {
-            return isa.run(Band { block: self, rows, c, scratch });
+            return isa.run(Band { block: self, part, scratch });
         }
         let (left, right) = scratch.split_at_mut(scratch.len() / 2);
-        let share = rows.len() * left.len() / (left.len() + right.len());
-        let cut = share.next_multiple_of(self.sizes.mr).min(rows.len());
-        let (above, below) = c.split_rows(cut);
-        let middle = rows.start + cut;
-        rayon::join(
-            || self.bands(isa, rows.start..middle, above, left),
-            || self.bands(isa, middle..rows.end, below, right),
-        );
+        let share = (left.len(), left.len() + right.len());
+        let [first, second] = part.cut(bands, &self.sizes, share);
+        rayon::join(|| self.fork(isa, bands, first, left), || self.fork(isa, bands, second, right));
     }
 }
 
-/// A band of rows of C: loops 3, 2 and 1.
+/// A part of a block of C: loops 3, 2 and 1.
 struct Band<'a, T, E> {
     block: &'a Block<'a, T, E>,
-    /// Rows of A; `c` holds these rows alone.
-    rows: Range<usize>,
-    c: MatMut<'a, T>,
+    part: Part<'a, T>,
     scratch: &'a mut Buffer<T>,
 }
 
@@ -254,10 +278,13 @@ impl<T: Float, E: Epilogue<T>> Kernel for Band<'_, T, E> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let Block { a, depth, cols, sizes, .. } = self.block;
-        let mr = sizes.mr;
+        let Block { a, depth, sizes, .. } = self.block;
+        let (mr, cols) = (sizes.mr, self.part.cols.clone());
+        if cols.is_empty() || self.part.rows.is_empty() {
+            return; // the last block of columns may have fewer tiles than there are bands
+        }
         // Loop 3: rows.
-        for rows in pieces(self.rows.clone(), sizes.mc) {
+        for rows in pieces(self.part.rows.clone(), sizes.mc) {
             let in_place = match *a {
                 Operand::Matrix(a) => {
                     let few = cols.len() <= PACK_A_ABOVE * sizes.nr;
@@ -291,9 +318,10 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
         in_place: Option<MatRef<T>>,
         panels: &[T],
     ) {
-        let Block { b, depth, cols, sizes, .. } = self.block;
+        let Block { b, depth, sizes, .. } = self.block;
         let (mr, nr) = (sizes.mr, sizes.nr);
-        for (panel, cols) in pieces(cols.clone(), nr).enumerate() {
+        for cols in pieces(self.part.cols.clone(), nr) {
+            let panel = (cols.start - self.block.cols.start) / nr;
             let b = &b[panel * nr * depth.len()..][..nr * depth.len()];
             for (panel, rows) in pieces(rows.clone(), mr).enumerate() {
                 let a = match in_place {
@@ -301,8 +329,9 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
                     None => Rows::Panel(&panels[panel * mr * depth.len()..][..mr * depth.len()]),
                 };
                 // The next tile of C arrives while this one is computed.
-                for i in rows.end..(rows.end + rows.len()).min(self.rows.end) {
-                    if let Some(row) = self.c.row(i - self.rows.start, cols.clone()) {
+                for i in rows.end..(rows.end + rows.len()).min(self.part.rows.end) {
+                    let (i, cols) = self.part.local(i, &cols);
+                    if let Some(row) = self.part.c.row(i, cols) {
                         simd.prefetch(row);
                         simd.prefetch(&row[row.len() / 2..]);
                     }
@@ -341,16 +370,17 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
 
         // A whole tile goes between registers and C, one at the edge by way of `edge`. Loops over
         // a tile have constant bounds: unrolled, they leave it in registers.
-        let within = rows.start - self.rows.start;
+        let (within, columns) = self.part.local(rows.start, &cols);
+        let c = &mut self.part.c;
         let mut edge = [[T::ZERO; NV * MAX_LANES]; R];
-        let whole = rows.len() == R && cols.len() == NV * lanes && self.c.row(0, 0..1).is_some();
+        let whole = rows.len() == R && cols.len() == NV * lanes && c.row(0, 0..1).is_some();
         if !starts {
             if !whole {
-                self.c.gather(within, cols.clone(), &mut edge[..rows.len()]);
+                c.gather(within, columns.clone(), &mut edge[..rows.len()]);
             }
             for (r, tile) in tile.iter_mut().enumerate() {
                 let c = match whole {
-                    true => self.c.row(within + r, cols.clone()).unwrap_or(&mut []),
+                    true => c.row(within + r, columns.clone()).unwrap_or(&mut []),
                     false => &mut edge[r],
                 };
                 for (v, tile) in tile.iter_mut().enumerate() {
@@ -382,7 +412,7 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
         }
         for (r, tile) in tile.iter().enumerate() {
             let c = match whole {
-                true => self.c.row(within + r, cols.clone()).unwrap_or(&mut []),
+                true => c.row(within + r, columns.clone()).unwrap_or(&mut []),
                 false => &mut edge[r],
             };
             for (v, tile) in tile.iter().enumerate() {
@@ -390,7 +420,7 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
             }
         }
         if !whole {
-            self.c.scatter(within, cols, &edge[..rows.len()]);
+            c.scatter(within, columns, &edge[..rows.len()]);
         }
     }
 }

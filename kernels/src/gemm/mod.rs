@@ -14,6 +14,7 @@
 //! Every element of C is one chain of multiply-adds over k, in order, whatever the block sizes
 //! and the number of threads: the same bits each time on one instruction set.
 
+mod bands;
 mod blocking;
 mod driver;
 mod epilogue;

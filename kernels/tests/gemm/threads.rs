@@ -1,19 +1,30 @@
 //! The same bits on any number of threads.
 
-use kernels::{Bias, Gemm, Isa, Packed, Scratch, Update};
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+use kernels::simd::{Simd, V};
+use kernels::{Bias, Epilogue, Float, Gemm, Isa, Packed, Scratch, Update};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::common::{Scalar, noise};
-use crate::operands::{LAYOUTS, Matrix};
+use crate::operands::{COLUMNS, LAYOUTS, Matrix, ROWS};
 
-/// Products worth more than one thread: square, wide, tall, deep, and one tile more than threads.
-const SIZES: [(usize, usize, usize); 6] = [
+/// Products worth more than one thread: square, wide, tall, deep, one tile more than threads; few
+/// rows, few columns, and one of each.
+const SIZES: [(usize, usize, usize); 10] = [
     (129, 130, 131),
     (24, 700, 300),
     (1009, 40, 60),
     (61, 33, 1100),
     (97, 129, 257),
     (8, 600, 513),
+    (5, 2100, 300),
+    (2100, 5, 300),
+    (1, 4200, 257),
+    (4200, 1, 256),
 ];
 
 fn pools() -> Vec<ThreadPool> {
@@ -25,7 +36,8 @@ fn pools() -> Vec<ThreadPool> {
 fn the_number_of_threads_does_not_change_a_bit() {
     fn check<T: Scalar>(pools: &[ThreadPool]) {
         for (i, (m, n, k)) in SIZES.into_iter().enumerate() {
-            for [a, b, c] in [LAYOUTS[i], LAYOUTS[i + 2]] {
+            // C by rows and by columns.
+            for [a, b, c] in [LAYOUTS[i % 8], LAYOUTS[(i + 4) % 8]] {
                 let a = Matrix::<T>::noise(a, (m, k), 1);
                 let b = Matrix::<T>::noise(b, (k, n), 2);
                 let old = Matrix::<T>::noise(c, (m, n), 3);
@@ -58,6 +70,44 @@ fn the_number_of_threads_does_not_change_a_bit() {
     let pools = pools();
     check::<f32>(&pools);
     check::<f64>(&pools);
+}
+
+/// An epilogue that waits for a second thread, for as long as one may be late.
+struct Meeting<'a>(&'a Mutex<HashSet<ThreadId>>);
+
+impl<T: Float> Epilogue<T> for Meeting<'_> {
+    #[inline(always)]
+    fn finish<S: Simd>(&self, _: S, _: usize, _: usize, c: V<S, T>) -> V<S, T> {
+        let met = || {
+            let mut threads = self.0.lock().unwrap();
+            threads.insert(std::thread::current().id());
+            threads.len() > 1
+        };
+        let start = Instant::now();
+        while !met() && start.elapsed() < Duration::from_secs(10) {
+            std::thread::yield_now();
+        }
+        c
+    }
+}
+
+#[test]
+fn every_large_product_is_shared_by_two_threads() {
+    let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    for (m, n, k) in SIZES {
+        for order in [ROWS, COLUMNS] {
+            for isa in Isa::available() {
+                let a = Matrix::<f32>::noise(ROWS, (m, k), 1);
+                let b = Matrix::<f32>::noise(ROWS, (k, n), 2);
+                let mut c = Matrix::<f32>::noise(order, (m, n), 3);
+                let threads = Mutex::new(HashSet::new());
+                let gemm = Gemm::new(a.view(), b.view()).isa(isa).epilogue(Meeting(&threads));
+                pool.install(|| gemm.run(c.view_mut(), &mut Scratch::default()));
+                let count = threads.into_inner().unwrap().len();
+                assert_eq!(count, 2, "{isa} {m}×{n}×{k}, C by {order:?}");
+            }
+        }
+    }
 }
 
 #[test]
