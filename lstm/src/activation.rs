@@ -70,7 +70,7 @@ impl Activation {
 
     /// `f(x)` of an element-wise activation.
     #[inline(always)]
-    pub(crate) fn of<S: Simd, T: Float>(self, simd: S, x: V<S, T>) -> V<S, T> {
+    pub(crate) fn of<S: Simd, X: Vector<S>>(self, simd: S, x: X) -> X {
         match self {
             Activation::Sigmoid => math::sigmoid(simd, x),
             Activation::Tanh => math::tanh(simd, x),
@@ -81,12 +81,12 @@ impl Activation {
 
     /// `f'(x)` of an element-wise activation, from `y = f(x)`.
     #[inline(always)]
-    pub(crate) fn slope<S: Simd, T: Float>(self, simd: S, y: V<S, T>) -> V<S, T> {
+    pub(crate) fn slope<S: Simd, X: Vector<S>>(self, simd: S, y: X) -> X {
         match self {
             Activation::Sigmoid => math::sigmoid_grad(simd, y),
             Activation::Tanh => math::tanh_grad(simd, y),
             Activation::Relu => math::relu_grad(simd, y),
-            Activation::Linear | Activation::Softmax => V::<S, T>::splat(simd, T::ONE),
+            Activation::Linear | Activation::Softmax => X::splat(simd, X::Scalar::ONE),
         }
     }
 }

@@ -19,20 +19,20 @@
 //! transcendental function.
 
 use kernels::math;
-use kernels::simd::{Float, Simd, V, Vector};
+use kernels::simd::{Bundle, Float, Simd, V, Vector};
 
 use crate::activation::Activation;
 
 /// The two activations of a cell.
 pub(super) trait Activations: Copy + Send + Sync {
     /// `σ(z)`
-    fn gate<S: Simd, T: Float>(self, simd: S, z: V<S, T>) -> V<S, T>;
+    fn gate<S: Simd, X: Vector<S>>(self, simd: S, z: X) -> X;
     /// `σ'(z)` from `y = σ(z)`
-    fn gate_slope<S: Simd, T: Float>(self, simd: S, y: V<S, T>) -> V<S, T>;
+    fn gate_slope<S: Simd, X: Vector<S>>(self, simd: S, y: X) -> X;
     /// `φ(z)`
-    fn cell<S: Simd, T: Float>(self, simd: S, z: V<S, T>) -> V<S, T>;
+    fn cell<S: Simd, X: Vector<S>>(self, simd: S, z: X) -> X;
     /// `φ'(z)` from `y = φ(z)`
-    fn cell_slope<S: Simd, T: Float>(self, simd: S, y: V<S, T>) -> V<S, T>;
+    fn cell_slope<S: Simd, X: Vector<S>>(self, simd: S, y: X) -> X;
 }
 
 /// `σ` is the sigmoid, `φ` is tanh.
@@ -41,22 +41,22 @@ pub(super) struct Standard;
 
 impl Activations for Standard {
     #[inline(always)]
-    fn gate<S: Simd, T: Float>(self, simd: S, z: V<S, T>) -> V<S, T> {
+    fn gate<S: Simd, X: Vector<S>>(self, simd: S, z: X) -> X {
         math::sigmoid(simd, z)
     }
 
     #[inline(always)]
-    fn gate_slope<S: Simd, T: Float>(self, simd: S, y: V<S, T>) -> V<S, T> {
+    fn gate_slope<S: Simd, X: Vector<S>>(self, simd: S, y: X) -> X {
         math::sigmoid_grad(simd, y)
     }
 
     #[inline(always)]
-    fn cell<S: Simd, T: Float>(self, simd: S, z: V<S, T>) -> V<S, T> {
+    fn cell<S: Simd, X: Vector<S>>(self, simd: S, z: X) -> X {
         math::tanh(simd, z)
     }
 
     #[inline(always)]
-    fn cell_slope<S: Simd, T: Float>(self, simd: S, y: V<S, T>) -> V<S, T> {
+    fn cell_slope<S: Simd, X: Vector<S>>(self, simd: S, y: X) -> X {
         math::tanh_grad(simd, y)
     }
 }
@@ -70,23 +70,23 @@ pub(super) struct Chosen {
 
 impl Activations for Chosen {
     #[inline(always)]
-    fn gate<S: Simd, T: Float>(self, simd: S, z: V<S, T>) -> V<S, T> {
-        self.gate.of::<S, T>(simd, z)
+    fn gate<S: Simd, X: Vector<S>>(self, simd: S, z: X) -> X {
+        self.gate.of(simd, z)
     }
 
     #[inline(always)]
-    fn gate_slope<S: Simd, T: Float>(self, simd: S, y: V<S, T>) -> V<S, T> {
-        self.gate.slope::<S, T>(simd, y)
+    fn gate_slope<S: Simd, X: Vector<S>>(self, simd: S, y: X) -> X {
+        self.gate.slope(simd, y)
     }
 
     #[inline(always)]
-    fn cell<S: Simd, T: Float>(self, simd: S, z: V<S, T>) -> V<S, T> {
-        self.cell.of::<S, T>(simd, z)
+    fn cell<S: Simd, X: Vector<S>>(self, simd: S, z: X) -> X {
+        self.cell.of(simd, z)
     }
 
     #[inline(always)]
-    fn cell_slope<S: Simd, T: Float>(self, simd: S, y: V<S, T>) -> V<S, T> {
-        self.cell.slope::<S, T>(simd, y)
+    fn cell_slope<S: Simd, X: Vector<S>>(self, simd: S, y: X) -> X {
+        self.cell.slope(simd, y)
     }
 }
 
@@ -110,32 +110,62 @@ pub(super) struct Forward<'a, T> {
     pub(super) kept: Option<(&'a mut [T], &'a mut [T])>,
 }
 
+/// Cells side by side, so that a core is busy while the long chain of an activation goes on.
+const ABREAST: usize = 2;
+
 impl<T: Float> Forward<'_, T> {
     #[inline(always)]
     pub(super) fn run<S: Simd>(mut self, simd: S, activations: impl Activations) {
+        let whole = self.run.count - self.run.count % ABREAST;
+        for first in (0..whole).step_by(ABREAST) {
+            self.cells::<S, ABREAST>(simd, activations, first);
+        }
+        for last in whole..self.run.count {
+            self.cells::<S, 1>(simd, activations, last);
+        }
+    }
+
+    /// `N` cells.
+    #[inline(always)]
+    fn cells<S: Simd, const N: usize>(
+        &mut self,
+        simd: S,
+        activations: impl Activations,
+        first: usize,
+    ) {
         let lanes = V::<S, T>::LANES;
-        let load = |xs: &[T], at: usize| V::<S, T>::load(simd, &xs[at..]);
-        for (n, z) in self.z.chunks_exact(4 * lanes).enumerate().take(self.run.count) {
-            let at = n * self.run.stride;
+        let Run { stride, gate_stride, .. } = self.run;
+        let z = &self.z[first * 4 * lanes..][..N * 4 * lanes];
+        let z = |gate: usize| {
+            Bundle(std::array::from_fn::<_, N, _>(|n| {
+                V::<S, T>::load(simd, &z[(4 * n + gate) * lanes..])
+            }))
+        };
+        let c_prev = &self.c_prev[first * stride..];
+        let c_prev = Bundle(std::array::from_fn::<_, N, _>(|n| {
+            V::<S, T>::load(simd, &c_prev[n * stride..])
+        }));
 
-            let i = activations.gate::<S, T>(simd, load(z, 0));
-            let f = activations.gate::<S, T>(simd, load(z, lanes));
-            let g = activations.cell::<S, T>(simd, load(z, 2 * lanes));
-            let o = activations.gate::<S, T>(simd, load(z, 3 * lanes));
-            let c = f.mul_add(load(self.c_prev, at), i * g);
-            let a = activations.cell::<S, T>(simd, c);
-            let h = o * a;
+        let i = activations.gate(simd, z(0));
+        let f = activations.gate(simd, z(1));
+        let g = activations.cell(simd, z(2));
+        let o = activations.gate(simd, z(3));
+        let c = f.mul_add(c_prev, i * g);
+        let a = activations.cell(simd, c);
+        let h = o * a;
 
+        for n in 0..N {
+            let at = (first + n) * stride;
             if let Some((gates, kept_a)) = &mut self.kept {
-                let gates = &mut gates[n * self.run.gate_stride..][..4 * lanes];
-                i.store(gates);
-                f.store(&mut gates[lanes..]);
-                g.store(&mut gates[2 * lanes..]);
-                o.store(&mut gates[3 * lanes..]);
-                a.store(&mut kept_a[at..]);
+                let gates = &mut gates[(first + n) * gate_stride..][..4 * lanes];
+                i.0[n].store(gates);
+                f.0[n].store(&mut gates[lanes..]);
+                g.0[n].store(&mut gates[2 * lanes..]);
+                o.0[n].store(&mut gates[3 * lanes..]);
+                a.0[n].store(&mut kept_a[at..]);
             }
-            c.store(&mut self.c[at..]);
-            h.store(&mut self.h[at..]);
+            c.0[n].store(&mut self.c[at..]);
+            h.0[n].store(&mut self.h[at..]);
         }
     }
 }
@@ -167,12 +197,12 @@ impl<T: Float> Backward<'_, T> {
             let c_prev = load(self.c_prev, at);
             let a = load(self.a, at);
             let dh = load(self.dh, at);
-            let dc = (dh * o).mul_add(activations.cell_slope::<S, T>(simd, a), load(self.dc, at));
+            let dc = (dh * o).mul_add(activations.cell_slope(simd, a), load(self.dc, at));
 
-            (dc * g * activations.gate_slope::<S, T>(simd, i)).store(gates);
-            (dc * c_prev * activations.gate_slope::<S, T>(simd, f)).store(&mut gates[lanes..]);
-            (dc * i * activations.cell_slope::<S, T>(simd, g)).store(&mut gates[2 * lanes..]);
-            (dh * a * activations.gate_slope::<S, T>(simd, o)).store(&mut gates[3 * lanes..]);
+            (dc * g * activations.gate_slope(simd, i)).store(gates);
+            (dc * c_prev * activations.gate_slope(simd, f)).store(&mut gates[lanes..]);
+            (dc * i * activations.cell_slope(simd, g)).store(&mut gates[2 * lanes..]);
+            (dh * a * activations.gate_slope(simd, o)).store(&mut gates[3 * lanes..]);
             (dc * f).store(&mut self.dc[at..]);
         }
     }
