@@ -19,8 +19,9 @@
 use crate::math;
 use crate::simd::{Bundle, Float, Isa, Kernel, Simd, V, Vector};
 
-/// Vectors that a map works on side by side. Two hide most of the latency, four were fastest on
-/// every instruction set: what 16 registers cannot hold of them is spilled while others compute.
+/// Vectors that a map works on side by side. Two hide most of the latency, four are fastest on
+/// every instruction set, all maps taken together: what 16 registers cannot hold is spilled while
+/// the others compute.
 const ABREAST: usize = 4;
 
 /// A map from vector to vector, as a slice kernel and a function that runs it.

@@ -11,6 +11,9 @@
 //! | 2    | columns    | `nr` | one panel of B serves a whole block of A        |
 //! | 1    | rows       | `mr` | the tile of C stays in registers                |
 //!
+//! Threads share the rows of C between loops 4 and 3, or its columns where rows are too few or C is
+//! column-major.
+//!
 //! Every element of C is one chain of multiply-adds over k, in order, whatever the block sizes
 //! and the number of threads: the same bits each time on one instruction set.
 

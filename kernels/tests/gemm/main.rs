@@ -7,7 +7,7 @@
 //! | `exact`          | no error where none is due; NaN and infinity as the reference         |
 //! | `packed`         | operands packed before give the same bits                             |
 //! | `epilogue`       | once for each element, at the right place                             |
-//! | `threads`        | the same bits on any number of threads                                |
+//! | `threads`        | the same bits on any number of threads, and large products use them   |
 //! | `panics`         | wrong arguments are named                                             |
 
 mod agreement;
