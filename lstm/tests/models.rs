@@ -167,6 +167,26 @@ fn initial_weights_are_those_of_keras_in_kind() {
 }
 
 #[test]
+fn the_bias_beside_the_forget_gate_is_drawn_in_parts_with_fans_of_their_own() {
+    let bias = |unit_forget_bias| {
+        let units = 300;
+        let lstm = LSTM::new(units).bias_initializer(Initializer::GLOROT_UNIFORM);
+        let layers = Sequential::new().add(Input::new([4, 8]));
+        let model = layers.add(lstm.unit_forget_bias(unit_forget_bias)).build().unwrap();
+        let bias = model.get_weights().swap_remove(2).into_data();
+        bias.chunks(units).map(|gate| gate.iter().fold(0.0f32, |max, b| max.max(b.abs()))).collect()
+    };
+    // √(6 / 2n) for n of 300, 600 or, as a whole, 1200 numbers.
+    let near = |found: &[f32], limits: [f32; 4]| {
+        let close = |(found, limit): (&f32, f32)| *found <= limit && *found > 0.97 * limit;
+        assert!(found.iter().zip(limits).all(close), "{found:?} {limits:?}");
+    };
+    let parts: Vec<f32> = bias(true);
+    near(&parts, [0.1, 1.0, 0.005f32.sqrt(), 0.005f32.sqrt()]);
+    near(&bias(false), [0.05; 4]);
+}
+
+#[test]
 fn the_same_seeds_give_the_same_training_to_the_last_bit_and_others_another() {
     let (x, y) = counting();
     let train = |weights, order| {

@@ -23,7 +23,7 @@ use crate::loss::Loss;
 use crate::optimizer::{self, Optimizer};
 use crate::random::Rng;
 use crate::shape::Shape;
-use crate::tensor::{Inputs, Tensor};
+use crate::tensor::{self, Inputs, Tensor};
 use execution::{Execution, Params};
 use summary::{Count, Row, Summary};
 
@@ -69,8 +69,6 @@ struct WeightPlace {
     call: usize,
     weight: crate::layer::Weight,
     range: Range<usize>,
-    /// The part that starts at one.
-    ones: Option<Range<usize>>,
 }
 
 /// What `compile` has set.
@@ -86,7 +84,8 @@ impl Model<f32> {
     ///
     /// # Errors
     ///
-    /// If the outputs need inputs that are not given, or the other way round.
+    /// If the outputs need inputs that are not given, or the other way round, or if there is no
+    /// memory for the weights.
     pub fn new(inputs: impl Symbols, outputs: impl Symbols) -> Result<Self> {
         Model::new_as(inputs, outputs)
     }
@@ -100,24 +99,23 @@ impl<T: Float> Model<T> {
     /// As there.
     pub fn new_as(inputs: impl Symbols, outputs: impl Symbols) -> Result<Self> {
         let graph = Graph::new(&inputs.symbols(), &outputs.symbols())?;
-        Ok(Model::of_graph(Kind::Functional, "functional".to_owned(), graph))
+        Model::of_graph(Kind::Functional, "functional".to_owned(), graph)
     }
 
-    fn of_graph(kind: Kind, name: String, graph: Graph) -> Self {
+    fn of_graph(kind: Kind, name: String, graph: Graph) -> Result<Self> {
         let isa = Isa::best();
         let (mut weights, mut ranges, mut end) = (Vec::new(), Vec::new(), 0);
         for (call, node) in graph.calls.iter().enumerate() {
             let start = end;
-            let description = node.layer.describe();
-            for weight in description.weights(&node.inputs) {
-                let range = end..end + weight.len();
-                end = range.end;
-                let ones = description.ones(&weight);
-                weights.push(WeightPlace { call, weight, range, ones });
+            for weight in node.layer.describe().weights(&node.inputs) {
+                let what = format!("{}/{}", node.name, weight.name);
+                let range = end..end + tensor::size_in_memory::<T>(&what, &weight.shape)?;
+                end = tensor::size_in_memory::<T>("all weights", &[range.end])?;
+                weights.push(WeightPlace { call, weight, range });
             }
             ranges.push(start..end);
         }
-        let mut model = Model {
+        let mut model: Model<T> = Model {
             kind,
             name,
             isa,
@@ -131,7 +129,13 @@ impl<T: Float> Model<T> {
             targets: Buffer::new(),
         };
         model.reseed(0);
-        model
+        for weight in &model.weights {
+            if !model.params[weight.range.clone()].iter().all(|w| w.is_finite()) {
+                let why = format!("the initial weights are beyond the range of {}", T::NAME);
+                return Err(Error::invalid(model.weight_name(weight), why));
+            }
+        }
+        Ok(model)
     }
 
     /// The model under another name.
@@ -144,11 +148,7 @@ impl<T: Float> Model<T> {
     pub fn reseed(&mut self, seed: u64) {
         for (stream, place) in self.weights.iter().enumerate() {
             let mut rng = Rng::new(seed, stream as u64);
-            let weight = &mut self.params[place.range.clone()];
-            place.weight.initializer.fill(&mut rng, &place.weight.shape, weight);
-            if let Some(ones) = place.ones.clone() {
-                weight[ones].fill(T::ONE);
-            }
+            place.weight.fill(&mut rng, &mut self.params[place.range.clone()]);
         }
         self.version += 1;
         if let Some(compiled) = &mut self.compiled {
@@ -346,6 +346,12 @@ impl<T: Float> Model<T> {
         }
         if samples == 0 {
             return Err(Error::invalid(self.graph.calls[inputs[0]].name.clone(), "no samples"));
+        }
+        for (x, &input) in x.iter().zip(inputs) {
+            if x.data().is_empty() {
+                let why = format!("an axis of its shape, {:?}, is empty", x.shape());
+                return Err(Error::invalid(self.graph.calls[input].name.clone(), why));
+            }
         }
         Ok(samples)
     }
