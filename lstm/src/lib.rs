@@ -33,6 +33,7 @@
 //! | `Input((None, 8))`                       | `Input::new([None, Some(8)])`                   |
 //! | `model.compile("adam", "mse")`           | `model.compile(Adam::default(), Loss::MeanSquaredError)?` |
 //! | `model.fit(x, y, epochs=9, verbose=2)`   | `model.fit(&x, &y, Fit { epochs: 9, verbose: Verbose::Line, ..Fit::default() })?` |
+//! | `model.predict(x, batch_size=256)`       | `model.predict_with(&x, Predict { batch_size: 256 })?` |
 //! | `keras.utils.set_random_seed(7)`         | `model.reseed(7)`, and `seed: 7` in `Fit`       |
 //! | `dtype="float64"`                        | `build_as::<f64>()?`, `Model::<f64>::new_as(..)?` |
 //! | `model_from_json(text)`                  | `Model::from_json(text)?`                       |
@@ -77,7 +78,7 @@ pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
 pub use layer::{Dense, Input, InputDescription, LSTM, Layer};
 pub use loss::Loss;
-pub use model::{Fit, Gradients, History, Model, Sequential, Verbose};
+pub use model::{Evaluate, Fit, Gradients, History, Model, Predict, Sequential, Verbose};
 pub use optimizer::{Adam, Optimizer, SGD};
 pub use shape::Shape;
 pub use tensor::{Inputs, Tensor};

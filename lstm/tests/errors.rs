@@ -1,8 +1,8 @@
 //! Wrong use, at each door: the error names what is wrong, and nothing is changed.
 
 use lstm::{
-    Activation, Adam, Dense, Fit, Initializer, Input, LSTM, Layer, Loss, Model, Optimizer, SGD,
-    Sequential, Tensor, Verbose,
+    Activation, Adam, Dense, Evaluate, Fit, Initializer, Input, LSTM, Layer, Loss, Model,
+    Optimizer, Predict, SGD, Sequential, Tensor, Verbose,
 };
 
 fn model() -> Model {
@@ -149,6 +149,19 @@ fn an_input_reads_no_other_layer() {
 }
 
 #[test]
+fn several_outputs_do_not_go_into_one_tensor() {
+    let x = Input::new([3, 1]);
+    let y = LSTM::new(4).return_state(true).call(&x).unwrap();
+    let [h, c] = y.states().unwrap();
+    let mut model = Model::new(&x, [&y, &h, &c]).unwrap();
+    let (x, mut y) = (Tensor::zeros([2, 3, 1]), Tensor::zeros([2, 4]));
+    let expected = "model `functional`: it has 3 outputs, and `predict_into` fills one; \
+                    `predict_all` gives all";
+    assert_eq!(message(model.predict_into(&x, &mut y)), expected);
+    assert_eq!(model.predict_all(&x).unwrap().len(), 3);
+}
+
+#[test]
 fn targets_of_another_shape_are_refused() {
     let mut model = model();
     model.compile(Adam::default(), Loss::MeanSquaredError).unwrap();
@@ -271,7 +284,12 @@ fn settings_out_of_their_range_are_refused() {
     model.compile(SGD::default(), mse).unwrap();
     let (x, y) = (Tensor::zeros([2, 3, 1]), Tensor::zeros([2, 1]));
     let options = Fit { batch_size: 0, verbose: Verbose::Silent, ..Fit::default() };
-    assert_eq!(message(model.fit(&x, &y, options)), "batch_size: it must be positive");
+    let expected = "batch_size: it must be positive";
+    assert_eq!(message(model.fit(&x, &y, options)), expected);
+    assert_eq!(message(model.predict_with(&x, Predict { batch_size: 0 })), expected);
+    assert_eq!(message(model.evaluate_with(&x, &y, Evaluate { batch_size: 0 })), expected);
+    let into = model.predict_into_with(&x, &mut y.clone(), Predict { batch_size: 0 });
+    assert_eq!(message(into), expected);
     assert_eq!(message("swish9".parse::<Activation>()), "unsupported activation: `swish9`");
     assert_eq!(message("hinge9".parse::<Loss>()), "unsupported loss: `hinge9`");
     let tensor = Tensor::new([2, 3], vec![0.0f32; 5]);

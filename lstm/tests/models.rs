@@ -1,8 +1,8 @@
 //! Models as a user writes them: what they compute, and what they look like.
 
 use lstm::{
-    Activation, Adam, Dense, Fit, Initializer, Input, LSTM, Loss, Model, Result, SGD, Sequential,
-    Tensor, Verbose,
+    Activation, Adam, Dense, Evaluate, Fit, Initializer, Input, LSTM, Loss, Model, Predict, Result,
+    SGD, Sequential, Tensor, Verbose,
 };
 
 const SILENT: Fit =
@@ -199,6 +199,51 @@ fn the_same_seeds_give_the_same_training_to_the_last_bit_and_others_another() {
     assert_eq!(train(1, 2), train(1, 2));
     assert_ne!(train(1, 2), train(1, 3));
     assert_ne!(train(1, 2), train(2, 2));
+}
+
+#[test]
+fn epochs_one_by_one_are_the_epochs_of_one_training() {
+    let (x, y) = counting();
+    let train = |calls: &[usize]| {
+        let mut model = many_to_one().unwrap();
+        let mut losses = Vec::new();
+        for &epochs in calls {
+            let options = Fit { epochs, batch_size: 1, ..SILENT };
+            losses.extend_from_slice(model.fit(&x, &y, options).unwrap().loss());
+        }
+        (losses, model)
+    };
+    let (losses, mut model) = train(&[6]);
+    let (one_by_one, other) = train(&[1, 1, 3, 1]);
+    assert_eq!(losses, one_by_one);
+    assert_eq!(model.get_weights(), other.get_weights());
+
+    // From the start again, with the same weights as every model has.
+    model.reseed(0);
+    let options = Fit { epochs: 6, batch_size: 1, ..SILENT };
+    assert_eq!(model.fit(&x, &y, options).unwrap().loss(), losses);
+    model.set_weights(&many_to_one().unwrap().get_weights()).unwrap();
+    model.compile(Adam::default(), Loss::MeanSquaredError).unwrap();
+    assert_eq!(model.fit(&x, &y, options).unwrap().loss(), losses);
+}
+
+#[test]
+fn batches_of_any_size_predict_and_evaluate_alike() {
+    let mut model = many_to_one().unwrap();
+    let draw = Initializer::RandomUniform { minval: 0.0, maxval: 9.0 };
+    let (x, y) = (draw.draw(5, [70, 3, 1]).unwrap(), draw.draw(6, [70, 1]).unwrap());
+    let (all, loss) = (model.predict(&x).unwrap(), model.evaluate(&x, &y).unwrap());
+    let mut into = y.clone();
+    for batch_size in [1, 7, 32, 70, usize::MAX] {
+        let found = model.predict_with(&x, Predict { batch_size }).unwrap();
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * b.abs().max(1.0);
+        assert!(found.data().iter().zip(all.data()).all(near), "{batch_size}");
+        model.predict_into_with(&x, &mut into, Predict { batch_size }).unwrap();
+        assert_eq!(into, found);
+        assert_eq!(model.predict_all_with(&x, Predict { batch_size }).unwrap(), [found]);
+        let found = model.evaluate_with(&x, &y, Evaluate { batch_size }).unwrap();
+        assert!((found - loss).abs() < 1e-5 * loss, "{batch_size}");
+    }
 }
 
 #[test]

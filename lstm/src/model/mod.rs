@@ -2,8 +2,11 @@
 
 mod execution;
 mod fit;
+mod gradients;
 mod history;
+mod predict;
 mod progress;
+mod rows;
 mod sequential;
 mod summary;
 
@@ -12,7 +15,9 @@ use std::ops::Range;
 use kernels::{Buffer, Isa};
 
 pub use fit::Fit;
+pub use gradients::Gradients;
 pub use history::History;
+pub use predict::{Evaluate, Predict};
 pub use progress::Verbose;
 pub use sequential::Sequential;
 
@@ -23,8 +28,8 @@ use crate::loss::Loss;
 use crate::optimizer::{self, Optimizer};
 use crate::random::Rng;
 use crate::shape::Shape;
-use crate::tensor::{self, Inputs, Tensor};
-use execution::{Execution, Params};
+use crate::tensor::{self, Tensor};
+use execution::Execution;
 use summary::{Count, Row, Summary};
 
 /// How a model was made: it shows in its summary.
@@ -59,6 +64,8 @@ pub struct Model<T = f32> {
     version: u64,
     execution: Execution<T>,
     compiled: Option<Compiled<T>>,
+    /// How many epochs `fit` has trained since `compile`.
+    epochs: u64,
     /// The targets of a batch.
     targets: Buffer<T>,
 }
@@ -126,6 +133,7 @@ impl<T: Float> Model<T> {
             grads: Buffer::zeros(end),
             version: 0,
             compiled: None,
+            epochs: 0,
             targets: Buffer::new(),
         };
         model.reseed(0);
@@ -143,14 +151,15 @@ impl<T: Float> Model<T> {
         Model { name: name.into(), ..self }
     }
 
-    /// Draws new initial weights, the same for the same seed. Training starts anew, the optimizer's
-    /// memory included.
+    /// Draws new initial weights, the same for the same seed. Training starts anew: the optimizer's
+    /// memory and the orders of samples.
     pub fn reseed(&mut self, seed: u64) {
         for (stream, place) in self.weights.iter().enumerate() {
             let mut rng = Rng::new(seed, stream as u64);
             place.weight.fill(&mut rng, &mut self.params[place.range.clone()]);
         }
         self.version += 1;
+        self.epochs = 0;
         if let Some(compiled) = &mut self.compiled {
             let optimizer = compiled.optimizer.optimizer();
             compiled.optimizer = optimizer::State::new(optimizer, self.params.len());
@@ -169,7 +178,8 @@ impl<T: Float> Model<T> {
         self.execution = Execution::new(isa, &self.graph, &ranges);
     }
 
-    /// Chooses how `fit` trains the model.
+    /// Chooses how `fit` trains the model. The optimizer starts anew, and so do the orders of
+    /// samples.
     ///
     /// # Errors
     ///
@@ -184,6 +194,7 @@ impl<T: Float> Model<T> {
         }
         let optimizer = optimizer::State::new(optimizer, self.params.len());
         self.compiled = Some(Compiled { loss, optimizer });
+        self.epochs = 0;
         Ok(())
     }
 
@@ -356,93 +367,9 @@ impl<T: Float> Model<T> {
         Ok(samples)
     }
 
-    /// Outputs for the whole of `x` as one batch, and the gradients of `Σ dy·y` with respect to
-    /// weights and inputs: the vector–Jacobian product. `dy` has one gradient for each output;
-    /// `None` stands for zero.
-    ///
-    /// # Errors
-    ///
-    /// If an array does not fit.
-    pub fn gradients(
-        &mut self,
-        x: impl Inputs<T>,
-        dy: &[Option<&Tensor<T>>],
-    ) -> Result<Gradients<T>> {
-        let samples = self.check_inputs(x.tensors())?;
-        self.execution.want_input_gradients(true);
-        let found = self.gradients_of(x.tensors(), dy, samples);
-        self.execution.want_input_gradients(false);
-        found
-    }
-
-    fn gradients_of(
-        &mut self,
-        x: &[&Tensor<T>],
-        dy: &[Option<&Tensor<T>>],
-        samples: usize,
-    ) -> Result<Gradients<T>> {
-        let outputs = self.graph.outputs.clone();
-        if dy.len() != outputs.len() {
-            let what = format!("gradients of the outputs of `{}`", self.name);
-            return Err(Error::Count { what, expected: outputs.len(), found: dy.len() });
-        }
-        self.reserve(x, samples, true)?;
-        for (i, (dy, &at)) in dy.iter().zip(&outputs).enumerate() {
-            if let Some(dy) = dy {
-                let what = format!("dy.{i}");
-                dy.check(&what, self.execution.shape(at))?;
-                if dy.batch() != samples {
-                    let what = format!("samples of {what}");
-                    return Err(Error::Count { what, expected: samples, found: dy.batch() });
-                }
-            }
-        }
-
-        for (x, &input) in x.iter().zip(&self.graph.inputs) {
-            self.execution.value((input, 0)).copy_from_slice(x.data());
-        }
-        let params = Params { weights: &self.params, version: self.version };
-        self.execution.forward(params, true);
-        self.execution.clear_gradients();
-        for (&at, dy) in outputs.iter().zip(dy) {
-            let Some(dy) = dy else { continue };
-            let fresh = self.execution.gradient(at).is_none();
-            let (_, grad) = self.execution.value_and_gradient(at);
-            for (grad, &dy) in grad.iter_mut().zip(dy.data()) {
-                *grad = if fresh { dy } else { *grad + dy };
-            }
-        }
-        self.grads.fill(T::ZERO);
-        self.execution.backward(params, &mut self.grads);
-
-        let inputs = self.graph.inputs.iter().map(|&input| {
-            let mut gradient = self.execution.zeros((input, 0));
-            if let Some(grad) = self.execution.gradient((input, 0)) {
-                gradient.data_mut().copy_from_slice(grad);
-            }
-            gradient
-        });
-        Ok(Gradients {
-            inputs: inputs.collect(),
-            weights: self.tensors_of(&self.grads),
-            outputs: outputs.into_iter().map(|at| self.execution.output(at)).collect(),
-        })
-    }
-
     /// Makes room for `batch` samples like those of `x`.
     fn reserve(&mut self, x: &[&Tensor<T>], batch: usize, training: bool) -> Result<()> {
         let shapes = self.graph.inputs.iter().zip(x).map(|(&input, x)| (input, &x.shape()[1..]));
         self.execution.reserve(batch, shapes, training)
     }
-}
-
-/// What [`Model::gradients`] returns.
-#[derive(Clone, Debug)]
-pub struct Gradients<T> {
-    /// The outputs of the model.
-    pub outputs: Vec<Tensor<T>>,
-    /// With respect to each weight, in the order of [`Model::get_weights`].
-    pub weights: Vec<Tensor<T>>,
-    /// With respect to each input.
-    pub inputs: Vec<Tensor<T>>,
 }
