@@ -313,9 +313,47 @@ fn json_that_keras_does_not_write_is_refused_by_name() {
         "unsupported kernel_regularizer of LSTM: `L2`"
     );
     assert_eq!(layer(r#"{"units": 3, "activation": "selu"}"#), "unsupported activation: `selu`");
+    let compiled = r#"{"class_name": "LSTM", "config": {"units": 3}, "compile_config": {}}"#;
+    assert_eq!(message(Layer::from_json(compiled)), "layer.compile_config: unknown key");
     assert!(message(Layer::from_json("{")).starts_with("JSON: "));
     assert_eq!(message(Layer::from_json("3")), "layer: expected an object, found 3");
     let optimizer = r#"{"class_name": "Adam", "config": {"amsgrad": true}}"#;
     assert_eq!(message(Optimizer::from_json(optimizer)), "unsupported amsgrad of Adam: `true`");
     assert!(message(Model::from_json(r#"{"class_name": "Tree", "config": {}}"#)).contains("Tree"));
+}
+
+#[test]
+fn a_compilation_that_is_not_known_is_refused_by_name() {
+    let read = |compiled: &str| {
+        let json = r#"{"class_name": "Sequential", "config": {"layers": [
+            {"class_name": "InputLayer", "config": {"batch_shape": [null, 3, 2]}},
+            {"class_name": "LSTM", "config": {"units": 1}}]}, "compile_config": COMPILED}"#;
+        message(Model::from_json(&json.replace("COMPILED", compiled)))
+    };
+    for (compiled, expected) in [
+        (r#"{"optimizer": "adam"}"#, "compile_config.loss: missing"),
+        (r#"{"loss": "mse"}"#, "compile_config.optimizer: missing"),
+        (r#"{"optimizer": "lion", "loss": "mse"}"#, "unsupported optimizer: `lion`"),
+        (r#"{"optimizer": "adam", "loss": "poisson"}"#, "unsupported loss: `poisson`"),
+        (r#"{"optimizer": "adam", "loss": null}"#, "loss: expected an object, found null"),
+        (
+            r#"{"optimizer": "adam", "loss": "mse", "metrics": ["mae"]}"#,
+            r#"unsupported metrics of compile_config: `["mae"]`"#,
+        ),
+        (
+            r#"{"optimizer": "adam", "loss": {"class_name": "MeanSquaredError",
+                "config": {"reduction": "sum"}}}"#,
+            r#"unsupported reduction of MeanSquaredError: `"sum"`"#,
+        ),
+        (
+            r#"{"optimizer": {"class_name": "Adam", "config": {"beta_1": 2.0}}, "loss": "mse"}"#,
+            "optimizer's beta_1: 2 is not within 0 ≤ beta_1 < 1",
+        ),
+        (
+            r#"{"optimizer": "adam", "loss": "mse", "colour": "red"}"#,
+            "compile_config.colour: unknown key",
+        ),
+    ] {
+        assert_eq!(read(compiled), expected);
+    }
 }

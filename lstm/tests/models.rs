@@ -294,6 +294,45 @@ fn a_model_built_from_the_json_of_keras_is_the_model() {
 }
 
 #[test]
+fn a_model_that_was_compiled_in_keras_is_compiled() {
+    let json = r#"{"module": "keras", "class_name": "Sequential", "config": {"name": "sequential",
+        "trainable": true, "dtype": "float32", "layers": [
+        {"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape":
+            [null, 3, 1], "name": "in"}},
+        {"module": "keras.layers", "class_name": "LSTM", "config": {"units": 10, "activation":
+            "relu"}},
+        {"module": "keras.layers", "class_name": "Dense", "config": {"units": 10}},
+        {"module": "keras.layers", "class_name": "Dense", "config": {"units": 1}}]},
+        "build_config": {"input_shape": [null, 3, 1]}, "compile_config": {"optimizer": OPTIMIZER,
+        "loss": LOSS, "loss_weights": null, "metrics": [], "weighted_metrics": null,
+        "run_eagerly": false, "steps_per_execution": 1, "jit_compile": false}}"#;
+    let adam = r#"{"module": "keras.optimizers", "class_name": "Adam", "config": {"name": "adam",
+        "learning_rate": 0.001, "beta_1": 0.9}, "registered_name": null}"#;
+    let (x, y) = counting();
+    let options = Fit { epochs: 3, batch_size: 1, ..SILENT };
+    let expected = many_to_one().unwrap().fit(&x, &y, options).unwrap();
+    let losses = [
+        r#""mse""#,
+        r#""mean_squared_error""#,
+        r#"["MSE"]"#,
+        r#"{"module": "keras.losses", "class_name": "MeanSquaredError", "config": {"name":
+            "mean_squared_error", "reduction": "sum_over_batch_size"}, "registered_name": null}"#,
+        r#"{"module": "keras.losses", "class_name": "function", "config": "mean_squared_error",
+            "registered_name": "mean_squared_error"}"#,
+    ];
+    for optimizer in [r#""adam""#, adam] {
+        for loss in losses {
+            let json = json.replace("OPTIMIZER", optimizer).replace("LOSS", loss);
+            let mut model = Model::from_json(&json).unwrap();
+            assert_eq!(model.fit(&x, &y, options).unwrap(), expected);
+        }
+    }
+    let (start, _) = json.split_once("\"compile_config\"").unwrap();
+    let mut model = Model::from_json(&format!("{start}\"compile_config\": {{}}}}")).unwrap();
+    assert!(model.fit(&x, &y, options).unwrap_err().to_string().contains("not compiled"));
+}
+
+#[test]
 fn f64_models_train_like_f32_models() {
     let (x, y) = counting();
     let mut single = many_to_one().unwrap();
