@@ -3,6 +3,7 @@
 use kernels::{Float, Gemm, MatMut, MatRef, Scratch, Update};
 
 use crate::error::{Error, Result};
+use crate::isa;
 use crate::random::Rng;
 use crate::tensor::{self, Tensor};
 
@@ -110,11 +111,13 @@ impl Initializer {
     /// # Errors
     ///
     /// If a setting is out of its range, if the initializer is one for matrices and the shape is
-    /// none, or if there is no memory for the shape.
+    /// none, if there is no memory for the shape, or if `KERNELS_ISA` names an instruction set that
+    /// this CPU lacks.
     pub fn draw<T: Float>(self, seed: u64, shape: impl Into<Vec<usize>>) -> Result<Tensor<T>> {
         let shape = shape.into();
         self.check("tensor", &shape)?;
         tensor::size_in_memory::<T>("tensor", &shape)?;
+        isa::best()?; // which products run on
         let mut tensor = Tensor::zeros(shape.clone());
         self.fill(&mut Rng::new(seed, 0), &shape, tensor.data_mut());
         Ok(tensor)

@@ -36,7 +36,7 @@
 //! | `model.predict(x, batch_size=256)`       | `model.predict_with(&x, Predict { batch_size: 256 })?` |
 //! | `keras.utils.set_random_seed(7)`         | `model.reseed(7)`, and `seed: 7` in `Fit`       |
 //! | `dtype="float64"`                        | `build_as::<f64>()?`, `Model::<f64>::new_as(..)?` |
-//! | `model_from_json(text)`                  | `Model::from_json(text)?`                       |
+//! | `model_from_json(text)`                  | `Model::from_json(text)?`, compiled if that was |
 //!
 //! Arrays are batch first, `[batch, steps, features]`; gates are in the order i, f, c, o; weights
 //! have Keras's shapes and order. What differs is said where it does.
@@ -49,8 +49,11 @@
 //! | [`mod@reference`] | the same as one would write it down, for tests                       |
 //! | the rest      | layers, graphs, models, losses, optimizers, descriptions in JSON         |
 //!
-//! After the first batch of a shape, a training step and a prediction into a given tensor allocate
-//! nothing. Wrong shapes, NaN and unknown settings are an [`Error`] at the door.
+//! After the first one of a shape, [`Model::train_on_batch`], [`Model::evaluate`] and
+//! [`Model::predict_into`] allocate nothing, whatever shapes come between; [`Model::fit`] allocates
+//! as much for many epochs as for few. The exception is work that is large enough to be spread over
+//! threads: handing it to them may allocate in `rayon`. Wrong shapes, NaN and unknown settings are
+//! an [`Error`] at the door.
 
 #![forbid(unsafe_code)]
 
@@ -61,6 +64,7 @@ mod error;
 mod float;
 mod graph;
 mod initializer;
+mod isa;
 mod layer;
 mod loss;
 mod model;

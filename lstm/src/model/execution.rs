@@ -28,8 +28,8 @@ struct Step<T> {
 
 /// The operations of a graph, the values between them, and the gradients of those values.
 ///
-/// Memory grows to the largest batch seen. Within it nothing is allocated, whatever the sizes of a
-/// batch and of axes that are not known before.
+/// There is room for the largest batch seen. Within it nothing is allocated here, whatever the sizes
+/// of batches and of axes that only the data tells.
 #[derive(Debug)]
 pub(super) struct Execution<T> {
     steps: Vec<Step<T>>,

@@ -24,6 +24,7 @@ pub use sequential::Sequential;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::{Graph, Symbols};
+use crate::isa;
 use crate::loss::Loss;
 use crate::optimizer::{self, Optimizer};
 use crate::random::Rng;
@@ -91,8 +92,8 @@ impl Model<f32> {
     ///
     /// # Errors
     ///
-    /// If the outputs need inputs that are not given, or the other way round, or if there is no
-    /// memory for the weights.
+    /// If the outputs need inputs that are not given, or the other way round, if there is no memory
+    /// for the weights, or if `KERNELS_ISA` names an instruction set that this CPU lacks.
     pub fn new(inputs: impl Symbols, outputs: impl Symbols) -> Result<Self> {
         Model::new_as(inputs, outputs)
     }
@@ -110,7 +111,7 @@ impl<T: Float> Model<T> {
     }
 
     fn of_graph(kind: Kind, name: String, graph: Graph) -> Result<Self> {
-        let isa = Isa::best();
+        let isa = isa::best()?;
         let (mut weights, mut ranges, mut end) = (Vec::new(), Vec::new(), 0);
         for (call, node) in graph.calls.iter().enumerate() {
             let start = end;
@@ -329,7 +330,7 @@ impl<T: Float> Model<T> {
                 [one] => one.clone(),
                 several => format!("[{}]", several.join(", ")),
             },
-            params: Some(params),
+            params,
             connected_to: sources.join(", "),
         }
     }

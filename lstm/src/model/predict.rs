@@ -118,6 +118,7 @@ impl<T: Float> Model<T> {
     }
 
     /// [`predict`](Self::predict) into a tensor that is there already, of a model with one output.
+    /// After the first call of a shape it allocates nothing, on one thread.
     ///
     /// # Errors
     ///

@@ -53,8 +53,8 @@ impl Sequential {
     ///
     /// # Errors
     ///
-    /// If there is no input, a layer does not fit what comes before it, or there is no memory for
-    /// the weights.
+    /// If there is no input, a layer does not fit what comes before it, there is no memory for the
+    /// weights, or `KERNELS_ISA` names an instruction set that this CPU lacks.
     pub fn build(self) -> Result<Model<f32>> {
         self.build_as()
     }
