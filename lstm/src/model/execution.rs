@@ -28,8 +28,8 @@ struct Step<T> {
 
 /// The operations of a graph, the values between them, and the gradients of those values.
 ///
-/// There is room for the largest batch seen. Within it nothing is allocated here, whatever the sizes
-/// of batches and of axes that only the data tells.
+/// There is room for the largest batch seen. Within it nothing is allocated here, whatever the
+/// sizes of batches and of axes that only the data tells.
 #[derive(Debug)]
 pub(super) struct Execution<T> {
     steps: Vec<Step<T>>,

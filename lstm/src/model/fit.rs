@@ -24,8 +24,8 @@ pub struct Fit {
     pub batch_size: usize,
     /// Whether the samples are put in random order before each epoch; they are unless set.
     pub shuffle: bool,
-    /// Which random orders; 0 unless set. Epochs are counted from one `fit` to the next, so that two
-    /// of one epoch each see the orders of one of two; `compile` and `reseed` start again.
+    /// Which random orders; 0 unless set. Epochs are counted from one `fit` to the next, so that
+    /// two of one epoch each see the orders of one of two; `compile` and `reseed` start again.
     pub seed: u64,
     /// What is shown meanwhile.
     pub verbose: Verbose,
