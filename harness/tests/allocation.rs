@@ -159,6 +159,42 @@ fn a_smaller_batch_and_back_again_allocate_nothing() -> lstm::Result<()> {
     Ok(())
 }
 
+/// Sequences of lengths that only the data tells, in turn.
+#[test]
+fn steps_that_change_from_batch_to_batch_allocate_nothing() -> lstm::Result<()> {
+    for isa in Isa::available() {
+        for units in [4, 20] {
+            let mut model = Sequential::new()
+                .add(Input::new([None, Some(3)]))
+                .add(LSTM::new(units).return_sequences(true))
+                .add(Dense::new(2))
+                .add(LSTM::new(units))
+                .add(Dense::new(1))
+                .build()?;
+            model.set_isa(isa);
+            model.compile(Adam::default(), Loss::MeanSquaredError)?;
+            let batches =
+                [7, 3, 5].map(|steps| batch::<f32>(Shape { batch: 6, steps, inputs: 3, units }, 6));
+            let batches = batches.into_iter().collect::<lstm::Result<Vec<_>>>()?;
+            let mut prediction = batches[0].1.clone();
+            for (x, y) in &batches[..2] {
+                model.train_on_batch(x, y)?;
+                model.predict_into(x, &mut prediction)?;
+            }
+            // Lengths seen before, and one between them.
+            for at in [0, 1, 0, 2, 1, 2] {
+                let (x, y) = &batches[at];
+                let what = format!("{} steps, {units} units on {isa}", x.shape()[1]);
+                let training = calls(|| assert!(model.train_on_batch(x, y).is_ok()));
+                assert_eq!(training, 0, "training, {what}");
+                let predicting = calls(|| assert!(model.predict_into(x, &mut prediction).is_ok()));
+                assert_eq!(predicting, 0, "prediction, {what}");
+            }
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn the_engine_allocates_nothing_after_the_first_call() {
     fn check<T: Float>(isa: Isa, shape: Shape) {

@@ -41,8 +41,10 @@ impl Symbol {
             None => description.class().to_owned(),
         };
         let shapes: Vec<_> = inputs.iter().map(|input| input.shape().clone()).collect();
-        let shapes = description.outputs(&what, &shapes)?;
-        Ok(Symbol::new(layer, inputs, shapes))
+        let mut outputs = Vec::new();
+        description.outputs(&what, &shapes, &mut outputs)?;
+        description.check(&what, &shapes)?;
+        Ok(Symbol::new(layer, inputs, outputs))
     }
 
     fn new(layer: Layer, inputs: Vec<Symbol>, shapes: Vec<Shape>) -> Self {
@@ -213,7 +215,7 @@ fn inputs(
         if !matches!(node.layer, Layer::Input(_)) {
             continue;
         }
-        node.layer.describe().outputs(&names[at], &[])?;
+        node.layer.describe().check(&names[at], &[])?;
         if !given.contains(&at) {
             let why = format!("the outputs need `{}`, which is not among the inputs", names[at]);
             return Err(Error::invalid("model", why));

@@ -3,8 +3,9 @@
 use kernels::{Float, Gemm, MatMut, MatRef, Scratch, Update};
 
 use crate::error::{Error, Result};
+use crate::isa;
 use crate::random::Rng;
-use crate::tensor::Tensor;
+use crate::tensor::{self, Tensor};
 
 /// How the initial values of a weight are drawn.
 ///
@@ -109,23 +110,62 @@ impl Initializer {
     ///
     /// # Errors
     ///
-    /// If the initializer is one for matrices, and the shape is none.
+    /// If a setting is out of its range, if the initializer is one for matrices and the shape is
+    /// none, if there is no memory for the shape, or if `KERNELS_ISA` names an instruction set that
+    /// this CPU lacks.
     pub fn draw<T: Float>(self, seed: u64, shape: impl Into<Vec<usize>>) -> Result<Tensor<T>> {
         let shape = shape.into();
         self.check("tensor", &shape)?;
+        tensor::size_in_memory::<T>("tensor", &shape)?;
+        isa::best()?; // which products run on
         let mut tensor = Tensor::zeros(shape.clone());
         self.fill(&mut Rng::new(seed, 0), &shape, tensor.data_mut());
         Ok(tensor)
     }
 
-    /// Checks that the initializer can make a weight of this shape.
+    /// Checks the settings, and that they can make a weight of this shape.
     pub(crate) fn check(self, what: &str, shape: &[usize]) -> Result<()> {
-        let name = match self {
-            Initializer::Orthogonal { .. } if shape.len() < 2 => "orthogonal",
-            Initializer::Identity { .. } if shape.len() != 2 => "identity",
-            _ => return Ok(()),
+        let wrong = |why: String| Err(Error::invalid(what, why));
+        let numbers: &[(&str, f64)] = match self {
+            Initializer::Zeros | Initializer::Ones => &[],
+            Initializer::Constant(value) => &[("value", value)],
+            Initializer::RandomNormal { mean, stddev }
+            | Initializer::TruncatedNormal { mean, stddev } => {
+                if stddev < 0.0 {
+                    return wrong(format!("stddev must not be negative, as {stddev} is"));
+                }
+                &[("mean", mean), ("stddev", stddev)]
+            }
+            Initializer::RandomUniform { minval, maxval } => {
+                &[("minval", minval), ("maxval", maxval), ("maxval - minval", maxval - minval)]
+            }
+            Initializer::VarianceScaling { scale, .. } => {
+                if scale <= 0.0 {
+                    return wrong(format!("scale must be positive, not {scale}"));
+                }
+                &[("scale", scale)]
+            }
+            Initializer::Orthogonal { gain } => {
+                if shape.len() < 2 {
+                    return wrong(format!(
+                        "the orthogonal initializer needs a matrix, not {shape:?}"
+                    ));
+                }
+                &[("gain", gain)]
+            }
+            Initializer::Identity { gain } => {
+                if shape.len() != 2 {
+                    return wrong(format!(
+                        "the identity initializer needs a matrix, not {shape:?}"
+                    ));
+                }
+                &[("gain", gain)]
+            }
         };
-        Err(Error::invalid(what, format!("the {name} initializer needs a matrix, not {shape:?}")))
+        match numbers.iter().find(|(_, x)| !x.is_finite()) {
+            None => Ok(()),
+            Some((name, x)) => wrong(format!("{name} must be finite, not {x}")),
+        }
     }
 
     /// Fills a weight of the given shape.
@@ -174,8 +214,10 @@ impl Initializer {
             }
             Initializer::Identity { gain } => {
                 weight.fill(T::ZERO);
-                let diagonal = weight.iter_mut().step_by(shape[1] + 1).take(shape[0]);
-                diagonal.for_each(|w| *w = T::from_f64(gain));
+                let cols = shape.last().copied().unwrap_or(1);
+                for (i, row) in weight.chunks_exact_mut(cols.max(1)).enumerate() {
+                    row.iter_mut().skip(i).take(1).for_each(|w| *w = T::from_f64(gain));
+                }
             }
         }
     }
@@ -191,8 +233,8 @@ fn fans(shape: &[usize]) -> (f64, f64) {
         [] => (1.0, 1.0),
         [n] => (n as f64, n as f64),
         [.., fan_in, fan_out] => {
-            let field: usize = shape[..shape.len() - 2].iter().product();
-            ((fan_in * field) as f64, (fan_out * field) as f64)
+            let field: f64 = shape[..shape.len() - 2].iter().map(|&dim| dim as f64).product();
+            (fan_in as f64 * field, fan_out as f64 * field)
         }
     }
 }
@@ -314,5 +356,77 @@ mod tests {
         let limit = 2.0 * (0.01f64).sqrt() / TRUNCATED_STDDEV;
         let normal = draw(Initializer::LECUN_NORMAL, [100, 400]);
         assert!(normal.iter().all(|w| w.abs() <= limit));
+    }
+
+    #[test]
+    fn identity_has_ones_on_the_diagonal_of_any_matrix() {
+        for (rows, cols) in [(3, 3), (2, 5), (5, 2), (1, 4), (4, 1)] {
+            let eye = draw(Initializer::Identity { gain: 2.0 }, [rows, cols]);
+            for (at, &w) in eye.iter().enumerate() {
+                let expected = if at / cols == at % cols { 2.0 } else { 0.0 };
+                assert_eq!(w, expected, "{at} of {rows} × {cols}");
+            }
+        }
+    }
+
+    #[test]
+    fn constants_are_constant() {
+        for (initializer, value) in [
+            (Initializer::Zeros, 0.0),
+            (Initializer::Ones, 1.0),
+            (Initializer::Constant(-0.25), -0.25),
+        ] {
+            assert_eq!(draw(initializer, [3, 2]), [value; 6]);
+        }
+    }
+
+    #[test]
+    fn a_truncated_normal_is_cut_at_two_deviations_and_has_the_moments_left_there() {
+        let (mean, stddev) = (1.0, 0.5);
+        let weight = draw(Initializer::TruncatedNormal { mean, stddev }, [100, 400]);
+        let n = weight.len() as f64;
+        assert!(weight.iter().all(|w| (w - mean).abs() <= 2.0 * stddev));
+        assert!(weight.iter().any(|w| (w - mean).abs() > 1.9 * stddev));
+        let found_mean = weight.iter().sum::<f64>() / n;
+        let found = weight.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / n;
+        let variance = (stddev * TRUNCATED_STDDEV).powi(2);
+        assert!((found_mean - mean).abs() < 6.0 * (variance / n).sqrt(), "{found_mean}");
+        assert!((found / variance - 1.0).abs() < 6.0 * (2.0 / n).sqrt(), "{found}");
+    }
+
+    #[test]
+    fn settings_out_of_their_range_are_refused() {
+        let (nan, infinity) = (f64::NAN, f64::INFINITY);
+        let scaling = |scale| scaling(scale, Fan::In, Distribution::Uniform);
+        for (initializer, why) in [
+            (Initializer::Constant(nan), "value must be finite, not NaN"),
+            (Initializer::RandomNormal { mean: 0.0, stddev: -1.0 }, "stddev must not be negative"),
+            (Initializer::RandomNormal { mean: nan, stddev: 1.0 }, "mean must be finite"),
+            (Initializer::TruncatedNormal { mean: 0.0, stddev: -0.1 }, "stddev must not be"),
+            (Initializer::TruncatedNormal { mean: 0.0, stddev: nan }, "stddev must be finite"),
+            (Initializer::RandomUniform { minval: -infinity, maxval: 0.0 }, "minval must be"),
+            (Initializer::RandomUniform { minval: 0.0, maxval: nan }, "maxval must be finite"),
+            (Initializer::RandomUniform { minval: f64::MIN, maxval: f64::MAX }, "maxval - minval"),
+            (scaling(0.0), "scale must be positive, not 0"),
+            (scaling(-2.0), "scale must be positive, not -2"),
+            (scaling(nan), "scale must be finite, not NaN"),
+            (Initializer::Orthogonal { gain: infinity }, "gain must be finite, not inf"),
+            (Initializer::Identity { gain: nan }, "gain must be finite, not NaN"),
+        ] {
+            let error = initializer.draw::<f32>(0, [2, 3]).unwrap_err().to_string();
+            assert!(error.starts_with("tensor: ") && error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_shape_beyond_memory_is_refused() {
+        for shape in [[1 << 40, 1 << 40], [usize::MAX, 1]] {
+            for initializer in [Initializer::Zeros, Initializer::GLOROT_UNIFORM] {
+                let error = initializer.draw::<f32>(0, shape).unwrap_err().to_string();
+                assert!(error.contains("does not fit in memory"), "{error}");
+            }
+        }
+        let empty = Initializer::HE_NORMAL.draw::<f32>(0, [1 << 40, 0, 1 << 40]).unwrap();
+        assert!(empty.data().is_empty());
     }
 }

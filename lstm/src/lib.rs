@@ -33,9 +33,10 @@
 //! | `Input((None, 8))`                       | `Input::new([None, Some(8)])`                   |
 //! | `model.compile("adam", "mse")`           | `model.compile(Adam::default(), Loss::MeanSquaredError)?` |
 //! | `model.fit(x, y, epochs=9, verbose=2)`   | `model.fit(&x, &y, Fit { epochs: 9, verbose: Verbose::Line, ..Fit::default() })?` |
+//! | `model.predict(x, batch_size=256)`       | `model.predict_with(&x, Predict { batch_size: 256 })?` |
 //! | `keras.utils.set_random_seed(7)`         | `model.reseed(7)`, and `seed: 7` in `Fit`       |
 //! | `dtype="float64"`                        | `build_as::<f64>()?`, `Model::<f64>::new_as(..)?` |
-//! | `model_from_json(text)`                  | `Model::from_json(text)?`                       |
+//! | `model_from_json(text)`                  | `Model::from_json(text)?`, compiled if that was |
 //!
 //! Arrays are batch first, `[batch, steps, features]`; gates are in the order i, f, c, o; weights
 //! have Keras's shapes and order. What differs is said where it does.
@@ -48,8 +49,11 @@
 //! | [`mod@reference`] | the same as one would write it down, for tests                       |
 //! | the rest      | layers, graphs, models, losses, optimizers, descriptions in JSON         |
 //!
-//! After the first batch of a shape, a training step and a prediction into a given tensor allocate
-//! nothing. Wrong shapes, NaN and unknown settings are an [`Error`] at the door.
+//! After the first one of a shape, [`Model::train_on_batch`], [`Model::evaluate`] and
+//! [`Model::predict_into`] allocate nothing, whatever shapes come between; [`Model::fit`] allocates
+//! as much for many epochs as for few. The exception is work that is large enough to be spread over
+//! threads: handing it to them may allocate in `rayon`. Wrong shapes, NaN and unknown settings are
+//! an [`Error`] at the door.
 
 #![forbid(unsafe_code)]
 
@@ -60,6 +64,7 @@ mod error;
 mod float;
 mod graph;
 mod initializer;
+mod isa;
 mod layer;
 mod loss;
 mod model;
@@ -77,7 +82,7 @@ pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
 pub use layer::{Dense, Input, InputDescription, LSTM, Layer};
 pub use loss::Loss;
-pub use model::{Fit, Gradients, History, Model, Sequential, Verbose};
+pub use model::{Evaluate, Fit, Gradients, History, Model, Predict, Sequential, Verbose};
 pub use optimizer::{Adam, Optimizer, SGD};
 pub use shape::Shape;
 pub use tensor::{Inputs, Tensor};

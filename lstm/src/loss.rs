@@ -57,7 +57,8 @@ impl Loss {
                 Loss::MeanSquaredError => two * error * per_element,
                 Loss::MeanAbsoluteError if error > T::ZERO => per_element,
                 Loss::MeanAbsoluteError if error < T::ZERO => -per_element,
-                Loss::MeanAbsoluteError => T::ZERO,
+                // Zero, or the NaN of a prediction that diverged.
+                Loss::MeanAbsoluteError => error,
             };
         }
     }
@@ -77,5 +78,25 @@ impl FromStr for Loss {
             .into_iter()
             .find(|loss| loss.name() == name || loss.alias() == name)
             .ok_or_else(|| Error::unsupported("loss", name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gradient_is_that_of_the_mean_and_nan_where_the_prediction_is() {
+        let (p, y) = ([3.0, -1.0, 2.0, f64::NAN], [1.0, 0.0, 2.0, 0.0]);
+        for (loss, expected) in [
+            (Loss::MeanSquaredError, [1.0, -0.5, 0.0]),
+            (Loss::MeanAbsoluteError, [0.25, -0.25, 0.0]),
+        ] {
+            let mut dp = [9.0; 4];
+            loss.gradient(&p, &y, &mut dp);
+            assert_eq!(dp[..3], expected);
+            assert!(dp[3].is_nan(), "{loss} {dp:?}");
+            assert!(loss.value(&p, &y).is_nan());
+        }
     }
 }

@@ -25,13 +25,17 @@ impl Shape {
         self.0.last().copied().flatten()
     }
 
-    /// The same axes but for the last.
-    pub(crate) fn with_features(&self, features: usize) -> Shape {
-        let mut axes = self.0.clone();
-        if let Some(last) = axes.last_mut() {
+    /// Changes the size of the last axis.
+    pub(crate) fn set_features(&mut self, features: usize) {
+        if let Some(last) = self.0.last_mut() {
             *last = Some(features);
         }
-        Shape(axes)
+    }
+
+    /// Takes other axes. Allocates nothing if there were as many before.
+    pub(crate) fn assign(&mut self, axes: impl IntoIterator<Item = Option<usize>>) {
+        self.0.clear();
+        self.0.extend(axes);
     }
 
     /// Elements, where all axes are known.

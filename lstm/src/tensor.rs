@@ -21,6 +21,22 @@ pub struct Tensor<T> {
     data: Vec<T>,
 }
 
+/// How many elements a shape has, if a `usize` can count them.
+fn size(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |size, &dim| size.checked_mul(dim))
+}
+
+/// How many elements of `T` a shape has, if there is memory for them.
+pub(crate) fn size_in_memory<T>(what: &str, shape: &[usize]) -> Result<usize> {
+    // Asked for and given back: a real allocation, which the compiler must not leave out.
+    let fits = |&size: &usize| {
+        let mut room = Vec::<T>::new();
+        std::hint::black_box(&mut room).try_reserve_exact(size).is_ok()
+    };
+    let why = || format!("an array of shape {shape:?} does not fit in memory");
+    size(shape).filter(fits).ok_or_else(|| Error::invalid(what, why()))
+}
+
 impl<T: Float> Tensor<T> {
     /// `data` with a shape.
     ///
@@ -29,7 +45,7 @@ impl<T: Float> Tensor<T> {
     /// If the shape has another number of elements than `data`.
     pub fn new(shape: impl Into<Vec<usize>>, data: Vec<T>) -> Result<Self> {
         let shape = shape.into();
-        let expected = shape.iter().try_fold(1usize, |size, &dim| size.checked_mul(dim));
+        let expected = size(&shape);
         if expected != Some(data.len()) {
             return Err(Error::Count {
                 what: format!("elements of a tensor of shape {shape:?}"),
@@ -41,10 +57,16 @@ impl<T: Float> Tensor<T> {
     }
 
     /// Zeros.
+    ///
+    /// # Panics
+    ///
+    /// If the shape has more elements than a `usize` can count. Like any allocation in Rust, it
+    /// ends the program where there is no memory for them.
+    #[track_caller]
     pub fn zeros(shape: impl Into<Vec<usize>>) -> Self {
         let shape = shape.into();
-        let data = vec![T::ZERO; shape.iter().product()];
-        Tensor { shape, data }
+        let Some(size) = size(&shape) else { panic!("too many elements: a shape of {shape:?}") };
+        Tensor { shape, data: vec![T::ZERO; size] }
     }
 
     /// The size of each axis.

@@ -1,8 +1,8 @@
 //! Wrong use, at each door: the error names what is wrong, and nothing is changed.
 
 use lstm::{
-    Activation, Adam, Dense, Fit, Initializer, Input, LSTM, Layer, Loss, Model, Optimizer, SGD,
-    Sequential, Tensor, Verbose,
+    Activation, Adam, Dense, Evaluate, Fit, Initializer, Input, LSTM, Layer, Loss, Model,
+    Optimizer, Predict, SGD, Sequential, Tensor, Verbose,
 };
 
 fn model() -> Model {
@@ -52,6 +52,113 @@ fn an_input_of_another_shape_is_refused() {
     assert_eq!(message(model.predict(&Tensor::zeros([0, 3, 1]))), "input_layer: no samples");
     let x = Tensor::zeros([2, 3, 1]);
     assert_eq!(message(model.predict([&x, &x])), "inputs of `sequential`: expected 1, found 2");
+}
+
+#[test]
+fn an_input_without_steps_is_refused() {
+    let layers = Sequential::new().add(Input::new([None, Some(1)])).add(LSTM::new(4));
+    let mut model = layers.build().unwrap();
+    model.compile(Adam::default(), Loss::MeanSquaredError).unwrap();
+    let (empty, y) = (Tensor::zeros([2, 0, 1]), Tensor::zeros([2, 4]));
+    let expected = "input_layer: an axis of its shape, [2, 0, 1], is empty";
+    assert_eq!(message(model.predict(&empty)), expected);
+    assert_eq!(message(model.predict_into(&empty, &mut y.clone())), expected);
+    assert_eq!(message(model.evaluate(&empty, &y)), expected);
+    assert_eq!(message(model.train_on_batch(&empty, &y)), expected);
+    assert_eq!(message(model.fit(&empty, &y, Fit::default())), expected);
+    assert_eq!(message(model.gradients(&empty, &[Some(&y)])), expected);
+    assert!(model.predict(&Tensor::zeros([2, 5, 1])).is_ok());
+}
+
+#[test]
+fn inputs_of_different_batches_are_refused() {
+    let (x, h) = (Input::new([3, 1]), Input::new([4]));
+    let y = LSTM::new(4).call_with_state(&x, [&h, &h]).unwrap();
+    let mut model = Model::new([&x, &h], &y).unwrap();
+    let (x, h) = (Tensor::zeros([2, 3, 1]), Tensor::zeros([5, 4]));
+    assert_eq!(message(model.predict([&x, &h])), "samples of input_layer_1: expected 2, found 5");
+}
+
+#[test]
+fn gradients_that_do_not_fit_the_outputs_are_refused() {
+    let mut model = model();
+    let x = Tensor::zeros([2, 3, 1]);
+    let mut refused = |dy: &[Option<&Tensor<f32>>]| message(model.gradients(&x, dy));
+    let expected = "gradients of the outputs of `sequential`: expected 1, found 0";
+    assert_eq!(refused(&[]), expected);
+    let wrong = Tensor::zeros([2, 2]);
+    assert_eq!(refused(&[Some(&wrong)]), "dy.0: expected shape (None, 1), found (2, 2)");
+    let wrong = Tensor::zeros([3, 1]);
+    assert_eq!(refused(&[Some(&wrong)]), "samples of dy.0: expected 2, found 3");
+    let wrong = Tensor::from([[0.0], [f32::NAN]]);
+    assert_eq!(refused(&[Some(&wrong)]), "dy.0: NaN or infinite at [1, 0]");
+}
+
+#[test]
+fn sizes_beyond_memory_are_refused() {
+    let build = |layer: Layer| {
+        let layers = Sequential::new().add(Input::new([3, 2])).add(layer);
+        message(layers.build())
+    };
+    let json = |class: &str, units: usize| {
+        let json = format!(r#"{{"class_name": "{class}", "config": {{"units": {units}}}}}"#);
+        Layer::from_json(&json).unwrap()
+    };
+    for units in [1 << 58, 1 << 62, usize::MAX] {
+        for refused in [
+            build(LSTM::new(units).into()),
+            build(LSTM::new(units).use_bias(false).into()),
+            build(Dense::new(units).into()),
+            build(json("LSTM", units)),
+            build(json("Dense", units)),
+        ] {
+            assert!(refused.contains("/kernel: ") && refused.contains("does not fit in memory"));
+        }
+    }
+    let wide = Sequential::new().add(Input::new([1 << 40])).add(Dense::new(1 << 40)).build();
+    assert!(message(wide).starts_with("dense/kernel: "));
+}
+
+#[test]
+#[should_panic(expected = "too many elements: a shape of [1099511627776, 1099511627776]")]
+fn zeros_of_more_elements_than_can_be_counted_panic_by_name() {
+    Tensor::<f32>::zeros([1 << 40, 1 << 40]);
+}
+
+#[test]
+fn initial_weights_that_are_no_numbers_are_refused() {
+    let input = || Sequential::new().add(Input::new([3, 2]));
+    let constant = |value| input().add(LSTM::new(3).bias_initializer(Initializer::Constant(value)));
+    let expected = "bias_initializer of LSTM: value must be finite, not NaN";
+    assert_eq!(message(constant(f64::NAN).build()), expected);
+    let expected = "lstm/bias: the initial weights are beyond the range of f32";
+    assert_eq!(message(constant(1e300).build()), expected);
+    assert!(constant(1e300).build_as::<f64>().is_ok());
+    let wrong = Initializer::RandomNormal { mean: 0.0, stddev: -1.0 };
+    let expected = "kernel_initializer of Dense: stddev must not be negative, as -1 is";
+    assert_eq!(message(input().add(Dense::new(3).kernel_initializer(wrong)).build()), expected);
+}
+
+#[test]
+fn an_input_reads_no_other_layer() {
+    let x = Input::new([3, 2]);
+    let called = Layer::from(Input::new([4, 5])).call(&[&x]);
+    let expected = "inputs of InputLayer, which is one itself: expected 0, found 1";
+    assert_eq!(message(called), expected);
+    assert!(Layer::from(Input::new([4, 5])).call(&[]).is_ok());
+}
+
+#[test]
+fn several_outputs_do_not_go_into_one_tensor() {
+    let x = Input::new([3, 1]);
+    let y = LSTM::new(4).return_state(true).call(&x).unwrap();
+    let [h, c] = y.states().unwrap();
+    let mut model = Model::new(&x, [&y, &h, &c]).unwrap();
+    let (x, mut y) = (Tensor::zeros([2, 3, 1]), Tensor::zeros([2, 4]));
+    let expected = "model `functional`: it has 3 outputs, and `predict_into` fills one; \
+                    `predict_all` gives all";
+    assert_eq!(message(model.predict_into(&x, &mut y)), expected);
+    assert_eq!(model.predict_all(&x).unwrap().len(), 3);
 }
 
 #[test]
@@ -118,7 +225,11 @@ fn layers_that_do_not_fit_are_refused_when_they_are_called() {
     );
     assert_eq!(
         build(input().add(LSTM::new(3).activation(Activation::Softmax))),
-        "unsupported activation of LSTM: `softmax`"
+        "unsupported activation of LSTM, which must act on each number alone: `softmax`"
+    );
+    assert_eq!(
+        build(input().add(LSTM::new(3).recurrent_activation(Activation::Softmax))),
+        "unsupported recurrent_activation of LSTM, which must act on each number alone: `softmax`"
     );
     assert_eq!(
         build(input().add(LSTM::new(3).bias_initializer(Initializer::ORTHOGONAL))),
@@ -134,7 +245,11 @@ fn layers_that_do_not_fit_are_refused_when_they_are_called() {
     let wrong = LSTM::new(4).call_with_state(&x, [&h, &h]);
     assert!(message(wrong).starts_with("initial state h of LSTM: expected shape (None, 4)"));
     let unknown = Dense::new(1).call(&Input::new([Some(3), None]));
-    assert!(message(unknown).contains("must be known"));
+    let expected = "Dense: the last axis of its input, (None, 3, None), must be known";
+    assert_eq!(message(unknown), expected);
+    let unknown = LSTM::new(1).call(&Input::new([Some(3), None]));
+    let expected = "LSTM: the last axis of its input, (None, 3, None), must be known";
+    assert_eq!(message(unknown), expected);
     let stateless = LSTM::new(4).call(&x).unwrap();
     assert!(message(stateless.states()).contains("return_state"));
 }
@@ -169,7 +284,12 @@ fn settings_out_of_their_range_are_refused() {
     model.compile(SGD::default(), mse).unwrap();
     let (x, y) = (Tensor::zeros([2, 3, 1]), Tensor::zeros([2, 1]));
     let options = Fit { batch_size: 0, verbose: Verbose::Silent, ..Fit::default() };
-    assert_eq!(message(model.fit(&x, &y, options)), "batch_size: it must be positive");
+    let expected = "batch_size: it must be positive";
+    assert_eq!(message(model.fit(&x, &y, options)), expected);
+    assert_eq!(message(model.predict_with(&x, Predict { batch_size: 0 })), expected);
+    assert_eq!(message(model.evaluate_with(&x, &y, Evaluate { batch_size: 0 })), expected);
+    let into = model.predict_into_with(&x, &mut y.clone(), Predict { batch_size: 0 });
+    assert_eq!(message(into), expected);
     assert_eq!(message("swish9".parse::<Activation>()), "unsupported activation: `swish9`");
     assert_eq!(message("hinge9".parse::<Loss>()), "unsupported loss: `hinge9`");
     let tensor = Tensor::new([2, 3], vec![0.0f32; 5]);
@@ -193,9 +313,47 @@ fn json_that_keras_does_not_write_is_refused_by_name() {
         "unsupported kernel_regularizer of LSTM: `L2`"
     );
     assert_eq!(layer(r#"{"units": 3, "activation": "selu"}"#), "unsupported activation: `selu`");
+    let compiled = r#"{"class_name": "LSTM", "config": {"units": 3}, "compile_config": {}}"#;
+    assert_eq!(message(Layer::from_json(compiled)), "layer.compile_config: unknown key");
     assert!(message(Layer::from_json("{")).starts_with("JSON: "));
     assert_eq!(message(Layer::from_json("3")), "layer: expected an object, found 3");
     let optimizer = r#"{"class_name": "Adam", "config": {"amsgrad": true}}"#;
     assert_eq!(message(Optimizer::from_json(optimizer)), "unsupported amsgrad of Adam: `true`");
     assert!(message(Model::from_json(r#"{"class_name": "Tree", "config": {}}"#)).contains("Tree"));
+}
+
+#[test]
+fn a_compilation_that_is_not_known_is_refused_by_name() {
+    let read = |compiled: &str| {
+        let json = r#"{"class_name": "Sequential", "config": {"layers": [
+            {"class_name": "InputLayer", "config": {"batch_shape": [null, 3, 2]}},
+            {"class_name": "LSTM", "config": {"units": 1}}]}, "compile_config": COMPILED}"#;
+        message(Model::from_json(&json.replace("COMPILED", compiled)))
+    };
+    for (compiled, expected) in [
+        (r#"{"optimizer": "adam"}"#, "compile_config.loss: missing"),
+        (r#"{"loss": "mse"}"#, "compile_config.optimizer: missing"),
+        (r#"{"optimizer": "lion", "loss": "mse"}"#, "unsupported optimizer: `lion`"),
+        (r#"{"optimizer": "adam", "loss": "poisson"}"#, "unsupported loss: `poisson`"),
+        (r#"{"optimizer": "adam", "loss": null}"#, "loss: expected an object, found null"),
+        (
+            r#"{"optimizer": "adam", "loss": "mse", "metrics": ["mae"]}"#,
+            r#"unsupported metrics of compile_config: `["mae"]`"#,
+        ),
+        (
+            r#"{"optimizer": "adam", "loss": {"class_name": "MeanSquaredError",
+                "config": {"reduction": "sum"}}}"#,
+            r#"unsupported reduction of MeanSquaredError: `"sum"`"#,
+        ),
+        (
+            r#"{"optimizer": {"class_name": "Adam", "config": {"beta_1": 2.0}}, "loss": "mse"}"#,
+            "optimizer's beta_1: 2 is not within 0 ≤ beta_1 < 1",
+        ),
+        (
+            r#"{"optimizer": "adam", "loss": "mse", "colour": "red"}"#,
+            "compile_config.colour: unknown key",
+        ),
+    ] {
+        assert_eq!(read(compiled), expected);
+    }
 }

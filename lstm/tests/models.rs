@@ -1,8 +1,8 @@
 //! Models as a user writes them: what they compute, and what they look like.
 
 use lstm::{
-    Activation, Adam, Dense, Fit, Initializer, Input, LSTM, Loss, Model, Result, SGD, Sequential,
-    Tensor, Verbose,
+    Activation, Adam, Dense, Evaluate, Fit, Initializer, Input, LSTM, Loss, Model, Predict, Result,
+    SGD, Sequential, Tensor, Verbose,
 };
 
 const SILENT: Fit =
@@ -167,6 +167,26 @@ fn initial_weights_are_those_of_keras_in_kind() {
 }
 
 #[test]
+fn the_bias_beside_the_forget_gate_is_drawn_in_parts_with_fans_of_their_own() {
+    let bias = |unit_forget_bias| {
+        let units = 300;
+        let lstm = LSTM::new(units).bias_initializer(Initializer::GLOROT_UNIFORM);
+        let layers = Sequential::new().add(Input::new([4, 8]));
+        let model = layers.add(lstm.unit_forget_bias(unit_forget_bias)).build().unwrap();
+        let bias = model.get_weights().swap_remove(2).into_data();
+        bias.chunks(units).map(|gate| gate.iter().fold(0.0f32, |max, b| max.max(b.abs()))).collect()
+    };
+    // √(6 / 2n) for n of 300, 600 or, as a whole, 1200 numbers.
+    let near = |found: &[f32], limits: [f32; 4]| {
+        let close = |(found, limit): (&f32, f32)| *found <= limit && *found > 0.97 * limit;
+        assert!(found.iter().zip(limits).all(close), "{found:?} {limits:?}");
+    };
+    let parts: Vec<f32> = bias(true);
+    near(&parts, [0.1, 1.0, 0.005f32.sqrt(), 0.005f32.sqrt()]);
+    near(&bias(false), [0.05; 4]);
+}
+
+#[test]
 fn the_same_seeds_give_the_same_training_to_the_last_bit_and_others_another() {
     let (x, y) = counting();
     let train = |weights, order| {
@@ -179,6 +199,51 @@ fn the_same_seeds_give_the_same_training_to_the_last_bit_and_others_another() {
     assert_eq!(train(1, 2), train(1, 2));
     assert_ne!(train(1, 2), train(1, 3));
     assert_ne!(train(1, 2), train(2, 2));
+}
+
+#[test]
+fn epochs_one_by_one_are_the_epochs_of_one_training() {
+    let (x, y) = counting();
+    let train = |calls: &[usize]| {
+        let mut model = many_to_one().unwrap();
+        let mut losses = Vec::new();
+        for &epochs in calls {
+            let options = Fit { epochs, batch_size: 1, ..SILENT };
+            losses.extend_from_slice(model.fit(&x, &y, options).unwrap().loss());
+        }
+        (losses, model)
+    };
+    let (losses, mut model) = train(&[6]);
+    let (one_by_one, other) = train(&[1, 1, 3, 1]);
+    assert_eq!(losses, one_by_one);
+    assert_eq!(model.get_weights(), other.get_weights());
+
+    // From the start again, with the same weights as every model has.
+    model.reseed(0);
+    let options = Fit { epochs: 6, batch_size: 1, ..SILENT };
+    assert_eq!(model.fit(&x, &y, options).unwrap().loss(), losses);
+    model.set_weights(&many_to_one().unwrap().get_weights()).unwrap();
+    model.compile(Adam::default(), Loss::MeanSquaredError).unwrap();
+    assert_eq!(model.fit(&x, &y, options).unwrap().loss(), losses);
+}
+
+#[test]
+fn batches_of_any_size_predict_and_evaluate_alike() {
+    let mut model = many_to_one().unwrap();
+    let draw = Initializer::RandomUniform { minval: 0.0, maxval: 9.0 };
+    let (x, y) = (draw.draw(5, [70, 3, 1]).unwrap(), draw.draw(6, [70, 1]).unwrap());
+    let (all, loss) = (model.predict(&x).unwrap(), model.evaluate(&x, &y).unwrap());
+    let mut into = y.clone();
+    for batch_size in [1, 7, 32, 70, usize::MAX] {
+        let found = model.predict_with(&x, Predict { batch_size }).unwrap();
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * b.abs().max(1.0);
+        assert!(found.data().iter().zip(all.data()).all(near), "{batch_size}");
+        model.predict_into_with(&x, &mut into, Predict { batch_size }).unwrap();
+        assert_eq!(into, found);
+        assert_eq!(model.predict_all_with(&x, Predict { batch_size }).unwrap(), [found]);
+        let found = model.evaluate_with(&x, &y, Evaluate { batch_size }).unwrap();
+        assert!((found - loss).abs() < 1e-5 * loss, "{batch_size}");
+    }
 }
 
 #[test]
@@ -226,6 +291,45 @@ fn a_model_built_from_the_json_of_keras_is_the_model() {
     assert_eq!(model.count_params(), 4 * 4 * (2 + 4 + 1));
     let error = Model::from_json(&json.replace("HeNormal", "Sinusoid")).unwrap_err();
     assert_eq!(error.to_string(), "unsupported kernel_initializer: `Sinusoid`");
+}
+
+#[test]
+fn a_model_that_was_compiled_in_keras_is_compiled() {
+    let json = r#"{"module": "keras", "class_name": "Sequential", "config": {"name": "sequential",
+        "trainable": true, "dtype": "float32", "layers": [
+        {"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape":
+            [null, 3, 1], "name": "in"}},
+        {"module": "keras.layers", "class_name": "LSTM", "config": {"units": 10, "activation":
+            "relu"}},
+        {"module": "keras.layers", "class_name": "Dense", "config": {"units": 10}},
+        {"module": "keras.layers", "class_name": "Dense", "config": {"units": 1}}]},
+        "build_config": {"input_shape": [null, 3, 1]}, "compile_config": {"optimizer": OPTIMIZER,
+        "loss": LOSS, "loss_weights": null, "metrics": [], "weighted_metrics": null,
+        "run_eagerly": false, "steps_per_execution": 1, "jit_compile": false}}"#;
+    let adam = r#"{"module": "keras.optimizers", "class_name": "Adam", "config": {"name": "adam",
+        "learning_rate": 0.001, "beta_1": 0.9}, "registered_name": null}"#;
+    let (x, y) = counting();
+    let options = Fit { epochs: 3, batch_size: 1, ..SILENT };
+    let expected = many_to_one().unwrap().fit(&x, &y, options).unwrap();
+    let losses = [
+        r#""mse""#,
+        r#""mean_squared_error""#,
+        r#"["MSE"]"#,
+        r#"{"module": "keras.losses", "class_name": "MeanSquaredError", "config": {"name":
+            "mean_squared_error", "reduction": "sum_over_batch_size"}, "registered_name": null}"#,
+        r#"{"module": "keras.losses", "class_name": "function", "config": "mean_squared_error",
+            "registered_name": "mean_squared_error"}"#,
+    ];
+    for optimizer in [r#""adam""#, adam] {
+        for loss in losses {
+            let json = json.replace("OPTIMIZER", optimizer).replace("LOSS", loss);
+            let mut model = Model::from_json(&json).unwrap();
+            assert_eq!(model.fit(&x, &y, options).unwrap(), expected);
+        }
+    }
+    let (start, _) = json.split_once("\"compile_config\"").unwrap();
+    let mut model = Model::from_json(&format!("{start}\"compile_config\": {{}}}}")).unwrap();
+    assert!(model.fit(&x, &y, options).unwrap_err().to_string().contains("not compiled"));
 }
 
 #[test]

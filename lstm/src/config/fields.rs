@@ -23,12 +23,21 @@ impl<'a> Fields<'a> {
     }
 
     /// `class_name` and `config` of a serialized object, whose other keys say where the class
-    /// lives in Keras.
+    /// lives in Keras and what it was built for.
     pub(super) fn of_class(at: &str, value: &'a Value) -> Result<(&'a str, Fields<'a>)> {
+        Fields::of_class_beside(at, value, &[])
+    }
+
+    /// As [`of_class`](Self::of_class), beside keys that the caller reads.
+    pub(super) fn of_class_beside(
+        at: &str,
+        value: &'a Value,
+        keys: &[&'static str],
+    ) -> Result<(&'a str, Fields<'a>)> {
         let mut outer = Fields::of(at, value)?;
         let class = outer.text("class_name")?;
         let config = Fields::of(class, outer.need("config")?)?;
-        for key in ["module", "registered_name", "build_config", "compile_config"] {
+        for key in ["module", "registered_name", "build_config"].iter().chain(keys) {
             outer.skip(key);
         }
         // Written by Functional around a layer, and read there.
@@ -100,11 +109,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A key that asks for something this crate lacks, unless it is missing, null, false or zero.
+    /// A key that asks for something this crate lacks, unless it is missing, null, false, zero or
+    /// empty.
     pub(super) fn refuse(&mut self, key: &'static str) -> Result<()> {
         let value = match self.take(key) {
             None | Some(Value::Null | Value::Bool(false)) => return Ok(()),
             Some(value) if value.as_f64() == Some(0.0) => return Ok(()),
+            Some(value) if value.as_array().is_some_and(Vec::is_empty) => return Ok(()),
             Some(value) => value,
         };
         let what = match value.get("class_name").and_then(Value::as_str) {

@@ -29,7 +29,10 @@ pub(super) fn sample_shape(fields: &Fields, key: &str, value: &Value) -> Result<
     }
     let axis = |axis: &Value| match axis {
         Value::Null => Ok(None),
-        axis => axis.as_u64().map(|size| Some(size as usize)).ok_or_else(wrong),
+        axis => {
+            let size = axis.as_u64().and_then(|size| usize::try_from(size).ok());
+            size.map(Some).ok_or_else(wrong)
+        }
     };
     axes.iter().map(axis).collect::<Result<Vec<_>>>().map(Shape::from)
 }

@@ -1,10 +1,12 @@
 //! Descriptions of models as Keras writes them: `model.to_json()`, `layers.serialize`,
 //! `optimizers.serialize`.
 //!
-//! Every key is either understood or an error that names it. A key whose value asks for something
-//! this crate lacks is an [`Error::Unsupported`]; one that Keras does not write, an
-//! [`Error::Config`].
+//! A key whose value asks for something this crate lacks is an [`Error::Unsupported`]; one that
+//! Keras does not write, an [`Error::Config`]. Passed over is what changes no number here: where a
+//! class lives in Keras, precisions, the seeds of its generators, the shapes that `config` implies
+//! and how TensorFlow runs a graph.
 
+mod compilation;
 mod fields;
 mod layers;
 mod models;
@@ -46,7 +48,8 @@ impl Optimizer {
 
 impl Model<f32> {
     /// A model from what Keras's `model.to_json()` returns, Sequential or Functional, in `f32`
-    /// whatever precision is written there. It is not compiled, as in Keras.
+    /// whatever precision is written there. It is compiled if it was when it was written, as in
+    /// Keras, with an optimizer and orders of samples that start anew.
     ///
     /// # Errors
     ///

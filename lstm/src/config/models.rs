@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::compilation::compilation;
 use super::fields::Fields;
 use super::layers::{layer, sample_shape};
 use crate::error::{Error, Result};
@@ -12,14 +13,18 @@ use crate::graph::Symbol;
 use crate::layer::{Input, InputDescription, Layer};
 use crate::model::{Model, Sequential};
 
-/// A model of either form.
+/// A model of either form, compiled if it is described so.
 pub(super) fn model<T: Float>(value: &Value) -> Result<Model<T>> {
-    let (class, fields) = Fields::of_class("model", value)?;
-    match class {
-        "Sequential" => sequential(fields),
-        "Functional" | "Model" => functional(fields),
-        other => Err(Error::unsupported("model", other)),
+    let (class, fields) = Fields::of_class_beside("model", value, &["compile_config"])?;
+    let mut model = match class {
+        "Sequential" => sequential(fields)?,
+        "Functional" | "Model" => functional(fields)?,
+        other => return Err(Error::unsupported("model", other)),
+    };
+    if let Some((optimizer, loss)) = value.get("compile_config").map_or(Ok(None), compilation)? {
+        model.compile(optimizer, loss)?;
     }
+    Ok(model)
 }
 
 fn array<'a>(fields: &mut Fields<'a>, key: &'static str) -> Result<&'a [Value]> {

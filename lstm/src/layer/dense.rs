@@ -85,10 +85,7 @@ impl Describe for Dense {
         self.name.as_deref()
     }
 
-    fn outputs(&self, what: &str, inputs: &[Shape]) -> Result<Vec<Shape>> {
-        if self.units == 0 {
-            return Err(Error::invalid(what, "units must be positive"));
-        }
+    fn outputs(&self, what: &str, inputs: &[Shape], outputs: &mut Vec<Shape>) -> Result<()> {
         let [input] = inputs else {
             let what = format!("inputs of {what}");
             return Err(Error::Count { what, expected: 1, found: inputs.len() });
@@ -97,22 +94,25 @@ impl Describe for Dense {
             let why = format!("the last axis of its input, {input}, must be known");
             return Err(Error::invalid(what, why));
         }
-        for weight in self.weights(inputs) {
-            weight
-                .initializer
-                .check(&format!("{}_initializer of {what}", weight.name), &weight.shape)?;
+        outputs.resize_with(1, Shape::default);
+        outputs[0].assign(input.axes().iter().copied());
+        outputs[0].set_features(self.units);
+        Ok(())
+    }
+
+    fn check(&self, what: &str, inputs: &[Shape]) -> Result<()> {
+        if self.units == 0 {
+            return Err(Error::invalid(what, "units must be positive"));
         }
-        Ok(vec![input.with_features(self.units)])
+        self.weights(inputs).iter().try_for_each(|weight| weight.check(what))
     }
 
     fn weights(&self, inputs: &[Shape]) -> Vec<Weight> {
         let features = inputs[0].features().unwrap_or(0);
-        let shape = vec![features, self.units];
-        let mut weights =
-            vec![Weight { name: "kernel", shape, initializer: self.kernel_initializer }];
+        let kernel = vec![features, self.units];
+        let mut weights = vec![Weight::new("kernel", kernel, self.kernel_initializer)];
         if self.use_bias {
-            let (shape, initializer) = (vec![self.units], self.bias_initializer);
-            weights.push(Weight { name: "bias", shape, initializer });
+            weights.push(Weight::new("bias", vec![self.units], self.bias_initializer));
         }
         weights
     }

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use kernels::{Buffer, Float};
 
 use super::{Describe, Flow, Layer, Operation, Pass, Weight};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Symbol;
 use crate::shape::Shape;
 
@@ -72,12 +72,22 @@ impl Describe for Description {
         self.name.as_deref()
     }
 
-    fn outputs(&self, what: &str, _: &[Shape]) -> Result<Vec<Shape>> {
+    fn outputs(&self, what: &str, inputs: &[Shape], outputs: &mut Vec<Shape>) -> Result<()> {
+        if !inputs.is_empty() {
+            let what = format!("inputs of {what}, which is one itself");
+            return Err(Error::Count { what, expected: 0, found: inputs.len() });
+        }
+        outputs.resize_with(1, Shape::default);
+        outputs[0].assign(self.shape.axes().iter().copied());
+        Ok(())
+    }
+
+    fn check(&self, what: &str, _: &[Shape]) -> Result<()> {
         if self.shape.axes().contains(&Some(0)) {
             let why = format!("an axis of the shape {} is empty", self.shape);
-            return Err(crate::Error::invalid(what, why));
+            return Err(Error::invalid(what, why));
         }
-        Ok(vec![self.shape.clone()])
+        Ok(())
     }
 
     fn weights(&self, _: &[Shape]) -> Vec<Weight> {

@@ -56,9 +56,10 @@ impl LSTM {
     }
 
     setters! {
-        /// `φ`, of the candidate and the output; tanh unless set.
+        /// `φ`, of the candidate and the output; tanh unless set. Softmax, which mixes the units,
+        /// is refused when the layer is called.
         activation: Activation,
-        /// `σ`, of the gates; sigmoid unless set.
+        /// `σ`, of the gates; sigmoid unless set. Softmax is refused here, too.
         recurrent_activation: Activation,
         /// Whether there is a bias `b [4 units]`; there is unless set.
         use_bias: bool,
@@ -124,15 +125,7 @@ impl Describe for LSTM {
         self.name.as_deref()
     }
 
-    fn outputs(&self, what: &str, inputs: &[Shape]) -> Result<Vec<Shape>> {
-        if self.units == 0 {
-            return Err(Error::invalid(what, "units must be positive"));
-        }
-        for activation in [self.activation, self.recurrent_activation] {
-            if activation == Activation::Softmax {
-                return Err(Error::unsupported(format!("activation of {what}"), "softmax"));
-            }
-        }
+    fn outputs(&self, what: &str, inputs: &[Shape], outputs: &mut Vec<Shape>) -> Result<()> {
         let x = match inputs {
             [x] | [x, _, _] => x,
             _ => {
@@ -140,13 +133,17 @@ impl Describe for LSTM {
                 return Err(Error::invalid(what, why));
             }
         };
-        let (&[steps, _], Some(_)) = (x.axes(), x.features()) else {
+        let &[steps, features] = x.axes() else {
             let what = format!("input of {what}, [batch, steps, features]");
-            let expected = vec![None, None, Some(x.features().unwrap_or(1))];
+            let expected = vec![None, None, x.features()];
             return Err(Error::Shape { what, expected, found: x.batched(None) });
         };
+        if features.is_none() {
+            let why = format!("the last axis of its input, {x}, must be known");
+            return Err(Error::invalid(what, why));
+        }
         for (name, state) in ["h", "c"].into_iter().zip(&inputs[1..]) {
-            if *state != Shape::from([self.units]) {
+            if state.axes() != [Some(self.units)] {
                 return Err(Error::Shape {
                     what: format!("initial state {name} of {what}"),
                     expected: vec![None, Some(self.units)],
@@ -154,39 +151,45 @@ impl Describe for LSTM {
                 });
             }
         }
-        for weight in self.weights(inputs) {
-            weight
-                .initializer
-                .check(&format!("{}_initializer of {what}", weight.name), &weight.shape)?;
-        }
 
-        let last = Shape::from([self.units]);
-        let y = match self.return_sequences {
-            true => Shape::from([steps, Some(self.units)]),
-            false => last.clone(),
-        };
-        Ok(if self.return_state { vec![y, last.clone(), last] } else { vec![y] })
+        let last = [Some(self.units)];
+        outputs.resize_with(if self.return_state { 3 } else { 1 }, Shape::default);
+        outputs.iter_mut().for_each(|output| output.assign(last));
+        if self.return_sequences {
+            outputs[0].assign([steps, Some(self.units)]);
+        }
+        Ok(())
+    }
+
+    fn check(&self, what: &str, inputs: &[Shape]) -> Result<()> {
+        if self.units == 0 {
+            return Err(Error::invalid(what, "units must be positive"));
+        }
+        for (setting, activation) in
+            [("activation", self.activation), ("recurrent_activation", self.recurrent_activation)]
+        {
+            if activation == Activation::Softmax {
+                let what = format!("{setting} of {what}, which must act on each number alone");
+                return Err(Error::unsupported(what, activation.name()));
+            }
+        }
+        self.weights(inputs).iter().try_for_each(|weight| weight.check(what))
     }
 
     fn weights(&self, inputs: &[Shape]) -> Vec<Weight> {
         let features = inputs[0].features().unwrap_or(0);
-        let weight = |name, rows, initializer| {
-            let shape = vec![rows, 4 * self.units];
-            Weight { name, shape, initializer }
-        };
+        // Saturated, it is beyond any memory, which the model will say.
+        let gates = self.units.saturating_mul(4);
         let mut weights = vec![
-            weight("kernel", features, self.kernel_initializer),
-            weight("recurrent_kernel", self.units, self.recurrent_initializer),
+            Weight::new("kernel", vec![features, gates], self.kernel_initializer),
+            Weight::new("recurrent_kernel", vec![self.units, gates], self.recurrent_initializer),
         ];
         if self.use_bias {
-            let (shape, initializer) = (vec![4 * self.units], self.bias_initializer);
-            weights.push(Weight { name: "bias", shape, initializer });
+            let bias = Weight::new("bias", vec![gates], self.bias_initializer);
+            let forget = self.units..self.units.saturating_mul(2);
+            weights.push(Weight { ones: self.unit_forget_bias.then_some(forget), ..bias });
         }
         weights
-    }
-
-    fn ones(&self, weight: &Weight) -> Option<std::ops::Range<usize>> {
-        (weight.name == "bias" && self.unit_forget_bias).then_some(self.units..2 * self.units)
     }
 }
 

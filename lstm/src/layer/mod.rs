@@ -20,6 +20,7 @@ pub use lstm::LSTM;
 use crate::error::Result;
 use crate::graph::Symbol;
 use crate::initializer::Initializer;
+use crate::random::Rng;
 use crate::shape::Shape;
 
 /// A layer of any kind, described.
@@ -40,11 +41,32 @@ pub(crate) struct Weight {
     pub(crate) name: &'static str,
     pub(crate) shape: Vec<usize>,
     pub(crate) initializer: Initializer,
+    /// The part, of a weight with one axis, that starts at one instead.
+    pub(crate) ones: Option<Range<usize>>,
 }
 
 impl Weight {
-    pub(crate) fn len(&self) -> usize {
-        self.shape.iter().product()
+    /// A weight that its initializer makes as a whole.
+    pub(crate) fn new(name: &'static str, shape: Vec<usize>, initializer: Initializer) -> Self {
+        Weight { name, shape, initializer, ones: None }
+    }
+
+    /// Checks that the initializer can make it; the layer calls itself `what`.
+    pub(crate) fn check(&self, what: &str) -> Result<()> {
+        self.initializer.check(&format!("{}_initializer of {what}", self.name), &self.shape)
+    }
+
+    /// Draws initial values. The parts beside [`ones`](Self::ones) are drawn one by one, as Keras
+    /// does it: their fans are those of a part.
+    pub(crate) fn fill<T: Float>(&self, rng: &mut Rng, values: &mut [T]) {
+        let Some(ones) = self.ones.clone() else {
+            return self.initializer.fill(rng, &self.shape, values);
+        };
+        let (before, rest) = values.split_at_mut(ones.start);
+        let (ones, after) = rest.split_at_mut(ones.len());
+        self.initializer.fill(rng, &[before.len()], before);
+        ones.fill(T::ONE);
+        self.initializer.fill(rng, &[after.len()], after);
     }
 }
 
@@ -59,17 +81,15 @@ pub(crate) trait Describe: Debug {
     /// The name the user gave.
     fn name(&self) -> Option<&str>;
 
-    /// The shapes of the outputs, for inputs of these shapes; the model calls itself `what`.
-    fn outputs(&self, what: &str, inputs: &[Shape]) -> Result<Vec<Shape>>;
+    /// Writes the shapes of the outputs, for inputs of these shapes; the layer calls itself `what`.
+    /// Allocates nothing where `outputs` are those of other shapes with as many axes.
+    fn outputs(&self, what: &str, inputs: &[Shape], outputs: &mut Vec<Shape>) -> Result<()>;
 
-    /// The weights, in Keras's order, for inputs of these shapes.
+    /// Checks the settings, for inputs that have passed [`outputs`](Self::outputs).
+    fn check(&self, what: &str, inputs: &[Shape]) -> Result<()>;
+
+    /// The weights, in Keras's order, for inputs that have passed [`outputs`](Self::outputs).
     fn weights(&self, inputs: &[Shape]) -> Vec<Weight>;
-
-    /// The part of a weight that starts at one whatever its initializer says.
-    fn ones(&self, weight: &Weight) -> Option<Range<usize>> {
-        let _ = weight;
-        None
-    }
 }
 
 impl Layer {

@@ -28,13 +28,16 @@ struct Step<T> {
 
 /// The operations of a graph, the values between them, and the gradients of those values.
 ///
-/// Memory grows to the largest batch seen; after that nothing is allocated.
+/// There is room for the largest batch seen. Within it nothing is allocated here, whatever the
+/// sizes of batches and of axes that only the data tells.
 #[derive(Debug)]
 pub(super) struct Execution<T> {
     steps: Vec<Step<T>>,
     values: Vec<Vec<Buffer<T>>>,
     douts: Vec<Vec<Flow<T>>>,
     batch: usize,
+    /// Whether all shapes follow from those of the inputs.
+    settled: bool,
 }
 
 /// The weights of all layers, and a number that changes whenever they do.
@@ -69,6 +72,7 @@ impl<T: Float> Execution<T> {
                 .collect(),
             steps,
             batch: 0,
+            settled: false,
         };
         execution.want_input_gradients(false);
         execution
@@ -93,24 +97,25 @@ impl<T: Float> Execution<T> {
     ///
     /// # Errors
     ///
-    /// If axes that were unknown do not fit together.
+    /// If axes that were unknown do not fit together. The shapes are then worked out again at the
+    /// next call.
     pub(super) fn reserve<'a>(
         &mut self,
         batch: usize,
         inputs: impl Iterator<Item = (usize, &'a [usize])>,
         training: bool,
     ) -> Result<()> {
-        let mut changed = false;
         for (call, axes) in inputs {
             let shape = &mut self.steps[call].outputs[0];
             let known = shape.axes().iter().all(Option::is_some);
             if !(known && shape.fits(axes)) {
-                *shape = Shape::from(axes);
-                changed = true;
+                shape.assign(axes.iter().copied().map(Some));
+                self.settled = false;
             }
         }
-        if changed {
+        if !self.settled {
             self.propagate_shapes()?;
+            self.settled = true;
         }
         self.batch = batch;
         for (i, step) in self.steps.iter_mut().enumerate() {
@@ -132,16 +137,16 @@ impl<T: Float> Execution<T> {
     /// Works out all shapes from those of the inputs.
     fn propagate_shapes(&mut self) -> Result<()> {
         for i in 0..self.steps.len() {
-            if self.steps[i].sources.is_empty() {
+            let (before, rest) = self.steps.split_at_mut(i);
+            let step = &mut rest[0];
+            if step.sources.is_empty() {
                 continue;
             }
-            let source =
-                |&(call, output): &(usize, usize)| self.steps[call].outputs[output].clone();
-            let inputs: Vec<Shape> = self.steps[i].sources.iter().map(source).collect();
-            let step = &mut self.steps[i];
+            for (input, &(call, output)) in step.inputs.iter_mut().zip(&step.sources) {
+                input.assign(before[call].outputs[output].axes().iter().copied());
+            }
             let description = step.layer.describe();
-            step.outputs = description.outputs(description.class(), &inputs)?;
-            step.inputs = inputs;
+            description.outputs(description.class(), &step.inputs, &mut step.outputs)?;
         }
         Ok(())
     }
@@ -229,5 +234,26 @@ impl<T: Float> Execution<T> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Symbol;
+    use crate::layer::{Dense, Input};
+
+    #[test]
+    fn shapes_that_did_not_fit_are_refused_again() {
+        let x = Input::new([None, Some(2)]);
+        let y = Dense::new(3).call(&x).unwrap();
+        let graph = Graph::new(&[Symbol::clone(&x)], &[y]).unwrap();
+        let mut execution = Execution::<f32>::new(Isa::best(), &graph, &[0..0, 0..9]);
+        let mut reserve = |axes: &[usize]| execution.reserve(1, [(0, axes)].into_iter(), false);
+        assert!(reserve(&[5, 2]).is_ok());
+        assert!(reserve(&[]).is_err());
+        assert!(reserve(&[]).is_err());
+        assert!(reserve(&[4, 2]).is_ok());
+        assert_eq!(execution.shape((1, 0)), &Shape::from([4, 3]));
     }
 }

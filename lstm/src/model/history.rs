@@ -8,8 +8,10 @@ pub struct History {
 }
 
 impl History {
-    /// Room for `epochs` epochs of the numbers that have these names.
+    /// Room for `epochs` epochs, or as many as anyone waits for, of the numbers that have these
+    /// names.
     pub(super) fn new(names: &[&'static str], epochs: usize) -> Self {
+        let epochs = epochs.min(1 << 16);
         let history = names.iter().map(|&name| (name, Vec::with_capacity(epochs))).collect();
         History { epoch: Vec::with_capacity(epochs), history }
     }
@@ -36,5 +38,17 @@ impl History {
     /// its batch.
     pub fn loss(&self) -> &[f64] {
         self.get("loss").unwrap_or(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_no_room_to_make_for_endless_training() {
+        let mut history = History::new(&["loss"], usize::MAX);
+        history.push(0, &[0.5]);
+        assert_eq!(history.loss(), [0.5]);
     }
 }

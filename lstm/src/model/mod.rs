@@ -2,8 +2,11 @@
 
 mod execution;
 mod fit;
+mod gradients;
 mod history;
+mod predict;
 mod progress;
+mod rows;
 mod sequential;
 mod summary;
 
@@ -12,19 +15,22 @@ use std::ops::Range;
 use kernels::{Buffer, Isa};
 
 pub use fit::Fit;
+pub use gradients::Gradients;
 pub use history::History;
+pub use predict::{Evaluate, Predict};
 pub use progress::Verbose;
 pub use sequential::Sequential;
 
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::{Graph, Symbols};
+use crate::isa;
 use crate::loss::Loss;
 use crate::optimizer::{self, Optimizer};
 use crate::random::Rng;
 use crate::shape::Shape;
-use crate::tensor::{Inputs, Tensor};
-use execution::{Execution, Params};
+use crate::tensor::{self, Tensor};
+use execution::Execution;
 use summary::{Count, Row, Summary};
 
 /// How a model was made: it shows in its summary.
@@ -59,6 +65,8 @@ pub struct Model<T = f32> {
     version: u64,
     execution: Execution<T>,
     compiled: Option<Compiled<T>>,
+    /// How many epochs `fit` has trained since `compile`.
+    epochs: u64,
     /// The targets of a batch.
     targets: Buffer<T>,
 }
@@ -69,8 +77,6 @@ struct WeightPlace {
     call: usize,
     weight: crate::layer::Weight,
     range: Range<usize>,
-    /// The part that starts at one.
-    ones: Option<Range<usize>>,
 }
 
 /// What `compile` has set.
@@ -86,7 +92,8 @@ impl Model<f32> {
     ///
     /// # Errors
     ///
-    /// If the outputs need inputs that are not given, or the other way round.
+    /// If the outputs need inputs that are not given, or the other way round, if there is no memory
+    /// for the weights, or if `KERNELS_ISA` names an instruction set that this CPU lacks.
     pub fn new(inputs: impl Symbols, outputs: impl Symbols) -> Result<Self> {
         Model::new_as(inputs, outputs)
     }
@@ -100,24 +107,23 @@ impl<T: Float> Model<T> {
     /// As there.
     pub fn new_as(inputs: impl Symbols, outputs: impl Symbols) -> Result<Self> {
         let graph = Graph::new(&inputs.symbols(), &outputs.symbols())?;
-        Ok(Model::of_graph(Kind::Functional, "functional".to_owned(), graph))
+        Model::of_graph(Kind::Functional, "functional".to_owned(), graph)
     }
 
-    fn of_graph(kind: Kind, name: String, graph: Graph) -> Self {
-        let isa = Isa::best();
+    fn of_graph(kind: Kind, name: String, graph: Graph) -> Result<Self> {
+        let isa = isa::best()?;
         let (mut weights, mut ranges, mut end) = (Vec::new(), Vec::new(), 0);
         for (call, node) in graph.calls.iter().enumerate() {
             let start = end;
-            let description = node.layer.describe();
-            for weight in description.weights(&node.inputs) {
-                let range = end..end + weight.len();
-                end = range.end;
-                let ones = description.ones(&weight);
-                weights.push(WeightPlace { call, weight, range, ones });
+            for weight in node.layer.describe().weights(&node.inputs) {
+                let what = format!("{}/{}", node.name, weight.name);
+                let range = end..end + tensor::size_in_memory::<T>(&what, &weight.shape)?;
+                end = tensor::size_in_memory::<T>("all weights", &[range.end])?;
+                weights.push(WeightPlace { call, weight, range });
             }
             ranges.push(start..end);
         }
-        let mut model = Model {
+        let mut model: Model<T> = Model {
             kind,
             name,
             isa,
@@ -128,10 +134,17 @@ impl<T: Float> Model<T> {
             grads: Buffer::zeros(end),
             version: 0,
             compiled: None,
+            epochs: 0,
             targets: Buffer::new(),
         };
         model.reseed(0);
-        model
+        for weight in &model.weights {
+            if !model.params[weight.range.clone()].iter().all(|w| w.is_finite()) {
+                let why = format!("the initial weights are beyond the range of {}", T::NAME);
+                return Err(Error::invalid(model.weight_name(weight), why));
+            }
+        }
+        Ok(model)
     }
 
     /// The model under another name.
@@ -139,18 +152,15 @@ impl<T: Float> Model<T> {
         Model { name: name.into(), ..self }
     }
 
-    /// Draws new initial weights, the same for the same seed. Training starts anew, the optimizer's
-    /// memory included.
+    /// Draws new initial weights, the same for the same seed. Training starts anew: the optimizer's
+    /// memory and the orders of samples.
     pub fn reseed(&mut self, seed: u64) {
         for (stream, place) in self.weights.iter().enumerate() {
             let mut rng = Rng::new(seed, stream as u64);
-            let weight = &mut self.params[place.range.clone()];
-            place.weight.initializer.fill(&mut rng, &place.weight.shape, weight);
-            if let Some(ones) = place.ones.clone() {
-                weight[ones].fill(T::ONE);
-            }
+            place.weight.fill(&mut rng, &mut self.params[place.range.clone()]);
         }
         self.version += 1;
+        self.epochs = 0;
         if let Some(compiled) = &mut self.compiled {
             let optimizer = compiled.optimizer.optimizer();
             compiled.optimizer = optimizer::State::new(optimizer, self.params.len());
@@ -169,7 +179,8 @@ impl<T: Float> Model<T> {
         self.execution = Execution::new(isa, &self.graph, &ranges);
     }
 
-    /// Chooses how `fit` trains the model.
+    /// Chooses how `fit` trains the model. The optimizer starts anew, and so do the orders of
+    /// samples.
     ///
     /// # Errors
     ///
@@ -184,6 +195,7 @@ impl<T: Float> Model<T> {
         }
         let optimizer = optimizer::State::new(optimizer, self.params.len());
         self.compiled = Some(Compiled { loss, optimizer });
+        self.epochs = 0;
         Ok(())
     }
 
@@ -318,7 +330,7 @@ impl<T: Float> Model<T> {
                 [one] => one.clone(),
                 several => format!("[{}]", several.join(", ")),
             },
-            params: Some(params),
+            params,
             connected_to: sources.join(", "),
         }
     }
@@ -347,80 +359,13 @@ impl<T: Float> Model<T> {
         if samples == 0 {
             return Err(Error::invalid(self.graph.calls[inputs[0]].name.clone(), "no samples"));
         }
+        for (x, &input) in x.iter().zip(inputs) {
+            if x.data().is_empty() {
+                let why = format!("an axis of its shape, {:?}, is empty", x.shape());
+                return Err(Error::invalid(self.graph.calls[input].name.clone(), why));
+            }
+        }
         Ok(samples)
-    }
-
-    /// Outputs for the whole of `x` as one batch, and the gradients of `Σ dy·y` with respect to
-    /// weights and inputs: the vector–Jacobian product. `dy` has one gradient for each output;
-    /// `None` stands for zero.
-    ///
-    /// # Errors
-    ///
-    /// If an array does not fit.
-    pub fn gradients(
-        &mut self,
-        x: impl Inputs<T>,
-        dy: &[Option<&Tensor<T>>],
-    ) -> Result<Gradients<T>> {
-        let samples = self.check_inputs(x.tensors())?;
-        self.execution.want_input_gradients(true);
-        let found = self.gradients_of(x.tensors(), dy, samples);
-        self.execution.want_input_gradients(false);
-        found
-    }
-
-    fn gradients_of(
-        &mut self,
-        x: &[&Tensor<T>],
-        dy: &[Option<&Tensor<T>>],
-        samples: usize,
-    ) -> Result<Gradients<T>> {
-        let outputs = self.graph.outputs.clone();
-        if dy.len() != outputs.len() {
-            let what = format!("gradients of the outputs of `{}`", self.name);
-            return Err(Error::Count { what, expected: outputs.len(), found: dy.len() });
-        }
-        self.reserve(x, samples, true)?;
-        for (i, (dy, &at)) in dy.iter().zip(&outputs).enumerate() {
-            if let Some(dy) = dy {
-                let what = format!("dy.{i}");
-                dy.check(&what, self.execution.shape(at))?;
-                if dy.batch() != samples {
-                    let what = format!("samples of {what}");
-                    return Err(Error::Count { what, expected: samples, found: dy.batch() });
-                }
-            }
-        }
-
-        for (x, &input) in x.iter().zip(&self.graph.inputs) {
-            self.execution.value((input, 0)).copy_from_slice(x.data());
-        }
-        let params = Params { weights: &self.params, version: self.version };
-        self.execution.forward(params, true);
-        self.execution.clear_gradients();
-        for (&at, dy) in outputs.iter().zip(dy) {
-            let Some(dy) = dy else { continue };
-            let fresh = self.execution.gradient(at).is_none();
-            let (_, grad) = self.execution.value_and_gradient(at);
-            for (grad, &dy) in grad.iter_mut().zip(dy.data()) {
-                *grad = if fresh { dy } else { *grad + dy };
-            }
-        }
-        self.grads.fill(T::ZERO);
-        self.execution.backward(params, &mut self.grads);
-
-        let inputs = self.graph.inputs.iter().map(|&input| {
-            let mut gradient = self.execution.zeros((input, 0));
-            if let Some(grad) = self.execution.gradient((input, 0)) {
-                gradient.data_mut().copy_from_slice(grad);
-            }
-            gradient
-        });
-        Ok(Gradients {
-            inputs: inputs.collect(),
-            weights: self.tensors_of(&self.grads),
-            outputs: outputs.into_iter().map(|at| self.execution.output(at)).collect(),
-        })
     }
 
     /// Makes room for `batch` samples like those of `x`.
@@ -428,15 +373,4 @@ impl<T: Float> Model<T> {
         let shapes = self.graph.inputs.iter().zip(x).map(|(&input, x)| (input, &x.shape()[1..]));
         self.execution.reserve(batch, shapes, training)
     }
-}
-
-/// What [`Model::gradients`] returns.
-#[derive(Clone, Debug)]
-pub struct Gradients<T> {
-    /// The outputs of the model.
-    pub outputs: Vec<Tensor<T>>,
-    /// With respect to each weight, in the order of [`Model::get_weights`].
-    pub weights: Vec<Tensor<T>>,
-    /// With respect to each input.
-    pub inputs: Vec<Tensor<T>>,
 }

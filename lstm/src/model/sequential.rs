@@ -53,7 +53,8 @@ impl Sequential {
     ///
     /// # Errors
     ///
-    /// If there is no input, or a layer does not fit what comes before it.
+    /// If there is no input, a layer does not fit what comes before it, there is no memory for the
+    /// weights, or `KERNELS_ISA` names an instruction set that this CPU lacks.
     pub fn build(self) -> Result<Model<f32>> {
         self.build_as()
     }
@@ -77,6 +78,6 @@ impl Sequential {
             top = Symbol::of_call(layer, vec![top])?;
         }
         let graph = Graph::new(&[Symbol::clone(&input)], &[top])?;
-        Ok(Model::of_graph(Kind::Sequential, self.name, graph))
+        Model::of_graph(Kind::Sequential, self.name, graph)
     }
 }

@@ -21,10 +21,10 @@ pub(crate) struct Row {
     pub(crate) name: String,
     /// The kind of layer: `LSTM`.
     pub(crate) class: String,
-    /// As Keras writes it: `(None, 4)`, or `?` where it is not known.
+    /// As Keras writes it: `(None, 4)`.
     pub(crate) output_shape: String,
-    /// The number of parameters; `None` while the layer is not built.
-    pub(crate) params: Option<usize>,
+    /// The number of parameters.
+    pub(crate) params: usize,
     /// The tensors it reads: `lstm[0][0], lstm[0][1]`. Empty where there are none.
     pub(crate) connected_to: String,
 }
@@ -91,9 +91,8 @@ impl Summary {
 impl Row {
     fn cells(&self) -> [String; 4] {
         let name = format!("{} ({})", self.name, self.class);
-        let params = self.params.map_or("0 (unbuilt)".to_owned(), thousands);
         let connected_to = if self.connected_to.is_empty() { "-" } else { &self.connected_to };
-        [name, self.output_shape.clone(), params, connected_to.to_owned()]
+        [name, self.output_shape.clone(), thousands(self.params), connected_to.to_owned()]
     }
 }
 
@@ -222,15 +221,15 @@ fn memory(bytes: usize) -> String {
 mod tests {
     use super::*;
 
-    /// Of `f32` layers like `lstm|LSTM|(None, 4)|144|lstm[0][0]; dense|Dense|?||`.
+    /// Of `f32` layers like `lstm|LSTM|(None, 4)|144|; dense|Dense|(None, 1)|5|lstm[0][0]`.
     fn summary(model: &str, layers: &str) -> Summary {
         let row = |layer: &str| {
             let fields: Vec<String> = layer.split('|').map(str::to_owned).collect();
             let [name, class, output_shape, params, connected_to] = fields.try_into().unwrap();
-            Row { name, class, output_shape, params: params.parse().ok(), connected_to }
+            Row { name, class, output_shape, params: params.parse().unwrap(), connected_to }
         };
         let (model, rows) = (model.to_owned(), layers.split("; ").map(row).collect::<Vec<_>>());
-        let params = rows.iter().filter_map(|row| row.params).sum();
+        let params = rows.iter().map(|row| row.params).sum();
         let connections = rows.iter().any(|row| !row.connected_to.is_empty());
         let (trainable, non_trainable) = (Count { params, bytes: 4 * params }, Count::default());
         Summary { model, rows, connections, trainable, non_trainable, optimizer: None }
@@ -259,8 +258,6 @@ mod tests {
         check!(fitted, "program4": None, 80);
         fitted.optimizer = Some(Count { params: 1204, bytes: 1203 * 4 + 8 });
         check!(fitted, "program4_fitted": None, 80);
-        let layers = "lstm|LSTM|?||; dense|Dense|?||";
-        check!(summary("sequential", layers), "sequential_unbuilt": None, 80);
         let layers = "lstm|LSTM|(None, None, 32)|4480|; lstm_1|LSTM|(None, None, 16)|3136|; \
                       dense|Dense|(None, None, 1)|17|";
         check!(summary("sequential", layers), "sequential_stack": None, 80);
