@@ -186,8 +186,9 @@ impl Case {
             }
             let largest = want.data().iter().fold(1.0, |max: f64, x| max.max(x.abs()));
             let errors = got.data().iter().zip(want.data()).map(|(g, w)| (g.to_f64() - w).abs());
-            // A NaN must not be lost on the way.
-            let error = errors.fold(0.0, |max: f64, e| if e <= max { max } else { e }) / largest;
+            // A NaN must not be lost on the way, wherever it is.
+            let larger = |max: f64, e| if e <= max || max.is_nan() { max } else { e };
+            let error = errors.fold(0.0, larger) / largest;
             if worst.tensor == "nothing" || error > worst.error || error.is_nan() {
                 worst = Worst { tensor: name.clone(), error, tolerance };
             }

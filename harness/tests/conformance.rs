@@ -29,6 +29,19 @@ fn a_case_with_one_wrong_weight_fails() {
 }
 
 #[test]
+fn a_nan_is_no_agreement_wherever_it_is() {
+    let case = Case::read(&fixtures("conformance/layer_000.safetensors")).unwrap();
+    for tensor in ["grad.weights.0", "y.0"] {
+        for place in [|_| 0, |len| len / 2, |len: usize| len - 1] {
+            let case = case.clone().with(tensor, |data| data[place(data.len())] = f64::NAN);
+            let worst = case.run::<f64>().unwrap();
+            assert!(!worst.passed() && worst.error.is_nan(), "{worst}");
+            assert_eq!(worst.tensor, tensor);
+        }
+    }
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let path = fixtures("conformance/layer_000.safetensors");
     for (from, to, named) in [
