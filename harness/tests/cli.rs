@@ -1,6 +1,6 @@
 //! The command line: what it prints, its exit status, and what it says to wrong input.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use kernels::Isa;
 use serde_json::Value;
@@ -132,6 +132,26 @@ fn a_failed_check_is_exit_status_1() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.lines().last().is_some_and(|line| line.contains(r#""passed":false"#)), "{text}");
     assert_eq!(harness(&args[..3]).status.code(), Some(1), "as a table");
+}
+
+/// The exit status of a run whose output nobody reads.
+fn status_unread(args: &[&str]) -> Option<i32> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("harness {args:?}: {error}"));
+    drop(child.stdout.take());
+    child.wait().unwrap_or_else(|error| panic!("harness {args:?}: {error}")).code()
+}
+
+#[test]
+fn the_verdict_is_the_same_whether_or_not_the_output_is_read() {
+    let small = ["gradcheck", "--units", "2", "--json"];
+    assert_eq!(status_unread(&small), Some(0));
+    assert_eq!(status_unread(&[&small[..], &["--tolerance", "1e-16"]].concat()), Some(1));
+    assert_eq!(status_unread(&["gradcheck", "--tolerance", "2"]), Some(2));
 }
 
 #[test]
