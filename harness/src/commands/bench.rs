@@ -13,8 +13,9 @@ use super::{Outcome, on_threads, size, threads};
 
 /// Measures batches going through LSTM layers.
 ///
-/// GFLOP/s count the matrix products alone: 8·B·T·H·(I+H) for each layer forward, three times that
-/// with backward.
+/// GFLOP/s count the matrix products of the LSTM layers alone: 8·B·T·H·(I+H) for each layer forward,
+/// three times that with backward. A step needs no gradient of its input: 8·B·T·H·I less in the
+/// first layer.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Batch, steps, inputs and units; may be given several times
@@ -47,7 +48,7 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     let mut table = Table::new(&columns);
     for shape in args.shape {
         let timing = on_threads(threads, || measure(dtype, isa, mode, shape, layers))??;
-        let gflops = timing.giga_per_second(shape.forward_flops(layers) * mode.passes());
+        let gflops = timing.giga_per_second(shape.flops(mode, layers));
         let Shape { batch, steps, inputs, units } = shape;
         match args.json {
             true => {
