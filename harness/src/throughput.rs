@@ -52,6 +52,18 @@ impl Shape {
             }
         }
     }
+
+    /// Whether the arrays of `layers` layers are of a size to work with.
+    ///
+    /// # Errors
+    ///
+    /// If they are not.
+    pub fn fits(self, layers: usize) -> std::result::Result<(), BadSizes> {
+        let Shape { batch, steps, inputs, units } = self;
+        // What training keeps, and the weights.
+        fits(&[layers, batch, steps, inputs + 8 * units])?;
+        fits(&[layers, 4 * units, inputs.max(units) + units])
+    }
 }
 
 impl fmt::Display for Shape {
@@ -66,10 +78,9 @@ impl FromStr for Shape {
 
     fn from_str(text: &str) -> std::result::Result<Self, BadSizes> {
         let [batch, steps, inputs, units] = sizes(text)?;
-        // What training keeps, and the weights.
-        fits(&[batch, steps, inputs + 8 * units])?;
-        fits(&[4 * units, inputs + units])?;
-        Ok(Shape { batch, steps, inputs, units })
+        let shape = Shape { batch, steps, inputs, units };
+        shape.fits(1)?;
+        Ok(shape)
     }
 }
 
@@ -261,5 +272,15 @@ mod tests {
             let dx = (8 * 2 * 3 * 7 * 5) as f64;
             assert_eq!(shape.flops(Mode::Step, layers), 3.0 * forward - dx);
         }
+    }
+
+    #[test]
+    fn layers_count_where_sizes_are_checked() {
+        let shape = Shape { batch: 1, steps: 1, inputs: 1, units: 1000 };
+        assert_eq!(shape.fits(100), Ok(()));
+        assert_eq!(shape.fits(200), Err(BadSizes::TooLarge), "weights");
+        let shape = Shape { batch: 1000, steps: 1000, inputs: 1, units: 10 };
+        assert_eq!(shape.fits(10), Ok(()));
+        assert_eq!(shape.fits(20), Err(BadSizes::TooLarge), "what training keeps");
     }
 }

@@ -9,7 +9,7 @@ use harness::table::{Table, short};
 use harness::throughput::{Mode, Shape, measure};
 use kernels::Isa;
 
-use super::{Outcome, on_threads, size, threads};
+use super::{Outcome, layers, on_threads, threads};
 
 /// Measures batches going through LSTM layers.
 ///
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
     threads: usize,
     /// LSTM layers on top of each other
-    #[arg(long, value_name = "L", default_value = "1", value_parser = size)]
+    #[arg(long, value_name = "L", default_value = "1", value_parser = layers)]
     layers: usize,
     /// Scalar
     #[arg(long, value_enum, default_value = "f32")]
@@ -46,6 +46,9 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     let isa = args.isa.unwrap_or_else(Isa::best);
     let columns = ["B,T,I,H", "median µs", "least µs", "GFLOP/s"];
     let mut table = Table::new(&columns);
+    for shape in &args.shape {
+        shape.fits(layers).map_err(|error| format!("{shape} with {layers} layers: {error}"))?;
+    }
     for shape in args.shape {
         let timing = on_threads(threads, || measure(dtype, isa, mode, shape, layers))??;
         let gflops = timing.giga_per_second(shape.flops(mode, layers));

@@ -10,7 +10,7 @@ use harness::table::{Table, thousands};
 use kernels::Isa;
 use lstm::Activation;
 
-use super::{Outcome, size};
+use super::{Outcome, layers, size};
 
 /// Checks every gradient of a layer against central differences, in f64.
 ///
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "B", default_value = "3", value_parser = size)]
     batch: usize,
     /// LSTM layers on top of each other
-    #[arg(long, value_name = "L", default_value = "1", value_parser = size)]
+    #[arg(long, value_name = "L", default_value = "1", value_parser = layers)]
     layers: usize,
     /// Activation of candidate and output: tanh, sigmoid, relu, linear
     #[arg(long, value_name = "NAME", default_value = "tanh")]
@@ -103,6 +103,7 @@ impl Args {
 
 pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     let subject = args.subject();
+    subject.fits().map_err(|error| format!("{subject}: {error}"))?;
     let check = Gradcheck { tolerance: args.tolerance, seed: args.seed, ..Gradcheck::default() };
     let isas = args.isa.map_or_else(Isa::available, |isa| vec![isa]);
     let mut reports = Vec::new();
