@@ -138,7 +138,7 @@ fn print_json(
 ) -> std::io::Result<()> {
     let place = |isa: Isa, tensor: &Checked| {
         let Entry { index, analytic, numeric, error, floor } = &tensor.worst;
-        vec![
+        let mut fields = vec![
             ("tensor", tensor.name.clone().into()),
             ("isa", isa.name().into()),
             ("worst_error", (*error).into()),
@@ -146,7 +146,13 @@ fn print_json(
             ("analytic", (*analytic).into()),
             ("numeric", (*numeric).into()),
             ("floor", (*floor).into()),
-        ]
+        ];
+        // JSON has no such numbers: they are null above.
+        if !error.is_finite() {
+            let flaw = if (analytic - numeric).is_nan() { "nan" } else { "inf" };
+            fields.push(("error", flaw.into()));
+        }
+        fields
     };
     for (isa, report) in reports {
         for tensor in &report.tensors {
@@ -231,4 +237,36 @@ fn print_table(
         count(kinks)
     );
     writeln!(out, "  {}\n", style.faint(&note))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_which_numbers_it_cannot_show() -> Result<(), Box<dyn std::error::Error>> {
+        let isa = Isa::best();
+        let mut built = Subject { units: 1, steps: 1, ..Subject::default() }.build(isa, 0)?;
+        let mut report = Gradcheck::default().run(&mut built.model, &built.inputs)?;
+        let infinite = f64::INFINITY;
+        for (tensor, (analytic, numeric)) in
+            [(f64::NAN, 1.0), (1.0, f64::NAN), (infinite, 1.0), (infinite, infinite)]
+                .into_iter()
+                .enumerate()
+        {
+            let worst = &mut report.tensors[tensor].worst;
+            *worst = Entry { analytic, numeric, error: infinite, ..worst.clone() };
+        }
+        let mut out = Vec::new();
+        print_json(&[(isa, report)], false, 1e-7, &mut out)?;
+        let text = String::from_utf8(out)?;
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        let errors: Vec<_> = lines.iter().map(|line| line["error"].as_str()).collect();
+        let [nan, inf] = [Some("nan"), Some("inf")];
+        assert_eq!(errors[..5], [nan, nan, inf, nan, None], "{text}");
+        assert!(lines[..4].iter().all(|line| line["worst_error"].is_null()), "{text}");
+        assert!(lines.last().is_some_and(|summary| summary["error"].is_string()), "{text}");
+        Ok(())
+    }
 }
