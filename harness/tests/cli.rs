@@ -1,5 +1,6 @@
 //! The command line: what it prints, its exit status, and what it says to wrong input.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use kernels::Isa;
@@ -153,6 +154,81 @@ fn a_failed_check_is_exit_status_1() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.lines().last().is_some_and(|line| line.contains(r#""passed":false"#)), "{text}");
     assert_eq!(harness(&args[..3]).status.code(), Some(1), "as a table");
+}
+
+fn fixture(path: &str) -> String {
+    format!("{}/fixtures/{path}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder of this test's own, empty.
+fn empty_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    folder
+}
+
+fn copy(from: &str, to: &Path) {
+    std::fs::create_dir_all(to.parent().unwrap_or(to)).unwrap_or_else(|e| panic!("{to:?}: {e}"));
+    std::fs::copy(fixture(from), to).unwrap_or_else(|error| panic!("{to:?}: {error}"));
+}
+
+#[test]
+fn conformance_prints_a_line_for_each_case_and_a_tally() {
+    let output = harness(&["conformance", &fixture("program4")]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines[0].starts_with("pass  fit_123_to_4  f64 ") && lines[0].contains(", f32 "),
+        "{text}"
+    );
+    assert_eq!(lines[1..], ["1 passed, 0 failed"]);
+}
+
+#[test]
+fn conformance_with_a_case_that_fails_is_exit_status_1() {
+    let folder = empty_folder("failing");
+    copy("conformance/layer_000.safetensors", &folder.join("good.safetensors"));
+    copy("requirements.txt", &folder.join("bad.safetensors"));
+    let args = ["conformance", &folder.display().to_string()];
+    let output = harness(&args);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("FAIL  bad   ") && lines[1].starts_with("pass  good  "), "{text}");
+    assert_eq!(lines[2..], ["1 passed, 1 failed"]);
+    assert_eq!(status_unread(&args), Some(1));
+    assert_eq!(status_unread(&["conformance", &fixture("program4")]), Some(0));
+}
+
+#[test]
+fn conformance_names_what_it_cannot_read() {
+    assert!(refusal(&["conformance"]).contains("PATH"));
+    assert!(refusal(&["conformance", "no such case"]).contains("no such case: "));
+    let folder = empty_folder("empty").display().to_string();
+    let message = refusal(&["conformance", &folder]);
+    assert!(message.contains(&format!("{folder}: no .safetensors files")), "{message}");
+}
+
+#[test]
+fn conformance_reads_folders_in_folders_and_tells_cases_apart() {
+    let folder = empty_folder("deep");
+    copy("conformance/layer_000.safetensors", &folder.join("case.safetensors"));
+    copy("conformance/layer_001.safetensors", &folder.join("a/b/case.safetensors"));
+    let names = |args: &[&str]| -> Vec<String> {
+        let output = harness(&[&["conformance"], args].concat());
+        assert_eq!(output.status.code(), Some(0));
+        let text = String::from_utf8_lossy(&output.stdout);
+        let cases = text.lines().filter_map(|line| line.strip_prefix("pass  "));
+        cases.map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect()
+    };
+    let path = folder.display().to_string();
+    assert_eq!(names(&[&path]), ["a/b/case", "case"]);
+    let [outer, inner] = ["case", "a/b/case"].map(|name| format!("{path}/{name}.safetensors"));
+    assert_eq!(names(&[&outer]), ["case"]);
+    assert_eq!(names(&[&outer, &inner]), [outer.as_str(), inner.as_str()]);
+    assert_eq!(names(&[&path, &outer]), [inner.as_str(), outer.as_str(), outer.as_str()]);
 }
 
 /// The exit status of a run whose output nobody reads.

@@ -43,7 +43,7 @@ pub fn run(path: &Path) -> Outcome {
     Outcome { path: path.to_owned(), result: Case::read(path).and_then(both) }
 }
 
-/// The case files among `paths`, and in folders among them: in order.
+/// The case files among `paths`, and in folders among them, however deep: in order.
 ///
 /// # Errors
 ///
@@ -51,22 +51,35 @@ pub fn run(path: &Path) -> Outcome {
 pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for path in paths {
-        let unreadable = |error| format!("{}: {error}", path.display());
-        if !path.metadata().map_err(unreadable)?.is_dir() {
+        let metadata = path.metadata().map_err(|error| format!("{}: {error}", path.display()))?;
+        if !metadata.is_dir() {
             files.push(path.clone());
             continue;
         }
         let before = files.len();
-        for entry in path.read_dir().map_err(unreadable)? {
-            let file = entry.map_err(unreadable)?.path();
-            if file.extension().is_some_and(|extension| extension == "safetensors") {
-                files.push(file);
-            }
-        }
+        collect(path, &mut files)?;
         if files.len() == before {
             return Err(format!("{}: no .safetensors files in it", path.display()));
         }
         files[before..].sort();
     }
     Ok(files)
+}
+
+/// The case files in a folder and in those inside it. Folders that are links are left out: they may
+/// go round in circles.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
+    let unreadable = |error| format!("{}: {error}", folder.display());
+    for entry in folder.read_dir().map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let path = entry.path();
+        if entry.file_type().map_err(unreadable)?.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "safetensors")
+            && !path.is_dir()
+        {
+            files.push(path);
+        }
+    }
+    Ok(())
 }
