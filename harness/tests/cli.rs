@@ -1,5 +1,6 @@
 //! The command line: what it prints, its exit status, and what it says to wrong input.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -321,14 +322,29 @@ fn wrong_input_is_refused_with_a_reason() {
     }
 }
 
-#[test]
-fn an_unknown_instruction_set_in_the_environment_is_refused() {
+/// A run with `KERNELS_ISA` set.
+fn with_isa(value: impl AsRef<OsStr>) -> (Option<i32>, String) {
     let command = Command::new(env!("CARGO_BIN_EXE_harness"))
-        .args(["bench", "--shape", "1,1,1,1"])
-        .env("KERNELS_ISA", "vax")
+        .args(["conformance", &fixture("conformance/layer_000.safetensors")])
+        .env("KERNELS_ISA", value)
         .output();
     let output = command.unwrap_or_else(|error| panic!("{error}"));
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{message}");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn an_unknown_instruction_set_in_the_environment_is_refused() {
+    let (status, message) = with_isa("vax");
+    assert_eq!(status, Some(2), "{message}");
     assert!(message.contains("KERNELS_ISA: no instruction set `vax`"), "{message}");
+    assert_eq!(with_isa("portable").0, Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_instruction_set_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let (status, message) = with_isa(OsStr::from_bytes(b"\xff"));
+    assert_eq!(status, Some(2), "{message}");
+    assert!(message.starts_with("error: KERNELS_ISA: "), "{message}");
 }
