@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use harness::throughput::{Mode, Shape};
 use lstm::engine::{Call, Engine, Gradient, Gradients, Incoming, Options, Weights};
 use lstm::{
     Activation, Adam, Dense, Initializer, Input, Isa, LSTM, Loss, Model, Sequential, Tensor,
@@ -21,21 +22,23 @@ const SHAPES: [(usize, usize, usize, usize); 7] = [
     (64, 10, 512, 512),
 ];
 
-fn random(shape: impl Into<Vec<usize>>) -> Tensor<f32> {
+/// Numbers of their own for every `seed`.
+fn random(seed: u64, shape: impl Into<Vec<usize>>) -> Tensor<f32> {
     let draw = Initializer::RandomUniform { minval: -0.3, maxval: 0.3 };
-    draw.draw(1, shape).expect("any shape will do")
+    draw.draw(seed, shape).expect("any shape will do")
 }
 
-/// Multiply-adds of a forward pass: what criterion shows as elements.
-fn work((batch, steps, inputs, units): (usize, usize, usize, usize)) -> Throughput {
-    Throughput::Elements((4 * batch * steps * units * (inputs + units)) as u64)
+/// Multiply-adds, as the command line counts them: what criterion shows as elements.
+fn work((batch, steps, inputs, units): (usize, usize, usize, usize), mode: Mode) -> Throughput {
+    let flops = Shape { batch, steps, inputs, units }.flops(mode, 1);
+    Throughput::Elements((flops / 2.0) as u64)
 }
 
 fn layer(criterion: &mut Criterion) {
     for shape @ (batch, steps, inputs, units) in SHAPES {
-        let weights = random([4 * units * (inputs + units + 1)]).into_data();
-        let x = random([batch, steps, inputs]).into_data();
-        let dy = random([batch, steps, units]).into_data();
+        let weights = random(1, [4 * units * (inputs + units + 1)]).into_data();
+        let x = random(2, [batch, steps, inputs]).into_data();
+        let dy = random(3, [batch, steps, units]).into_data();
         let (mut y, mut dx) = (dy.clone(), x.clone());
         let mut grads = weights.clone();
         let options = Options {
@@ -47,7 +50,6 @@ fn layer(criterion: &mut Criterion) {
         };
 
         let mut group = criterion.benchmark_group(format!("lstm/{batch},{steps},{inputs},{units}"));
-        group.throughput(work(shape));
         for isa in Isa::available() {
             let mut engine = Engine::new(isa, options);
             let mut call = Call {
@@ -59,10 +61,12 @@ fn layer(criterion: &mut Criterion) {
                 initial: [None, None],
                 training: false,
             };
+            group.throughput(work(shape, Mode::Infer));
             group.bench_function(BenchmarkId::new("forward", isa), |bench| {
                 bench.iter(|| engine.forward(black_box(&call), Some(&mut y)));
             });
             call.training = true;
+            group.throughput(work(shape, Mode::Train));
             group.bench_function(BenchmarkId::new("forward and backward", isa), |bench| {
                 bench.iter(|| {
                     call.version += 1; // weights change between steps, and are packed anew
@@ -95,9 +99,9 @@ fn compiled((_, steps, inputs, units): (usize, usize, usize, usize), isa: Isa) -
 
 fn training(criterion: &mut Criterion) {
     for shape @ (batch, steps, inputs, units) in SHAPES {
-        let (x, y) = (random([batch, steps, inputs]), random([batch, 1]));
+        let (x, y) = (random(1, [batch, steps, inputs]), random(2, [batch, 1]));
         let mut group = criterion.benchmark_group(format!("step/{batch},{steps},{inputs},{units}"));
-        group.throughput(work(shape));
+        group.throughput(work(shape, Mode::Step));
         for isa in Isa::available() {
             let mut model = compiled(shape, isa);
             group.bench_function(BenchmarkId::from_parameter(isa), |bench| {

@@ -16,10 +16,14 @@
 //! The floor is the size of a derivative that differences can tell to seven digits: below it they
 //! show their own rounding error. It is not a constant but follows from the rounding of the loss
 //! (see [`Loss::noise`]): in most models and away from kinks it is `10⁻⁵ ‖dy‖ max|y|`, where
-//! entries of a gradient are of the order of `‖dy‖ max|y|`. Smaller entries are held to an absolute error, that of the
-//! floor. (A floor of one, the usual choice, would let a gradient of 10⁻⁷ pass whatever its value.)
+//! entries of a gradient are of the order of `‖dy‖ max|y|`. Smaller entries are held to an absolute
+//! error, that of the floor, and are counted: see [`Checked::below_floor`]. (A floor of one, the usual choice, would let a gradient of 10⁻⁷ pass whatever its value.)
+
+mod checked;
 
 use lstm::{Model, Result, Tensor};
+
+pub use checked::{Checked, Entry, Report};
 
 use crate::difference::{Loss, Slope};
 use crate::random::Random;
@@ -41,60 +45,6 @@ pub struct Gradcheck {
 impl Default for Gradcheck {
     fn default() -> Self {
         Gradcheck { tolerance: 1e-7, sample: None, seed: 0 }
-    }
-}
-
-/// One derivative, found both ways.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// Its place in the tensor.
-    pub index: Vec<usize>,
-    /// By backpropagation.
-    pub analytic: f64,
-    /// By differences.
-    pub numeric: f64,
-    /// Relative: see the [module](self).
-    pub error: f64,
-}
-
-/// What came of one weight or input.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Checked {
-    /// `layer/weight`, or the name of the input.
-    pub name: String,
-    /// Its shape.
-    pub shape: Vec<usize>,
-    /// Entries compared.
-    pub entries: usize,
-    /// Entries at a bend of relu, where there is no derivative to compare with.
-    pub kinks: usize,
-    /// The entry that is off most.
-    pub worst: Entry,
-}
-
-/// What came of all weights and inputs of a model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// What was asked for.
-    pub tolerance: f64,
-    /// Weights, then inputs.
-    pub tensors: Vec<Checked>,
-}
-
-impl Report {
-    /// Entries compared.
-    pub fn entries(&self) -> usize {
-        self.tensors.iter().map(|tensor| tensor.entries).sum()
-    }
-
-    /// The tensor with the largest error.
-    pub fn worst(&self) -> Option<&Checked> {
-        self.tensors.iter().max_by(|a, b| a.worst.error.total_cmp(&b.worst.error))
-    }
-
-    /// Whether every entry compared is within the tolerance.
-    pub fn passed(&self) -> bool {
-        self.tensors.iter().all(|tensor| tensor.worst.error <= self.tolerance)
     }
 }
 
@@ -189,10 +139,7 @@ impl Gradcheck {
             _ => (0..entries).collect(),
         };
         let shape = gradient.shape().to_vec();
-        let nothing =
-            Entry { index: vec![0; shape.len()], analytic: 0.0, numeric: 0.0, error: 0.0 };
-        let mut checked =
-            Checked { name: point.name(tensor), shape, entries: 0, kinks: 0, worst: nothing };
+        let mut checked = Checked::new(point.name(tensor), shape);
         let at_zero = point.outputs()?;
         for at in chosen {
             let x = point.tensor(tensor).data()[at];
@@ -206,13 +153,10 @@ impl Gradcheck {
             let index = index_of(&checked.shape, at);
             match Gradcheck::entry(index, gradient.data()[at] * scale, slope) {
                 None => checked.kinks += 1,
-                Some(entry) => {
-                    checked.entries += 1;
-                    if checked.entries == 1 || entry.error > checked.worst.error {
-                        let Entry { analytic, numeric, .. } = entry;
-                        let (analytic, numeric) = (analytic / scale, numeric / scale);
-                        checked.worst = Entry { analytic, numeric, ..entry };
-                    }
+                Some(Entry { index, analytic, numeric, error, floor }) => {
+                    let (analytic, numeric) = (analytic / scale, numeric / scale);
+                    let entry = Entry { index, analytic, numeric, error, floor: floor / scale };
+                    checked.count(entry);
                 }
             }
         }
@@ -229,7 +173,7 @@ impl Gradcheck {
             true => difference / analytic.abs().max(numeric.abs()).max(floor),
             false => f64::INFINITY, // a NaN is no agreement
         };
-        Some(Entry { index, analytic, numeric, error })
+        Some(Entry { index, analytic, numeric, error, floor })
     }
 }
 

@@ -36,3 +36,9 @@ pub mod subject;
 pub mod table;
 pub mod throughput;
 pub mod timing;
+
+/// The examples of the README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct Readme;

@@ -6,6 +6,7 @@ use lstm::Activation::{Sigmoid, Tanh};
 use lstm::{Activation, Dense, Input, Isa, LSTM, Model, Result, Tensor};
 
 use crate::random::Random;
+use crate::throughput::{BadSizes, Shape, fits};
 
 /// Where the state before the first step comes from, and whether the last one is an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,20 @@ impl Default for Subject {
 }
 
 impl Subject {
+    /// Whether its arrays are of a size to work with.
+    ///
+    /// # Errors
+    ///
+    /// If they are not.
+    pub fn fits(&self) -> std::result::Result<(), BadSizes> {
+        let &Subject { units, inputs, steps, batch, layers, .. } = self;
+        Shape { batch, steps, inputs, units }.fits(layers)?;
+        match self.head {
+            Some((head, _)) => fits(&[units + 1, head]).and(fits(&[batch, steps, head])),
+            None => Ok(()),
+        }
+    }
+
     /// The model on an instruction set, with random weights, and random inputs with their names:
     /// `x`, then `initial h` and `initial c` if the states are given.
     ///

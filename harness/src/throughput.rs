@@ -36,6 +36,34 @@ impl Shape {
         let products = inputs + units + layers.saturating_sub(1) * 2 * units;
         8.0 * batch as f64 * steps as f64 * units as f64 * products as f64
     }
+
+    /// Those of a mode. Backward takes twice as many as forward, for inputs and for weights; but no
+    /// gradient of the data is needed in a step, which saves `8 B T H I` in the first layer. The
+    /// head of a step is not counted.
+    pub fn flops(self, mode: Mode, layers: usize) -> f64 {
+        let Shape { batch, steps, inputs, units } = self;
+        let forward = self.forward_flops(layers);
+        match mode {
+            Mode::Infer => forward,
+            Mode::Train => 3.0 * forward,
+            Mode::Step => {
+                let dx = 8.0 * batch as f64 * steps as f64 * units as f64 * inputs as f64;
+                3.0 * forward - dx
+            }
+        }
+    }
+
+    /// Whether the arrays of `layers` layers are of a size to work with.
+    ///
+    /// # Errors
+    ///
+    /// If they are not.
+    pub fn fits(self, layers: usize) -> std::result::Result<(), BadSizes> {
+        let Shape { batch, steps, inputs, units } = self;
+        // What training keeps, and the weights.
+        fits(&[layers, batch, steps, inputs + 8 * units])?;
+        fits(&[layers, 4 * units, inputs.max(units) + units])
+    }
 }
 
 impl fmt::Display for Shape {
@@ -50,10 +78,9 @@ impl FromStr for Shape {
 
     fn from_str(text: &str) -> std::result::Result<Self, BadSizes> {
         let [batch, steps, inputs, units] = sizes(text)?;
-        // What training keeps, and the weights.
-        fits(&[batch, steps, inputs + 8 * units])?;
-        fits(&[4 * units, inputs + units])?;
-        Ok(Shape { batch, steps, inputs, units })
+        let shape = Shape { batch, steps, inputs, units };
+        shape.fits(1)?;
+        Ok(shape)
     }
 }
 
@@ -130,14 +157,6 @@ impl Mode {
             Mode::Infer => "infer",
             Mode::Train => "train",
             Mode::Step => "step",
-        }
-    }
-
-    /// Passes over the matrix products, each as long as forward.
-    pub fn passes(self) -> f64 {
-        match self {
-            Mode::Infer => 1.0,
-            Mode::Train | Mode::Step => 3.0,
         }
     }
 }
@@ -241,5 +260,27 @@ mod tests {
         let shape = Shape { batch: 2, steps: 3, inputs: 5, units: 7 };
         assert_eq!(shape.forward_flops(1), (8 * 2 * 3 * 7 * 12) as f64);
         assert_eq!(shape.forward_flops(3), (8 * 2 * 3 * 7 * (12 + 14 + 14)) as f64);
+    }
+
+    #[test]
+    fn a_step_needs_no_gradient_of_the_data() {
+        let shape = Shape { batch: 2, steps: 3, inputs: 5, units: 7 };
+        for layers in [1, 3] {
+            let forward = shape.forward_flops(layers);
+            assert_eq!(shape.flops(Mode::Infer, layers), forward);
+            assert_eq!(shape.flops(Mode::Train, layers), 3.0 * forward);
+            let dx = (8 * 2 * 3 * 7 * 5) as f64;
+            assert_eq!(shape.flops(Mode::Step, layers), 3.0 * forward - dx);
+        }
+    }
+
+    #[test]
+    fn layers_count_where_sizes_are_checked() {
+        let shape = Shape { batch: 1, steps: 1, inputs: 1, units: 1000 };
+        assert_eq!(shape.fits(100), Ok(()));
+        assert_eq!(shape.fits(200), Err(BadSizes::TooLarge), "weights");
+        let shape = Shape { batch: 1000, steps: 1000, inputs: 1, units: 10 };
+        assert_eq!(shape.fits(10), Ok(()));
+        assert_eq!(shape.fits(20), Err(BadSizes::TooLarge), "what training keeps");
     }
 }

@@ -1,6 +1,8 @@
 //! The command line: what it prints, its exit status, and what it says to wrong input.
 
-use std::process::{Command, Output};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 use kernels::Isa;
 use serde_json::Value;
@@ -110,6 +112,15 @@ fn gradcheck_prints_every_tensor_and_a_summary() {
     assert_eq!(summary["entries"], 24 + 16 + 8 + 36 + 6 + 6);
     assert!(tensors.iter().all(|line| line["passed"] == true && line["isa"] == "portable"));
     assert!(tensors.iter().all(|line| line["worst_error"].as_f64() < Some(1e-7)));
+    assert!(lines.iter().all(|line| line["floor"].as_f64() > Some(0.0)));
+    for count in ["entries", "below_floor", "kinks"] {
+        let sum = tensors.iter().filter_map(|line| line[count].as_u64()).sum::<u64>();
+        assert_eq!(summary[count], sum, "{count}");
+    }
+    // Through tanh and sigmoid some derivatives are too small to be found by differences.
+    let lines =
+        json(&["gradcheck", "--units", "9", "--steps", "20", "--isa", "portable", "--json"]);
+    assert!(lines.last().is_some_and(|summary| summary["below_floor"].as_u64() > Some(0)));
 }
 
 #[test]
@@ -124,6 +135,18 @@ fn gradcheck_takes_every_option() {
 }
 
 #[test]
+fn gradcheck_shows_bends_and_what_is_below_the_floor() {
+    let output = harness(&["gradcheck", "--activation", "relu", "--no-initial-state"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for part in
+        ["below floor", "kinks", "smaller than differences can resolve", "at a bend of relu"]
+    {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
+}
+
+#[test]
 fn a_failed_check_is_exit_status_1() {
     // Less than any difference can show.
     let args = ["gradcheck", "--tolerance", "1e-16", "--json"];
@@ -132,6 +155,101 @@ fn a_failed_check_is_exit_status_1() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.lines().last().is_some_and(|line| line.contains(r#""passed":false"#)), "{text}");
     assert_eq!(harness(&args[..3]).status.code(), Some(1), "as a table");
+}
+
+fn fixture(path: &str) -> String {
+    format!("{}/fixtures/{path}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder of this test's own, empty.
+fn empty_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    folder
+}
+
+fn copy(from: &str, to: &Path) {
+    std::fs::create_dir_all(to.parent().unwrap_or(to)).unwrap_or_else(|e| panic!("{to:?}: {e}"));
+    std::fs::copy(fixture(from), to).unwrap_or_else(|error| panic!("{to:?}: {error}"));
+}
+
+#[test]
+fn conformance_prints_a_line_for_each_case_and_a_tally() {
+    let output = harness(&["conformance", &fixture("program4")]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines[0].starts_with("pass  fit_123_to_4  f64 ") && lines[0].contains(", f32 "),
+        "{text}"
+    );
+    assert_eq!(lines[1..], ["1 passed, 0 failed"]);
+}
+
+#[test]
+fn conformance_with_a_case_that_fails_is_exit_status_1() {
+    let folder = empty_folder("failing");
+    copy("conformance/layer_000.safetensors", &folder.join("good.safetensors"));
+    copy("requirements.txt", &folder.join("bad.safetensors"));
+    let args = ["conformance", &folder.display().to_string()];
+    let output = harness(&args);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("FAIL  bad   ") && lines[1].starts_with("pass  good  "), "{text}");
+    assert_eq!(lines[2..], ["1 passed, 1 failed"]);
+    assert_eq!(status_unread(&args), Some(1));
+    assert_eq!(status_unread(&["conformance", &fixture("program4")]), Some(0));
+}
+
+#[test]
+fn conformance_names_what_it_cannot_read() {
+    assert!(refusal(&["conformance"]).contains("PATH"));
+    assert!(refusal(&["conformance", "no such case"]).contains("no such case: "));
+    let folder = empty_folder("empty").display().to_string();
+    let message = refusal(&["conformance", &folder]);
+    assert!(message.contains(&format!("{folder}: no .safetensors files")), "{message}");
+}
+
+#[test]
+fn conformance_reads_folders_in_folders_and_tells_cases_apart() {
+    let folder = empty_folder("deep");
+    copy("conformance/layer_000.safetensors", &folder.join("case.safetensors"));
+    copy("conformance/layer_001.safetensors", &folder.join("a/b/case.safetensors"));
+    let names = |args: &[&str]| -> Vec<String> {
+        let output = harness(&[&["conformance"], args].concat());
+        assert_eq!(output.status.code(), Some(0));
+        let text = String::from_utf8_lossy(&output.stdout);
+        let cases = text.lines().filter_map(|line| line.strip_prefix("pass  "));
+        cases.map(|line| line.split("  ").next().unwrap_or_default().to_owned()).collect()
+    };
+    let path = folder.display().to_string();
+    assert_eq!(names(&[&path]), ["a/b/case", "case"]);
+    let [outer, inner] = ["case", "a/b/case"].map(|name| format!("{path}/{name}.safetensors"));
+    assert_eq!(names(&[&outer]), ["case"]);
+    assert_eq!(names(&[&outer, &inner]), [outer.as_str(), inner.as_str()]);
+    assert_eq!(names(&[&path, &outer]), [inner.as_str(), outer.as_str(), outer.as_str()]);
+}
+
+/// The exit status of a run whose output nobody reads.
+fn status_unread(args: &[&str]) -> Option<i32> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("harness {args:?}: {error}"));
+    drop(child.stdout.take());
+    child.wait().unwrap_or_else(|error| panic!("harness {args:?}: {error}")).code()
+}
+
+#[test]
+fn the_verdict_is_the_same_whether_or_not_the_output_is_read() {
+    let small = ["gradcheck", "--units", "2", "--json"];
+    assert_eq!(status_unread(&small), Some(0));
+    assert_eq!(status_unread(&[&small[..], &["--tolerance", "1e-16"]].concat()), Some(1));
+    assert_eq!(status_unread(&["gradcheck", "--tolerance", "2"]), Some(2));
 }
 
 #[test]
@@ -154,7 +272,14 @@ fn the_page_shows_everything() {
     let output = harness(&[]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    for part in [Isa::best().name(), "Gradients", "✓ all", "Throughput", "of peak", "7 8 9 →"] {
+    for part in [
+        Isa::best().name(),
+        "Gradients",
+        "derivatives within 1e-7",
+        "Throughput",
+        "of peak",
+        "7 8 9 →",
+    ] {
         assert!(text.contains(part), "no {part} in\n{text}");
     }
     assert!(text.lines().count() <= 45, "{text}");
@@ -170,6 +295,9 @@ fn wrong_input_is_refused_with_a_reason() {
         (&["bench"], "--shape"),
         (&["bench", "--shape", "1,1,1,1", "--mode", "fly"], "infer, train, step"),
         (&["bench", "--shape", "1,1,1,1", "--threads", "0"], "from 1 to 1024"),
+        (&["bench", "--shape", "1,1,1,1", "--layers", "16777216"], "from 1 to 1024"),
+        (&["bench", "--shape", "1,1,1,9999", "--layers", "3"], "3 layers: an array would have"),
+        (&["bench", "--shape", "9999,99,9,99", "--layers", "9"], "an array would have more than"),
         (&["bench", "--shape", "1,1,1,1", "--isa", "vax"], "no instruction set `vax`"),
         (&["bench", "--shape", "1,1,1,1", "--dtype", "f16"], "f32, f64"),
         (&["gemm", "--mnk", "1,2"], "expected 3 positive numbers"),
@@ -178,6 +306,12 @@ fn wrong_input_is_refused_with_a_reason() {
         (&["activation", "--op", "exp", "--len", "x"], "expected a number"),
         (&["gradcheck", "--activation", "gelu"], "unsupported activation: `gelu`"),
         (&["gradcheck", "--activation", "softmax"], "softmax"),
+        (&["gradcheck", "--units", "100000"], "an array would have more than"),
+        (&["gradcheck", "--units", "2000", "--layers", "99"], "an array would have more than"),
+        (&["gradcheck", "--batch", "16777216", "--steps", "9"], "an array would have more than"),
+        (&["gradcheck", "--dense", "16777216", "--units", "3000"], "an array would have more than"),
+        (&["gradcheck", "--dense", "16777216", "--batch", "99"], "an array would have more than"),
+        (&["gradcheck", "--layers", "1025"], "from 1 to 1024"),
         (&["gradcheck", "--units", "-1"], "-1"),
         (&["gradcheck", "--units", "0"], "expected a number"),
         (&["gradcheck", "--tolerance", "NaN"], "between 0 and 1"),
@@ -188,14 +322,29 @@ fn wrong_input_is_refused_with_a_reason() {
     }
 }
 
-#[test]
-fn an_unknown_instruction_set_in_the_environment_is_refused() {
+/// A run with `KERNELS_ISA` set.
+fn with_isa(value: impl AsRef<OsStr>) -> (Option<i32>, String) {
     let command = Command::new(env!("CARGO_BIN_EXE_harness"))
-        .args(["bench", "--shape", "1,1,1,1"])
-        .env("KERNELS_ISA", "vax")
+        .args(["conformance", &fixture("conformance/layer_000.safetensors")])
+        .env("KERNELS_ISA", value)
         .output();
     let output = command.unwrap_or_else(|error| panic!("{error}"));
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{message}");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn an_unknown_instruction_set_in_the_environment_is_refused() {
+    let (status, message) = with_isa("vax");
+    assert_eq!(status, Some(2), "{message}");
     assert!(message.contains("KERNELS_ISA: no instruction set `vax`"), "{message}");
+    assert_eq!(with_isa("portable").0, Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_instruction_set_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let (status, message) = with_isa(OsStr::from_bytes(b"\xff"));
+    assert_eq!(status, Some(2), "{message}");
+    assert!(message.starts_with("error: KERNELS_ISA: "), "{message}");
 }

@@ -9,12 +9,13 @@ use harness::table::{Table, short};
 use harness::throughput::{Mode, Shape, measure};
 use kernels::Isa;
 
-use super::{Outcome, on_threads, size, threads};
+use super::{Outcome, layers, on_threads, threads};
 
 /// Measures batches going through LSTM layers.
 ///
-/// GFLOP/s count the matrix products alone: 8·B·T·H·(I+H) for each layer forward, three times that
-/// with backward.
+/// GFLOP/s count the matrix products of the LSTM layers alone: 8·B·T·H·(I+H) for each layer forward,
+/// three times that with backward. A step needs no gradient of its input: 8·B·T·H·I less in the
+/// first layer.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Batch, steps, inputs and units; may be given several times
@@ -27,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
     threads: usize,
     /// LSTM layers on top of each other
-    #[arg(long, value_name = "L", default_value = "1", value_parser = size)]
+    #[arg(long, value_name = "L", default_value = "1", value_parser = layers)]
     layers: usize,
     /// Scalar
     #[arg(long, value_enum, default_value = "f32")]
@@ -45,9 +46,12 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     let isa = args.isa.unwrap_or_else(Isa::best);
     let columns = ["B,T,I,H", "median µs", "least µs", "GFLOP/s"];
     let mut table = Table::new(&columns);
+    for shape in &args.shape {
+        shape.fits(layers).map_err(|error| format!("{shape} with {layers} layers: {error}"))?;
+    }
     for shape in args.shape {
         let timing = on_threads(threads, || measure(dtype, isa, mode, shape, layers))??;
-        let gflops = timing.giga_per_second(shape.forward_flops(layers) * mode.passes());
+        let gflops = timing.giga_per_second(shape.flops(mode, layers));
         let Shape { batch, steps, inputs, units } = shape;
         match args.json {
             true => {

@@ -1,7 +1,7 @@
 //! `harness conformance`
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use harness::conformance;
 use harness::style::Style;
@@ -11,10 +11,10 @@ use super::Outcome;
 /// Runs cases that Keras has computed, in f64 and in f32.
 ///
 /// One line for each case: its worst error in both precisions and the tensor it is in, or what is
-/// missing to run it.
+/// missing to run it. Cases are shown by their path, those of a single PATH by their name in it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Case files (.safetensors), or folders of them
+    /// Case files (.safetensors), or folders of them, which may have folders inside
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 }
@@ -22,12 +22,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     let style = Style::of_stdout();
     let files = conformance::files(&args.paths)?;
-    let stem = |path: &PathBuf| path.file_stem().unwrap_or_default().display().to_string();
-    let width = files.iter().map(|file| stem(file).len()).max().unwrap_or(0);
+    let names: Vec<String> = files.iter().map(|file| name(file, &args.paths)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let mut failed = 0;
-    for file in &files {
+    for (file, name) in files.iter().zip(&names) {
         let outcome = conformance::run(file);
-        let name = format!("{:width$}", stem(file));
+        let name = format!("{name:width$}");
         let sign = match outcome.passed() {
             true => style.good("pass"),
             false => style.bad("FAIL"),
@@ -40,4 +40,16 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     }
     writeln!(out, "{} passed, {failed} failed", files.len() - failed)?;
     Ok(failed == 0)
+}
+
+/// What a case is called among the cases of `paths`.
+fn name(file: &Path, paths: &[PathBuf]) -> String {
+    match paths {
+        [folder] if file != folder => {
+            let inside = file.strip_prefix(folder).unwrap_or(file);
+            inside.with_extension("").display().to_string()
+        }
+        [_] => file.file_stem().unwrap_or_default().display().to_string(),
+        _ => file.display().to_string(),
+    }
 }

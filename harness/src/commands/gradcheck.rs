@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use harness::gradcheck::{Checked, Gradcheck, Report};
+use harness::gradcheck::{Checked, Entry, Gradcheck, Report};
 use harness::json;
 use harness::style::Style;
 use harness::subject::{States, Subject};
@@ -10,12 +10,13 @@ use harness::table::{Table, thousands};
 use kernels::Isa;
 use lstm::Activation;
 
-use super::{Outcome, size};
+use super::{Outcome, layers, size};
 
 /// Checks every gradient of a layer against central differences, in f64.
 ///
 /// The loss is Σ dy·y over all outputs, with dy random. The relative error of an entry is |a - n| /
-/// max(|a|, |n|, floor), where the floor is what differences can resolve at this tolerance.
+/// max(|a|, |n|, floor), where the floor is what differences can resolve to seven digits: smaller
+/// entries are counted as `below floor`. Entries at a bend of relu have no derivative: `kinks`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Units of a layer
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "B", default_value = "3", value_parser = size)]
     batch: usize,
     /// LSTM layers on top of each other
-    #[arg(long, value_name = "L", default_value = "1", value_parser = size)]
+    #[arg(long, value_name = "L", default_value = "1", value_parser = layers)]
     layers: usize,
     /// Activation of candidate and output: tanh, sigmoid, relu, linear
     #[arg(long, value_name = "NAME", default_value = "tanh")]
@@ -102,6 +103,7 @@ impl Args {
 
 pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     let subject = args.subject();
+    subject.fits().map_err(|error| format!("{subject}: {error}"))?;
     let check = Gradcheck { tolerance: args.tolerance, seed: args.seed, ..Gradcheck::default() };
     let isas = args.isa.map_or_else(Isa::available, |isa| vec![isa]);
     let mut reports = Vec::new();
@@ -124,6 +126,10 @@ fn worst(reports: &Reports) -> Option<(Isa, &Checked)> {
     all.max_by(|(_, a), (_, b)| a.worst.error.total_cmp(&b.worst.error))
 }
 
+fn total(reports: &Reports, count: fn(&Report) -> usize) -> usize {
+    reports.iter().map(|(_, report)| count(report)).sum()
+}
+
 fn print_json(
     reports: &Reports,
     passed: bool,
@@ -131,14 +137,22 @@ fn print_json(
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     let place = |isa: Isa, tensor: &Checked| {
-        vec![
+        let Entry { index, analytic, numeric, error, floor } = &tensor.worst;
+        let mut fields = vec![
             ("tensor", tensor.name.clone().into()),
             ("isa", isa.name().into()),
-            ("worst_error", tensor.worst.error.into()),
-            ("index", tensor.worst.index.clone().into()),
-            ("analytic", tensor.worst.analytic.into()),
-            ("numeric", tensor.worst.numeric.into()),
-        ]
+            ("worst_error", (*error).into()),
+            ("index", index.clone().into()),
+            ("analytic", (*analytic).into()),
+            ("numeric", (*numeric).into()),
+            ("floor", (*floor).into()),
+        ];
+        // JSON has no such numbers: they are null above.
+        if !error.is_finite() {
+            let flaw = if (analytic - numeric).is_nan() { "nan" } else { "inf" };
+            fields.push(("error", flaw.into()));
+        }
+        fields
     };
     for (isa, report) in reports {
         for tensor in &report.tensors {
@@ -146,17 +160,19 @@ fn print_json(
             fields.extend([
                 ("shape", tensor.shape.clone().into()),
                 ("entries", tensor.entries.into()),
+                ("below_floor", tensor.below_floor.into()),
                 ("kinks", tensor.kinks.into()),
-                ("passed", (tensor.worst.error <= tolerance).into()),
+                ("passed", tensor.passed(tolerance).into()),
             ]);
             writeln!(out, "{}", json::line(&fields))?;
         }
     }
     let mut summary = vec![("summary", true.into())];
     summary.extend(worst(reports).into_iter().flat_map(|(isa, tensor)| place(isa, tensor)));
-    let entries: usize = reports.iter().map(|(_, report)| report.entries()).sum();
     summary.extend([
-        ("entries", entries.into()),
+        ("entries", total(reports, Report::entries).into()),
+        ("below_floor", total(reports, Report::below_floor).into()),
+        ("kinks", total(reports, Report::kinks).into()),
         ("tolerance", tolerance.into()),
         ("passed", passed.into()),
     ]);
@@ -171,26 +187,86 @@ fn print_table(
 ) -> std::io::Result<()> {
     let style = Style::of_stdout();
     writeln!(out, "\n{} · {subject}\n", style.heading("Gradients"))?;
-    let columns = ["", "instructions", "entries", "worst error", "at", "analytic", "numeric"];
+    let columns = [
+        "",
+        "instructions",
+        "entries",
+        "below floor",
+        "kinks",
+        "worst error",
+        "at",
+        "analytic",
+        "numeric",
+    ];
     let mut table = Table::new(&columns);
+    let count = |count: usize| thousands(count as f64);
     for (isa, report) in reports {
-        for Checked { name, entries, worst, .. } in &report.tensors {
-            table.row([
-                name.clone(),
+        for tensor in &report.tensors {
+            let mut cells = vec![
+                tensor.name.clone(),
                 isa.name().to_owned(),
-                thousands(*entries as f64),
-                format!("{:.1e}", worst.error),
-                format!("{:?}", worst.index),
-                format!("{:+.10e}", worst.analytic),
-                format!("{:+.10e}", worst.numeric),
-            ]);
+                count(tensor.entries),
+                count(tensor.below_floor),
+                count(tensor.kinks),
+            ];
+            let Entry { index, analytic, numeric, error, .. } = &tensor.worst;
+            if tensor.entries > 0 {
+                cells.extend([
+                    format!("{error:.1e}"),
+                    format!("{index:?}"),
+                    format!("{analytic:+.10e}"),
+                    format!("{numeric:+.10e}"),
+                ]);
+            }
+            table.row(cells);
         }
     }
     writeln!(out, "{}", table.render(style))?;
     let Some((isa, Checked { name, worst, .. })) = worst(reports) else { return Ok(()) };
     let verdict = format!("worst {:.1e} at {name} {:?} on {isa}", worst.error, worst.index);
     match passed {
-        true => writeln!(out, "  {}\n", style.good(&format!("✓ {verdict}"))),
-        false => writeln!(out, "  {}\n", style.bad(&format!("✗ {verdict}"))),
+        true => writeln!(out, "  {}", style.good(&format!("✓ {verdict}")))?,
+        false => writeln!(out, "  {}", style.bad(&format!("✗ {verdict}")))?,
+    }
+    let entries = count(total(reports, Report::entries));
+    let [small, kinks] = [Report::below_floor, Report::kinks].map(|of| total(reports, of));
+    let note = format!(
+        "of {entries} entries {} are smaller than differences can resolve: their error is relative \
+         to that size; {} more lie at a bend of relu",
+        count(small),
+        count(kinks)
+    );
+    writeln!(out, "  {}\n", style.faint(&note))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_which_numbers_it_cannot_show() -> Result<(), Box<dyn std::error::Error>> {
+        let isa = Isa::best();
+        let mut built = Subject { units: 1, steps: 1, ..Subject::default() }.build(isa, 0)?;
+        let mut report = Gradcheck::default().run(&mut built.model, &built.inputs)?;
+        let infinite = f64::INFINITY;
+        for (tensor, (analytic, numeric)) in
+            [(f64::NAN, 1.0), (1.0, f64::NAN), (infinite, 1.0), (infinite, infinite)]
+                .into_iter()
+                .enumerate()
+        {
+            let worst = &mut report.tensors[tensor].worst;
+            *worst = Entry { analytic, numeric, error: infinite, ..worst.clone() };
+        }
+        let mut out = Vec::new();
+        print_json(&[(isa, report)], false, 1e-7, &mut out)?;
+        let text = String::from_utf8(out)?;
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        let errors: Vec<_> = lines.iter().map(|line| line["error"].as_str()).collect();
+        let [nan, inf] = [Some("nan"), Some("inf")];
+        assert_eq!(errors[..5], [nan, nan, inf, nan, None], "{text}");
+        assert!(lines[..4].iter().all(|line| line["worst_error"].is_null()), "{text}");
+        assert!(lines.last().is_some_and(|summary| summary["error"].is_string()), "{text}");
+        Ok(())
     }
 }

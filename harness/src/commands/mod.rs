@@ -22,10 +22,19 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A number of layers.
+pub(crate) fn layers(text: &str) -> Result<usize, String> {
+    up_to_1024(text)
+}
+
 /// A number of threads.
 pub(crate) fn threads(text: &str) -> Result<usize, String> {
+    up_to_1024(text)
+}
+
+fn up_to_1024(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(threads) if (1..=1024).contains(&threads) => Ok(threads),
+        Ok(number) if (1..=1024).contains(&number) => Ok(number),
         _ => Err("expected a number from 1 to 1024".to_owned()),
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn section(style: Style) -> lstm::Result<Section> {
     let columns = ["", "median µs", "least µs", "sequences/s", "GFLOP/s", "of peak"];
     let mut table = Table::new(&columns);
     let mut row = |name: &str, mode: Mode, timing: Timing| {
-        let rate = timing.giga_per_second(SHAPE.forward_flops(1) * mode.passes());
+        let rate = timing.giga_per_second(SHAPE.flops(mode, 1));
         table.row([
             name.to_owned(),
             short(timing.median_us()),
@@ -52,8 +52,9 @@ pub(super) fn section(style: Style) -> lstm::Result<Section> {
     );
     let note = format!(
         "peak: {} GFLOP/s of multiply-adds, measured in turns with the rest; GFLOP/s count the matrix\n  \
-         products alone. Backward takes a gradient of every step and gives those of weights and\n  \
-         input. The step has a Dense(1) head on the last step, mean squared error, Adam.",
+         products of the LSTM alone. Backward takes a gradient of every step and gives those of\n  \
+         weights and input. The training step has a Dense(1) head on the last step, mean squared\n  \
+         error and Adam; it needs no gradient of the input, so none is counted.",
         short(ceiling)
     );
     let text = format!(

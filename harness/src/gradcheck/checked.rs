@@ -1,0 +1,178 @@
+//! What came of a check.
+
+/// One derivative, found both ways.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its place in the tensor.
+    pub index: Vec<usize>,
+    /// By backpropagation.
+    pub analytic: f64,
+    /// By differences.
+    pub numeric: f64,
+    /// Relative: see the [module](super).
+    pub error: f64,
+    /// The size of derivative that differences can resolve here.
+    pub floor: f64,
+}
+
+impl Entry {
+    /// Whether the error is relative to the derivative: it is at least as large as the floor, or
+    /// both ways give the very same. A NaN is no small derivative.
+    pub fn is_resolved(&self) -> bool {
+        let size = self.analytic.abs().max(self.numeric.abs());
+        size >= self.floor || self.error == 0.0 || !self.error.is_finite()
+    }
+}
+
+/// What came of one weight or input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// `layer/weight`, or the name of the input.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Entries compared.
+    pub entries: usize,
+    /// Those of them whose derivative is smaller than differences can resolve: their error is
+    /// relative to what can be resolved.
+    pub below_floor: usize,
+    /// Entries at a bend of relu, where there is no derivative to compare with.
+    pub kinks: usize,
+    /// The entry that is off most.
+    pub worst: Entry,
+    /// The one among those that can be resolved.
+    pub worst_resolved: Option<Entry>,
+}
+
+impl Checked {
+    /// A tensor of which nothing is known yet.
+    pub(super) fn new(name: String, shape: Vec<usize>) -> Self {
+        let index = vec![0; shape.len()];
+        Checked {
+            name,
+            shape,
+            entries: 0,
+            below_floor: 0,
+            kinks: 0,
+            worst: Entry { index, analytic: 0.0, numeric: 0.0, error: 0.0, floor: 0.0 },
+            worst_resolved: None,
+        }
+    }
+
+    /// Takes an entry in.
+    pub(super) fn count(&mut self, entry: Entry) {
+        self.entries += 1;
+        match entry.is_resolved() {
+            false => self.below_floor += 1,
+            true if self.worst_resolved.as_ref().is_none_or(|it| entry.error > it.error) => {
+                self.worst_resolved = Some(entry.clone());
+            }
+            true => {}
+        }
+        if self.entries == 1 || entry.error > self.worst.error {
+            self.worst = entry;
+        }
+    }
+
+    /// Whether every entry compared is within the tolerance, and any has been looked at.
+    pub fn passed(&self, tolerance: f64) -> bool {
+        self.worst.error <= tolerance && self.entries + self.kinks > 0
+    }
+}
+
+/// What came of all weights and inputs of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// What was asked for.
+    pub tolerance: f64,
+    /// Weights, then inputs.
+    pub tensors: Vec<Checked>,
+}
+
+impl Report {
+    /// Entries compared.
+    pub fn entries(&self) -> usize {
+        self.tensors.iter().map(|tensor| tensor.entries).sum()
+    }
+
+    /// Those of them that are smaller than differences can resolve.
+    pub fn below_floor(&self) -> usize {
+        self.tensors.iter().map(|tensor| tensor.below_floor).sum()
+    }
+
+    /// Entries at a bend of relu, which are not compared.
+    pub fn kinks(&self) -> usize {
+        self.tensors.iter().map(|tensor| tensor.kinks).sum()
+    }
+
+    /// The tensor with the largest error.
+    pub fn worst(&self) -> Option<&Checked> {
+        self.tensors.iter().max_by(|a, b| a.worst.error.total_cmp(&b.worst.error))
+    }
+
+    /// The entry to show, and its tensor: the worst of those whose error is relative to their own
+    /// size, unless there is none, or another fails.
+    pub fn telling(&self) -> Option<(&Checked, &Entry)> {
+        let resolved = self.tensors.iter().filter_map(|it| Some((it, it.worst_resolved.as_ref()?)));
+        let worst = self.worst().map(|tensor| (tensor, &tensor.worst));
+        match self.passed() {
+            true => resolved.max_by(|(_, a), (_, b)| a.error.total_cmp(&b.error)).or(worst),
+            false => worst,
+        }
+    }
+
+    /// Whether every entry compared is within the tolerance, and every tensor looked at.
+    pub fn passed(&self) -> bool {
+        self.tensors.iter().all(|tensor| tensor.passed(self.tolerance))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tensor with entries of these derivatives and errors.
+    fn checked(entries: &[(f64, f64)]) -> Checked {
+        let entry = |analytic, error| {
+            let index = vec![0];
+            Entry { index, analytic, numeric: analytic, error, floor: 1e-4 }
+        };
+        let mut checked = Checked::new("x".to_owned(), vec![entries.len()]);
+        entries.iter().for_each(|&(analytic, error)| checked.count(entry(analytic, error)));
+        checked
+    }
+
+    #[test]
+    fn entries_below_the_floor_are_counted_and_do_not_speak_for_the_rest() {
+        let entries = [(1.0, 1e-12), (1e-6, 4e-8), (-2.0, 1e-9), (1e-5, 1e-8), (1e-4, 1e-10)];
+        let one = checked(&entries);
+        assert_eq!((one.entries, one.below_floor), (5, 2));
+        assert_eq!((one.worst.error, one.worst.is_resolved()), (4e-8, false));
+        assert_eq!(one.worst_resolved.as_ref().map(|entry| entry.error), Some(1e-9));
+
+        assert_eq!(checked(&[(0.0, 0.0), (1e-6, 1e-9)]).below_floor, 1, "a zero found as zero");
+        let small = checked(&[(1e-6, 5e-8)]);
+        assert_eq!(small.worst_resolved, None);
+        let telling = |tensors: &[&Checked], tolerance| {
+            let tensors = tensors.iter().map(|&checked| checked.clone()).collect();
+            Report { tolerance, tensors }.telling().map(|(_, entry)| entry.error)
+        };
+        assert_eq!(telling(&[&one, &small], 1e-7), Some(1e-9));
+        assert_eq!(telling(&[&small], 1e-7), Some(5e-8), "nothing else");
+        assert_eq!(telling(&[&one, &small], 1e-8), Some(5e-8), "it fails");
+        assert_eq!(
+            telling(&[&one, &checked(&[(f64::NAN, f64::INFINITY)])], 1e-7),
+            Some(f64::INFINITY)
+        );
+    }
+
+    #[test]
+    fn a_tensor_with_no_entry_looked_at_does_not_pass() {
+        let nothing = checked(&[]);
+        let kinks = Checked { kinks: 2, ..nothing.clone() };
+        let passed =
+            |tensor: &Checked| Report { tolerance: 1e-7, tensors: vec![tensor.clone()] }.passed();
+        assert!(!passed(&nothing) && passed(&kinks) && passed(&checked(&[(1.0, 1e-8)])));
+        assert!(!passed(&checked(&[(1.0, 1e-6)])));
+    }
+}
