@@ -4,7 +4,6 @@ mod commands;
 mod pipe;
 
 use std::error::Error;
-use std::ffi::OsString;
 use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
@@ -45,16 +44,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether `KERNELS_ISA` names an instruction set of this CPU, if it is set.
-fn check_isa(value: Option<OsString>) -> Result<(), String> {
-    let Some(value) = value else { return Ok(()) };
-    let name = value.to_str().ok_or_else(|| format!("KERNELS_ISA: {value:?} is no name"))?;
-    name.parse::<Isa>().map(drop).map_err(|error| format!("KERNELS_ISA: {error}"))
-}
-
 /// Whether every check has passed.
 fn run(cli: Cli) -> Result<bool, Box<dyn Error>> {
-    check_isa(std::env::var_os("KERNELS_ISA"))?;
+    Isa::chosen().map_err(|error| format!("KERNELS_ISA: {error}"))?;
     let out = &mut Pipe::new(stdout().lock());
     let passed = match cli.command {
         None => page::run(out)?,

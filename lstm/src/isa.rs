@@ -6,10 +6,8 @@ use crate::error::{Error, Result};
 
 /// What [`Isa::best`] gives; an error where it would panic.
 pub(crate) fn best() -> Result<Isa> {
-    match std::env::var("KERNELS_ISA") {
-        Ok(name) if name.parse::<Isa>().is_err() => {
-            Err(Error::unsupported("instruction set in KERNELS_ISA", name))
-        }
-        _ => Ok(Isa::best()),
+    match Isa::chosen() {
+        Ok(_) => Ok(Isa::best()),
+        Err(error) => Err(Error::unsupported("instruction set in KERNELS_ISA", error.name())),
     }
 }

@@ -8,7 +8,7 @@ use lstm::{Dense, Initializer, Input, LSTM, Model, Sequential};
 #[test]
 fn an_instruction_set_that_is_not_there_is_an_error_where_a_model_is_built() {
     let asked = std::env::var("KERNELS_ISA");
-    if let Ok(name @ ("sse9" | "")) = asked.as_deref() {
+    if let Ok(name @ "sse9") = asked.as_deref() {
         let expected = format!("unsupported instruction set in KERNELS_ISA: `{name}`");
         let layers = Sequential::new().add(Input::new([3, 2])).add(LSTM::new(2));
         assert_eq!(layers.build().unwrap_err().to_string(), expected);
@@ -17,6 +17,10 @@ fn an_instruction_set_that_is_not_there_is_an_error_where_a_model_is_built() {
         assert_eq!(model.unwrap_err().to_string(), expected);
         let drawn = Initializer::ORTHOGONAL.draw::<f32>(0, [30, 30]);
         assert_eq!(drawn.unwrap_err().to_string(), expected);
+        return;
+    }
+    if asked.as_deref() == Ok("") {
+        assert!(Sequential::new().add(Input::new([2])).add(Dense::new(1)).build().is_ok());
         return;
     }
     for name in ["sse9", ""] {

@@ -39,13 +39,23 @@ impl Isa {
     ///
     /// # Panics
     ///
-    /// If `KERNELS_ISA` names an instruction set that does not exist or that this CPU lacks.
+    /// Where [`chosen`](Isa::chosen) has an error.
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| match std::env::var("KERNELS_ISA") {
-            Ok(name) => name.parse().unwrap_or_else(|error| panic!("KERNELS_ISA: {error}")),
-            Err(_) => Isa::available()[0],
-        })
+        *BEST.get_or_init(|| Isa::chosen().unwrap_or_else(|error| panic!("KERNELS_ISA: {error}")))
+    }
+
+    /// What [`best`](Isa::best) takes, for programs that would rather not panic. An empty
+    /// `KERNELS_ISA` is none.
+    ///
+    /// # Errors
+    ///
+    /// If `KERNELS_ISA` names an instruction set that does not exist or that this CPU lacks.
+    pub fn chosen() -> Result<Isa, UnknownIsa> {
+        match std::env::var_os("KERNELS_ISA") {
+            Some(name) if !name.is_empty() => name.to_string_lossy().parse(),
+            _ => Ok(Isa::available()[0]),
+        }
     }
 
     /// The name that `KERNELS_ISA` and [`str::parse`] understand.
@@ -96,6 +106,13 @@ impl fmt::Display for Isa {
 /// A name that is not one of [`Isa::available`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownIsa(String);
+
+impl UnknownIsa {
+    /// The name that was asked for.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
 
 impl fmt::Display for UnknownIsa {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
