@@ -73,7 +73,7 @@ pub struct Call<'a, T> {
     pub steps: usize,
     /// `h` and `c` before the first step, `[batch, units]` each; zeros if not given.
     pub initial: [Option<&'a [T]>; 2],
-    /// Whether [`Engine::backward`] will follow.
+    /// Whether [`backward`](super::Engine::backward) will follow.
     pub training: bool,
 }
 
