@@ -24,7 +24,8 @@ isas:
 	! grep -qs avx2 /proc/cpuinfo || KERNELS_ISA=avx2 cargo test --locked $(DOORS)
 	KERNELS_ISA=portable cargo test --locked $(DOORS)
 
-DOORS = -p harness --test conformance --test programs
+# As a part of the whole workspace: another selection would compile everything again.
+DOORS = --workspace --test conformance --test programs
 
 # `kernels` linked from outside of the workspace.
 link:

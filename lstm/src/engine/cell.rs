@@ -25,6 +25,10 @@ use crate::activation::Activation;
 
 /// The two activations of a cell.
 pub(super) trait Activations: Copy + Send + Sync {
+    /// Whether cells run two abreast, so that a core is busy while the long chain of operations of
+    /// an activation goes on: twice the code.
+    const ABREAST: bool;
+
     /// `σ(z)`
     fn gate<S: Simd, X: Vector<S>>(self, simd: S, z: X) -> X;
     /// `σ'(z)` from `y = σ(z)`
@@ -40,6 +44,8 @@ pub(super) trait Activations: Copy + Send + Sync {
 pub(super) struct Standard;
 
 impl Activations for Standard {
+    const ABREAST: bool = true;
+
     #[inline(always)]
     fn gate<S: Simd, X: Vector<S>>(self, simd: S, z: X) -> X {
         math::sigmoid(simd, z)
@@ -69,6 +75,8 @@ pub(super) struct Chosen {
 }
 
 impl Activations for Chosen {
+    const ABREAST: bool = false;
+
     #[inline(always)]
     fn gate<S: Simd, X: Vector<S>>(self, simd: S, z: X) -> X {
         self.gate.of(simd, z)
@@ -110,18 +118,18 @@ pub(super) struct Forward<'a, T> {
     pub(super) kept: Option<(&'a mut [T], &'a mut [T])>,
 }
 
-/// Cells side by side, so that a core is busy while the long chain of an activation goes on.
-const ABREAST: usize = 2;
-
 impl<T: Float> Forward<'_, T> {
     #[inline(always)]
-    pub(super) fn run<S: Simd>(mut self, simd: S, activations: impl Activations) {
-        let whole = self.run.count - self.run.count % ABREAST;
-        for first in (0..whole).step_by(ABREAST) {
-            self.cells::<S, ABREAST>(simd, activations, first);
+    pub(super) fn run<S: Simd, A: Activations>(mut self, simd: S, activations: A) {
+        let mut first = 0;
+        if A::ABREAST {
+            while first + 2 <= self.run.count {
+                self.cells::<S, 2>(simd, activations, first);
+                first += 2;
+            }
         }
-        for last in whole..self.run.count {
-            self.cells::<S, 1>(simd, activations, last);
+        for cell in first..self.run.count {
+            self.cells::<S, 1>(simd, activations, cell);
         }
     }
 

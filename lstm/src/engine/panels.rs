@@ -12,6 +12,8 @@
 mod pack;
 mod products;
 
+use std::ops::Range;
+
 use kernels::gemm::accumulate_panels;
 use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
@@ -25,6 +27,8 @@ pub(super) use products::Products;
 const TILE: usize = 4;
 /// Units of a forward tile where there are 16 registers: 8 accumulators.
 const TILE_16: usize = 2;
+/// Units whose `z` waits for their cells: whole tiles.
+const CHUNK: usize = 16;
 /// Units of a backward tile.
 const BACKWARD_TILE: usize = 8;
 
@@ -57,14 +61,20 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
         let tile = if S::REGISTERS >= 32 { TILE } else { TILE_16 };
+        let mut z = [T::ZERO; CHUNK * 4 * MAX_LANES];
         for t in 0..dims.steps {
             for group in dims.groups() {
-                for (first, height) in tiles(dims.units, tile) {
-                    match height {
-                        1 => self.units::<S, 1, 4>(simd, t, group, first),
-                        2 => self.units::<S, 2, 8>(simd, t, group, first),
-                        _ => self.units::<S, 4, 16>(simd, t, group, first),
+                for chunk in (0..dims.units).step_by(CHUNK) {
+                    let count = CHUNK.min(dims.units - chunk);
+                    for (first, height) in tiles(count, tile) {
+                        let z = &mut z[first * 4 * V::<S, T>::LANES..];
+                        match height {
+                            1 => self.products::<S, 4>(simd, t, group, chunk + first, z),
+                            2 => self.products::<S, 8>(simd, t, group, chunk + first, z),
+                            _ => self.products::<S, 16>(simd, t, group, chunk + first, z),
+                        }
                     }
+                    self.cells(simd, t, group, chunk..chunk + count, &z);
                 }
                 if let Some(y) = &mut self.y {
                     let h = &self.view.h[group.slot(dims.slots, dims.around(t).1, dims.units)];
@@ -76,55 +86,51 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
 }
 
 impl<T: Float, A: Activations> Forward<'_, T, A> {
-    /// One step of `U` units, `G = 4 U` gates, for a vector of rows.
+    /// `z = b + x W + h₋ U` of `G` gates from those of the unit `first` on, for a vector of rows.
     #[inline(always)]
-    fn units<S: Simd, const U: usize, const G: usize>(
-        &mut self,
+    fn products<S: Simd, const G: usize>(
+        &self,
         simd: S,
         t: usize,
         group: Group,
         first: usize,
+        z: &mut [T],
     ) {
         let Dims { steps, inputs, units, slots, .. } = self.view.dims;
-        let lanes = V::<S, T>::LANES;
-        let (before, after) = self.view.dims.around(t);
         let x = &self.view.x[group.slot(steps, t, inputs)];
+        let h_prev = &self.view.h[group.slot(slots, self.view.dims.around(t).0, units)];
         let kernel = &self.weights.kernel[4 * first * inputs..][..G * inputs];
         let recurrent = &self.weights.recurrent[4 * first * units..][..G * units];
         let bias = &self.weights.bias[4 * first..][..G];
-        let at = first * lanes;
 
-        let (h_prev, h) = before_and_after(
-            self.view.h,
-            group.slot(slots, before, units),
-            group.slot(slots, after, units),
-        );
-        let (c_prev, c) = before_and_after(
-            self.view.c,
-            group.slot(slots, before, units),
-            group.slot(slots, after, units),
-        );
-
-        // z = b + x W + h₋ U
         let tile = std::array::from_fn(|gate| [V::<S, T>::splat(simd, bias[gate])]);
         let tile = accumulate_panels::<S, T, G, 1>(simd, tile, (kernel, G), x);
         let tile = accumulate_panels::<S, T, G, 1>(simd, tile, (recurrent, G), h_prev);
-        let mut z = [T::ZERO; 4 * TILE * MAX_LANES];
-        for (gate, z) in tile.iter().zip(z.chunks_exact_mut(lanes)) {
+        for (gate, z) in tile.iter().zip(z.chunks_exact_mut(V::<S, T>::LANES)) {
             gate[0].store(z);
         }
+    }
 
+    /// One step of some units, from their `z`.
+    #[inline(always)]
+    fn cells<S: Simd>(&mut self, simd: S, t: usize, group: Group, chunk: Range<usize>, z: &[T]) {
+        let Dims { steps, units, slots, .. } = self.view.dims;
+        let lanes = V::<S, T>::LANES;
+        let at = chunk.start * lanes;
+        let (before, after) = self.view.dims.around(t);
+        let (before, after) = (group.slot(slots, before, units), group.slot(slots, after, units));
+        let (c_prev, c) = before_and_after(self.view.c, before, after.clone());
         let kept = self.kept.then(|| {
             let gates = &mut self.view.gates[group.slot(steps, t, 4 * units)][4 * at..];
             let a = &mut self.view.a[group.slot(steps, t, units)][at..];
             (gates, a)
         });
         cell::Forward {
-            run: Run { count: U, stride: lanes, gate_stride: 4 * lanes },
-            z: &z[..G * lanes],
+            run: Run { count: chunk.len(), stride: lanes, gate_stride: 4 * lanes },
+            z,
             c_prev: &c_prev[at..],
             c: &mut c[at..],
-            h: &mut h[at..],
+            h: &mut self.view.h[after][at..],
             kept,
         }
         .run(simd, self.activations);
