@@ -5,38 +5,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use kernels::{Float, Gemm, Isa, MatMut, MatRef, Packed, Scratch};
-
-/// The scalars that `matrixmultiply` has a product for.
-trait Peer: Float {
-    /// `C = A B`, all row-major.
-    fn gemm(sizes: (usize, usize, usize), a: &[Self], b: &[Self], c: &mut [Self]);
-}
-
-macro_rules! peer {
-    ($scalar:ident, $gemm:ident) => {
-        impl Peer for $scalar {
-            #[allow(unsafe_code, reason = "its entries take pointers")]
-            fn gemm((m, n, k): (usize, usize, usize), a: &[Self], b: &[Self], c: &mut [Self]) {
-                assert_eq!((a.len(), b.len(), c.len()), (m * k, k * n, m * n));
-                let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
-                let [k_stride, n_stride] = [k as isize, n as isize];
-                // SAFETY: row-major matrices of these sizes have as many elements.
-                unsafe {
-                    matrixmultiply::$gemm(
-                        m, k, n, 1.0, a, k_stride, 1, b, n_stride, 1, 0.0, c, n_stride, 1,
-                    );
-                }
-            }
-        }
-    };
-}
-
-peer! { f32, sgemm }
-peer! { f64, dgemm }
+use harness::peer::Scalar;
+use kernels::{Gemm, Isa, MatMut, MatRef, Packed, Scratch};
 
 /// All ways to the same product, as one group.
-fn compare<T: Peer>(criterion: &mut Criterion, name: &str, (m, n, k): (usize, usize, usize)) {
+fn compare<T: Scalar>(criterion: &mut Criterion, name: &str, (m, n, k): (usize, usize, usize)) {
     let mut group = criterion.benchmark_group(format!("{name}/{}/{m}x{n}x{k}", T::NAME));
     group.throughput(Throughput::Elements(2 * (m * n * k) as u64));
     group.sample_size(10);
@@ -61,7 +34,7 @@ fn compare<T: Peer>(criterion: &mut Criterion, name: &str, (m, n, k): (usize, us
         }
     }
     group.bench_function("matrixmultiply", |bench| {
-        bench.iter(|| T::gemm((m, n, k), black_box(&a), &b, black_box(&mut c)))
+        bench.iter(|| T::matrixmultiply((m, n, k), black_box(&a), &b, black_box(&mut c)))
     });
     group.finish();
 }

@@ -1,111 +1,55 @@
 //! Time of an LSTM layer, forward and forward + backward, and of a whole training step, for each
 //! instruction set of this CPU, on one thread.
 
-use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use harness::throughput::{Mode, Shape};
-use lstm::engine::{Call, Engine, Gradient, Gradients, Incoming, Options, Weights};
-use lstm::{
-    Activation, Adam, Dense, Initializer, Input, Isa, LSTM, Loss, Model, Sequential, Tensor,
-};
+use harness::stack::Stack;
+use harness::throughput::{Mode, Shape, Step};
+use lstm::Isa;
 
-/// `(batch, steps, inputs, units)`: the headline, one row of numbers, and a grid of sizes.
-const SHAPES: [(usize, usize, usize, usize); 7] = [
-    (32, 10, 8, 4),
-    (1, 3, 1, 10),
-    (32, 10, 8, 64),
-    (32, 50, 1, 32),
-    (64, 20, 64, 128),
-    (64, 20, 128, 256),
-    (64, 10, 512, 512),
+/// The headline, one row of numbers, and a grid of sizes.
+const SHAPES: [Shape; 7] = [
+    Shape { batch: 32, steps: 10, inputs: 8, units: 4 },
+    Shape { batch: 1, steps: 3, inputs: 1, units: 10 },
+    Shape { batch: 32, steps: 10, inputs: 8, units: 64 },
+    Shape { batch: 32, steps: 50, inputs: 1, units: 32 },
+    Shape { batch: 64, steps: 20, inputs: 64, units: 128 },
+    Shape { batch: 64, steps: 20, inputs: 128, units: 256 },
+    Shape { batch: 64, steps: 10, inputs: 512, units: 512 },
 ];
 
-/// Numbers of their own for every `seed`.
-fn random(seed: u64, shape: impl Into<Vec<usize>>) -> Tensor<f32> {
-    let draw = Initializer::RandomUniform { minval: -0.3, maxval: 0.3 };
-    draw.draw(seed, shape).expect("any shape will do")
-}
-
 /// Multiply-adds, as the command line counts them: what criterion shows as elements.
-fn work((batch, steps, inputs, units): (usize, usize, usize, usize), mode: Mode) -> Throughput {
-    let flops = Shape { batch, steps, inputs, units }.flops(mode, 1);
-    Throughput::Elements((flops / 2.0) as u64)
+fn work(shape: Shape, mode: Mode) -> Throughput {
+    Throughput::Elements((shape.flops(mode, 1) / 2.0) as u64)
 }
 
 fn layer(criterion: &mut Criterion) {
-    for shape @ (batch, steps, inputs, units) in SHAPES {
-        let weights = random(1, [4 * units * (inputs + units + 1)]).into_data();
-        let x = random(2, [batch, steps, inputs]).into_data();
-        let dy = random(3, [batch, steps, units]).into_data();
-        let (mut y, mut dx) = (dy.clone(), x.clone());
-        let mut grads = weights.clone();
-        let options = Options {
-            inputs,
-            units,
-            activation: Activation::Tanh,
-            recurrent_activation: Activation::Sigmoid,
-            go_backwards: false,
-        };
-
-        let mut group = criterion.benchmark_group(format!("lstm/{batch},{steps},{inputs},{units}"));
+    for shape in SHAPES {
+        let mut group = criterion.benchmark_group(format!("lstm/{shape}"));
         for isa in Isa::available() {
-            let mut engine = Engine::new(isa, options);
-            let mut call = Call {
-                weights: Weights::cut(&weights, inputs, units),
-                version: 0,
-                x: &x,
-                batch,
-                steps,
-                initial: [None, None],
-                training: false,
-            };
+            let mut stack = Stack::<f32>::new(isa, shape, 1);
             group.throughput(work(shape, Mode::Infer));
             group.bench_function(BenchmarkId::new("forward", isa), |bench| {
-                bench.iter(|| engine.forward(black_box(&call), Some(&mut y)));
+                bench.iter(|| stack.infer());
             });
-            call.training = true;
             group.throughput(work(shape, Mode::Train));
             group.bench_function(BenchmarkId::new("forward and backward", isa), |bench| {
-                bench.iter(|| {
-                    call.version += 1; // weights change between steps, and are packed anew
-                    engine.forward(black_box(&call), Some(&mut y));
-                    engine.backward(
-                        &call,
-                        Incoming { dy: Gradient::Sequence(&dy), states: [None, None] },
-                        Gradients::cut(&mut grads, inputs, units),
-                        Some(&mut dx),
-                        [None, None],
-                    );
-                });
+                bench.iter(|| stack.train());
             });
         }
         group.finish();
     }
 }
 
-fn compiled((_, steps, inputs, units): (usize, usize, usize, usize), isa: Isa) -> Model {
-    let mut model = Sequential::new()
-        .add(Input::new([steps, inputs]))
-        .add(LSTM::new(units))
-        .add(Dense::new(1))
-        .build()
-        .expect("layers that fit");
-    model.set_isa(isa);
-    model.compile(Adam::default(), Loss::MeanSquaredError).expect("settings in range");
-    model
-}
-
 fn training(criterion: &mut Criterion) {
-    for shape @ (batch, steps, inputs, units) in SHAPES {
-        let (x, y) = (random(1, [batch, steps, inputs]), random(2, [batch, 1]));
-        let mut group = criterion.benchmark_group(format!("step/{batch},{steps},{inputs},{units}"));
+    for shape in SHAPES {
+        let mut group = criterion.benchmark_group(format!("step/{shape}"));
         group.throughput(work(shape, Mode::Step));
         for isa in Isa::available() {
-            let mut model = compiled(shape, isa);
+            let mut step = Step::<f32>::new(isa, shape, 1).expect("a shape without zeros");
             group.bench_function(BenchmarkId::from_parameter(isa), |bench| {
-                bench.iter(|| model.train_on_batch(black_box(&x), &y).expect("data that fits"));
+                bench.iter(|| step.run());
             });
         }
         group.finish();
