@@ -6,8 +6,6 @@ use crate::error::{Error, Result};
 
 /// What [`Isa::best`] gives; an error where it would panic.
 pub(crate) fn best() -> Result<Isa> {
-    match Isa::chosen() {
-        Ok(_) => Ok(Isa::best()),
-        Err(error) => Err(Error::unsupported("instruction set in KERNELS_ISA", error.name())),
-    }
+    Isa::chosen()
+        .map_err(|error| Error::unsupported("instruction set in KERNELS_ISA", error.name()))
 }

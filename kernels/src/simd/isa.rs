@@ -41,8 +41,7 @@ impl Isa {
     ///
     /// Where [`chosen`](Isa::chosen) has an error.
     pub fn best() -> Isa {
-        static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| Isa::chosen().unwrap_or_else(|error| panic!("KERNELS_ISA: {error}")))
+        Isa::chosen().unwrap_or_else(|error| panic!("KERNELS_ISA: {error}"))
     }
 
     /// What [`best`](Isa::best) takes, for programs that would rather not panic. An empty
@@ -52,10 +51,12 @@ impl Isa {
     ///
     /// If `KERNELS_ISA` names an instruction set that does not exist or that this CPU lacks.
     pub fn chosen() -> Result<Isa, UnknownIsa> {
-        match std::env::var_os("KERNELS_ISA") {
+        static CHOSEN: OnceLock<Result<Isa, UnknownIsa>> = OnceLock::new();
+        let choose = || match std::env::var_os("KERNELS_ISA") {
             Some(name) if !name.is_empty() => name.to_string_lossy().parse(),
             _ => Ok(Isa::available()[0]),
-        }
+        };
+        CHOSEN.get_or_init(choose).clone()
     }
 
     /// The name that `KERNELS_ISA` and [`str::parse`] understand.
