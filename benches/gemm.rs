@@ -1,59 +1,42 @@
-//! Matrix products in multiply-adds counted as two operations, so that `elem/s` reads as FLOP/s:
-//! per instruction set, with and without packed weights, next to `matrixmultiply` on one thread.
+//! Every product of the grid by everyone who computes it, on one thread and on all: multiply-adds
+//! counted as two operations, so that `elem/s` reads as FLOP/s. The peers come with features:
+//! `cargo bench -p benches --bench gemm --features peers,system-peers`.
 
-use std::hint::black_box;
 use std::time::Duration;
 
+use benches::grid::products;
+use benches::peers::{Element, Job};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use harness::peer::Scalar;
-use kernels::{Gemm, Isa, MatMut, MatRef, Packed, Scratch};
+use harness::random::Random;
 
-/// All ways to the same product, as one group.
-fn compare<T: Scalar>(criterion: &mut Criterion, name: &str, (m, n, k): (usize, usize, usize)) {
-    let mut group = criterion.benchmark_group(format!("{name}/{}/{m}x{n}x{k}", T::NAME));
-    group.throughput(Throughput::Elements(2 * (m * n * k) as u64));
-    group.sample_size(10);
-    group.warm_up_time(Duration::from_millis(100));
-    group.measurement_time(Duration::from_millis(400));
+fn race<T: Element>(criterion: &mut Criterion) {
+    for product in products() {
+        let mut group = criterion.benchmark_group(format!("gemm/{}/{product}", T::NAME));
+        group.throughput(Throughput::Elements(product.flops() as u64));
+        group.sample_size(10);
+        group.warm_up_time(Duration::from_millis(50));
+        group.measurement_time(Duration::from_millis(200));
 
-    let fill = |len| -> Vec<T> { (0..len).map(|i| T::from_f64((i % 7) as f64 - 3.0)).collect() };
-    let (a, b, mut c) = (fill(m * k), fill(k * n), fill(m * n));
-    let mut scratch = Scratch::default();
-    let view = MatRef::new(&a, m, k);
-    for isa in Isa::available() {
-        let weights = MatRef::new(&b, k, n);
-        let packed = Packed::right(isa, weights);
-        for (name, gemm) in [
-            ("plain", Gemm::new(view, weights).serial()),
-            ("packed", Gemm::new(view, &packed).serial()),
-            ("threads", Gemm::new(view, weights)),
-        ] {
-            group.bench_function(BenchmarkId::new(name, isa), |bench| {
-                bench.iter(|| gemm.isa(isa).run(MatMut::new(black_box(&mut c), m, n), &mut scratch))
-            });
+        let mut random = Random::new(0);
+        let a = random.numbers::<T>(product.m * product.k, 1.0);
+        let b = random.numbers::<T>(product.k * product.n, 1.0);
+        let mut c = vec![T::ZERO; product.m * product.n];
+        for threads in [1, rayon::current_num_threads()] {
+            for peer in T::peers() {
+                if let Some(mut run) = (peer.ready)(Job { product, a: &a, b: &b, threads }) {
+                    let id = BenchmarkId::new(peer.name, format!("{threads} threads"));
+                    group.bench_function(id, |bench| bench.iter(|| run(&mut c)));
+                }
+            }
         }
-    }
-    group.bench_function("matrixmultiply", |bench| {
-        bench.iter(|| T::matrixmultiply((m, n, k), black_box(&a), &b, black_box(&mut c)))
-    });
-    group.finish();
-}
-
-fn squares(criterion: &mut Criterion) {
-    for n in [64, 128, 256, 512, 1024] {
-        compare::<f32>(criterion, "square", (n, n, n));
-        compare::<f64>(criterion, "square", (n, n, n));
+        group.finish();
     }
 }
 
-/// A batch times the recurrent weights of an LSTM: few rows, four gates wide.
-fn recurrent(criterion: &mut Criterion) {
-    for units in [16, 64, 256, 512] {
-        for batch in [1, 16, 32, 64] {
-            compare::<f32>(criterion, "recurrent", (batch, 4 * units, units));
-        }
-    }
+fn all(criterion: &mut Criterion) {
+    race::<f32>(criterion);
+    race::<f64>(criterion);
 }
 
-criterion_group!(benches, squares, recurrent);
+criterion_group!(benches, all);
 criterion_main!(benches);

@@ -50,8 +50,10 @@ fn gemm_as<T: Scalar>(isa: Isa, (m, n, k): (usize, usize, usize), prepacked: boo
         };
         product.isa(isa).run(MatMut::new(black_box(&mut c), m, n), &mut scratch);
     };
-    let mut peer =
-        || T::matrixmultiply((m, n, k), black_box(&a), black_box(&b), black_box(&mut c_peer));
+    let mut peer = || {
+        let (a, b) = ((black_box(&a[..]), (k, 1)), (black_box(&b[..]), (n, 1)));
+        T::matrixmultiply((m, n, k), a, b, black_box(&mut c_peer));
+    };
     let [ours, peer] = interleave(BUDGET, [&mut ours, &mut peer]);
     Times { ours, peer }
 }

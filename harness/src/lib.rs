@@ -12,6 +12,7 @@
 //! | [`stack`]      | recurrent engines on top of each other, without a model around them      |
 //! | [`contest`]    | matrix products and activations against [`peer`]s, in the same run       |
 //! | [`peak`]       | what the CPU can do at most, measured beside it                          |
+//! | [`machine`]    | the CPU's name                                                           |
 //! | [`timing`]     | interleaved measurements: median and minimum                             |
 //! | [`report`]     | the page of the main job                                                 |
 //!
@@ -26,6 +27,7 @@ pub mod difference;
 pub mod dtype;
 pub mod gradcheck;
 pub mod json;
+pub mod machine;
 pub mod peak;
 pub mod peer;
 pub mod random;

@@ -1,4 +1,4 @@
-//! The most multiply-adds a core can do: what throughput is held against.
+//! The most multiply-adds a core can do, and the bytes it can read: what throughput is held against.
 //!
 //! Twelve chains of multiply-adds in registers, no memory. Twelve hide the latency of two units
 //! with four to five cycles each, and fit in sixteen registers with their operands. Where an
@@ -7,8 +7,9 @@
 
 use std::hint::black_box;
 
-use kernels::Isa;
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
+use kernels::{Buffer, Isa};
+use rayon::prelude::*;
 
 /// Independent chains.
 const CHAINS: usize = 12;
@@ -57,5 +58,55 @@ impl<T: Float> Kernel for Chains<T> {
             }
         }
         chains.into_iter().fold(T::ZERO, |sum, chain| sum + chain.sum())
+    }
+}
+
+/// A read of memory, to be timed: what a product is held against that reads each weight once.
+#[derive(Clone, Debug)]
+pub struct Read {
+    isa: Isa,
+    memory: Buffer<f32>,
+}
+
+impl Read {
+    /// Of so many bytes, on an instruction set.
+    pub fn new(isa: Isa, bytes: usize) -> Self {
+        Read { isa, memory: Buffer::zeros(bytes.div_ceil(size_of::<f32>())) }
+    }
+
+    /// Bytes of a run.
+    pub fn bytes(&self) -> f64 {
+        size_of_val(&self.memory[..]) as f64
+    }
+
+    /// Reads them once, in parts of equal size on the threads of the current `rayon` pool.
+    pub fn run(&self, threads: usize) {
+        let memory = black_box(&self.memory[..]);
+        if threads == 1 {
+            black_box(self.isa.run(Sum(memory)));
+        } else {
+            memory.par_chunks(memory.len().div_ceil(threads)).for_each(|part| {
+                black_box(self.isa.run(Sum(part)));
+            });
+        }
+    }
+}
+
+/// Adds up a slice, which costs less than to read it.
+struct Sum<'a>(&'a [f32]);
+
+impl Kernel for Sum<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> f32 {
+        let lanes = V::<S, f32>::LANES;
+        let mut sums = [V::<S, f32>::splat(simd, 0.0); CHAINS];
+        for xs in self.0.chunks_exact(CHAINS * lanes) {
+            for (sum, xs) in sums.iter_mut().zip(xs.chunks_exact(lanes)) {
+                *sum = *sum + V::<S, f32>::load(simd, xs);
+            }
+        }
+        sums.into_iter().fold(0.0, |sum, lanes| sum + lanes.sum())
     }
 }

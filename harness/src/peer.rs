@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kernels::Float;
+use kernels::{Float, MatRef};
 
 /// An elementwise function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -37,12 +37,18 @@ impl fmt::Display for Function {
 
 /// A scalar that the peers know.
 pub trait Scalar: Float {
-    /// `C = A B` by the crate `matrixmultiply`, all three row-major; `(m, n, k)` are their sizes.
+    /// `C = A B` by the crate `matrixmultiply`, with C row-major; `(m, n, k)` are their sizes. A
+    /// and B come with the strides of their rows and columns.
     ///
     /// # Panics
     ///
-    /// If a slice has another size.
-    fn matrixmultiply(size: (usize, usize, usize), a: &[Self], b: &[Self], c: &mut [Self]);
+    /// If an element lies outside of its slice.
+    fn matrixmultiply(
+        size: (usize, usize, usize),
+        a: (&[Self], (usize, usize)),
+        b: (&[Self], (usize, usize)),
+        c: &mut [Self],
+    );
 
     /// `f(x)` by the standard library.
     fn std(function: Function, x: Self) -> Self;
@@ -54,18 +60,21 @@ macro_rules! scalar {
             #[allow(unsafe_code, reason = "matrixmultiply takes pointers")]
             fn matrixmultiply(
                 (m, n, k): (usize, usize, usize),
-                a: &[Self],
-                b: &[Self],
+                (a, (row_a, col_a)): (&[Self], (usize, usize)),
+                (b, (row_b, col_b)): (&[Self], (usize, usize)),
                 c: &mut [Self],
             ) {
-                assert_eq!((a.len(), b.len(), c.len()), (m * k, k * n, m * n), "sizes");
-                let [rows_a, rows_b] = [k as isize, n as isize];
-                let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
-                // SAFETY: by the assertion the strides stay within the slices, and C is borrowed
+                // These panic where an element lies outside.
+                let _ = MatRef::strided(a, (m, k), (row_a, col_a));
+                let _ = MatRef::strided(b, (k, n), (row_b, col_b));
+                assert_eq!(c.len(), m * n, "the size of C");
+                let [row_a, col_a, row_b, col_b] = [row_a, col_a, row_b, col_b].map(|s| s as isize);
+                let (a, b, c, row_c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr(), n as isize);
+                // SAFETY: as just checked the strides stay within the slices, and C is borrowed
                 // for writing, so it does not overlap with A or B.
                 unsafe {
                     matrixmultiply::$gemm(
-                        m, k, n, 1.0, a, rows_a, 1, b, rows_b, 1, 0.0, c, rows_b, 1,
+                        m, k, n, 1.0, a, row_a, col_a, b, row_b, col_b, 0.0, c, row_c, 1,
                     );
                 }
             }
@@ -94,7 +103,9 @@ mod tests {
     fn matrixmultiply_is_called_with_the_right_strides() {
         let (a, b) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
         let mut c = [f64::NAN; 4];
-        f64::matrixmultiply((2, 2, 3), &a, &b, &mut c);
+        f64::matrixmultiply((2, 2, 3), (&a, (3, 1)), (&b, (2, 1)), &mut c);
         assert_eq!(c, [4.0, 5.0, 10.0, 11.0]);
+        f64::matrixmultiply((2, 2, 3), (&b, (1, 2)), (&a, (1, 3)), &mut c);
+        assert_eq!(c, [4.0, 10.0, 5.0, 11.0]);
     }
 }

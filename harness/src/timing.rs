@@ -54,8 +54,14 @@ pub fn interleave<const N: usize>(
     budget: Duration,
     mut contestants: [&mut dyn FnMut(); N],
 ) -> [Timing; N] {
-    let runs = contestants.each_mut().map(|contestant| warm_up(contestant));
-    let mut samples = [const { Vec::new() }; N];
+    let mut timings = take_turns(budget, &mut contestants).into_iter();
+    std::array::from_fn(|_| timings.next().expect("one for each"))
+}
+
+/// [`interleave`] for a number of contestants that is known only at run time.
+pub fn take_turns(budget: Duration, contestants: &mut [&mut dyn FnMut()]) -> Vec<Timing> {
+    let runs: Vec<_> = contestants.iter_mut().map(|contestant| warm_up(contestant)).collect();
+    let mut samples = vec![Vec::new(); contestants.len()];
     let start = Instant::now();
     for round in 0..*SAMPLES.end() {
         if round >= *SAMPLES.start() && start.elapsed() >= budget {
@@ -67,7 +73,7 @@ pub fn interleave<const N: usize>(
             samples.push(start.elapsed().as_secs_f64() / runs as f64);
         }
     }
-    samples.map(Timing::of)
+    samples.into_iter().map(Timing::of).collect()
 }
 
 /// Warms a contestant up; gives how many runs make a sample.

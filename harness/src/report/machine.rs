@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 use kernels::Isa;
 
 use super::Section;
+use crate::machine::cpu;
 use crate::style::Style;
 
 pub(super) fn section(style: Style) -> lstm::Result<Section> {
@@ -30,17 +31,4 @@ pub(super) fn section(style: Style) -> lstm::Result<Section> {
         style.faint(&others),
     );
     Ok(Section { text, passed: true })
-}
-
-/// The CPU's name where the system tells, else its architecture.
-fn cpu() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = info.lines().find_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        (key.trim() == "model name").then(|| value.trim().to_owned())
-    });
-    match name {
-        Some(name) => format!("{name} ({})", std::env::consts::ARCH),
-        None => std::env::consts::ARCH.to_owned(),
-    }
 }
