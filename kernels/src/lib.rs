@@ -22,6 +22,7 @@ pub mod math;
 mod matrix;
 pub mod reference;
 pub mod simd;
+mod threads;
 
 pub use buffer::Buffer;
 pub use gemm::{Bias, Epilogue, Gemm, Packed, Scratch, Update, gemm};

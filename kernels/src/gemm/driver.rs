@@ -10,6 +10,7 @@ use super::pack::{Operand, pack, pack_panel, pieces};
 use crate::buffer::Buffer;
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Float, Isa, Kernel, MAX_LANES, Simd, V, Vector};
+use crate::threads;
 
 /// What happens to the old value of C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +148,7 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
         let sizes = Blocking::on::<T>(self.isa);
         let work = m.saturating_mul(n).saturating_mul(k);
         let alone = self.serial || work <= PARALLEL_ABOVE;
-        let threads = if alone { 1 } else { rayon::current_num_threads() };
+        let threads = if alone { 1 } else { threads::count() };
         let bands = Bands::of(&c, &sizes, threads);
         if bands.pays_to_copy(&c, k, &sizes, threads) {
             return self.blocks_of_copy(bands, (m, n, k), c, scratch);
@@ -220,10 +221,8 @@ fn pack_b<T: Float>(
     out: &mut [T],
     parallel: bool,
 ) {
-    use rayon::prelude::*;
-
     if parallel && !depth.is_empty() {
-        out.par_chunks_exact_mut(nr * depth.len()).enumerate().for_each(|(panel, out)| {
+        threads::for_each_chunk(out, nr * depth.len(), |panel, out| {
             let start = cols.start + panel * nr;
             pack_panel(nr, b, depth.clone(), start..cols.end.min(start + nr), out);
         });
@@ -255,7 +254,10 @@ impl<T: Float, E: Epilogue<T>> Block<'_, T, E> {
         let (left, right) = scratch.split_at_mut(scratch.len() / 2);
         let share = (left.len(), left.len() + right.len());
         let [first, second] = part.cut(bands, &self.sizes, share);
-        rayon::join(|| self.fork(isa, bands, first, left), || self.fork(isa, bands, second, right));
+        threads::join(
+            || self.fork(isa, bands, first, left),
+            || self.fork(isa, bands, second, right),
+        );
     }
 }
 
