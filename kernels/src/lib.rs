@@ -25,6 +25,6 @@ pub mod simd;
 mod threads;
 
 pub use buffer::Buffer;
-pub use gemm::{Bias, Epilogue, Gemm, Packed, Scratch, Update, gemm};
+pub use gemm::{Bias, Epilogue, Gemm, Packed, Scratch, gemm};
 pub use matrix::{MatMut, MatRef};
 pub use simd::{Float, Isa};

@@ -1,5 +1,6 @@
 //! Matrices as views of slices: a transpose is a swap of strides and copies nothing.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// A read-only `rows × cols` view; element `(i, j)` lies at `i * row_stride + j * col_stride`.
@@ -102,18 +103,36 @@ impl<'a, T: Copy> MatRef<'a, T> {
         let start = i * self.row_stride;
         Some(&self.data[start + cols.start..start + cols.end])
     }
+
+    /// The elements from `(i, j)` on and the distance of rows, where neighbours in a row are
+    /// neighbours in memory.
+    #[inline(always)]
+    pub(crate) fn lines(&self, i: usize, j: usize) -> Option<(&'a [T], usize)> {
+        let start = (i * self.row_stride + j).min(self.data.len());
+        (self.col_stride == 1).then(|| (&self.data[start..], self.row_stride))
+    }
 }
 
 /// A writable `rows × cols` view; element `(i, j)` lies at `i * row_stride + j * col_stride`.
+///
+/// Holds a pointer, not a slice, so that it can be cut between any two rows or columns: the columns
+/// of a row-major matrix lie between each other.
 #[derive(Debug)]
 pub struct MatMut<'a, T> {
-    data: &'a mut [T],
+    /// Every element lies in the memory that was borrowed for `'a`, and no two share a place.
+    start: *mut T,
     rows: usize,
     cols: usize,
     row_stride: usize,
     col_stride: usize,
+    memory: PhantomData<&'a mut [T]>,
 }
 
+// SAFETY: it is a mutable borrow of its elements.
+#[allow(unsafe_code, reason = "a borrow with strides")]
+unsafe impl<T: Send> Send for MatMut<'_, T> {}
+
+#[allow(unsafe_code, reason = "a borrow with strides, cut without bounds checks")]
 impl<'a, T: Copy> MatMut<'a, T> {
     /// A row-major matrix: `data` holds one row after another.
     ///
@@ -124,7 +143,14 @@ impl<'a, T: Copy> MatMut<'a, T> {
     pub fn new(data: &'a mut [T], rows: usize, cols: usize) -> Self {
         let whole = rows.checked_mul(cols) == Some(data.len());
         assert!(whole, "a {rows}×{cols} matrix of {} elements", data.len());
-        MatMut { data, rows, cols, row_stride: cols, col_stride: 1 }
+        MatMut {
+            start: data.as_mut_ptr(),
+            rows,
+            cols,
+            row_stride: cols,
+            col_stride: 1,
+            memory: PhantomData,
+        }
     }
 
     /// A view with any strides, in elements.
@@ -149,17 +175,18 @@ impl<'a, T: Copy> MatMut<'a, T> {
             apart && distinct,
             "elements of a {rows}×{cols} matrix with strides {row_stride} and {col_stride} overlap"
         );
-        MatMut { data, rows, cols, row_stride, col_stride }
+        let start = data.as_mut_ptr();
+        MatMut { start, rows, cols, row_stride, col_stride, memory: PhantomData }
     }
 
     /// The transpose.
     pub fn t(self) -> Self {
         MatMut {
-            data: self.data,
             rows: self.cols,
             cols: self.rows,
             row_stride: self.col_stride,
             col_stride: self.row_stride,
+            ..self
         }
     }
 
@@ -173,99 +200,75 @@ impl<'a, T: Copy> MatMut<'a, T> {
         self.cols
     }
 
+    /// Where element `(i, j)` lies.
+    #[inline(always)]
+    #[track_caller]
+    fn place(&self, i: usize, j: usize) -> *mut T {
+        let (rows, cols) = (self.rows, self.cols);
+        assert!(i < rows && j < cols, "element ({i}, {j}) of a {rows}×{cols} matrix");
+        // SAFETY: as just checked it is an element, so it lies in the borrowed memory.
+        unsafe { self.start.add(i * self.row_stride + j * self.col_stride) }
+    }
+
     /// Element `(i, j)`.
     #[inline(always)]
     pub fn at(&self, i: usize, j: usize) -> T {
-        self.data[i * self.row_stride + j * self.col_stride]
+        // SAFETY: an element of memory borrowed by `self`.
+        unsafe { *self.place(i, j) }
     }
 
     /// Writes element `(i, j)`.
     #[inline(always)]
     pub fn set(&mut self, i: usize, j: usize, x: T) {
-        self.data[i * self.row_stride + j * self.col_stride] = x;
+        // SAFETY: an element of memory that `self` has borrowed mutably.
+        unsafe { *self.place(i, j) = x }
     }
 
-    /// Part of row `i` as a slice, where neighbours in a row are neighbours in memory.
+    /// Whether neighbours in a row are neighbours in memory.
     #[inline(always)]
-    pub(crate) fn row(&mut self, i: usize, cols: Range<usize>) -> Option<&mut [T]> {
+    pub(crate) fn has_lines(&self) -> bool {
+        self.col_stride == 1
+    }
+
+    /// Whether neighbours in a column are neighbours in memory, and those in a row are not.
+    pub(crate) fn is_column_major(&self) -> bool {
+        self.row_stride == 1 && self.col_stride != 1
+    }
+
+    /// Part of row `i` as a slice; empty where neighbours in a row are no neighbours in memory.
+    #[inline(always)]
+    pub(crate) fn row(&mut self, i: usize, cols: Range<usize>) -> &mut [T] {
         if self.col_stride != 1 || cols.is_empty() {
-            return None;
+            return &mut [];
         }
-        let start = i * self.row_stride;
-        Some(&mut self.data[start + cols.start..start + cols.end])
-    }
-
-    /// Copies the columns `cols` of the rows from `first` on, one into each of `rows`.
-    pub(crate) fn gather<const N: usize>(
-        &self,
-        first: usize,
-        cols: Range<usize>,
-        rows: &mut [[T; N]],
-    ) {
-        for (i, row) in rows.iter_mut().enumerate() {
-            for (x, j) in row.iter_mut().zip(cols.clone()) {
-                *x = self.at(first + i, j);
-            }
-        }
-    }
-
-    /// Writes what [`gather`](Self::gather) reads.
-    pub(crate) fn scatter<const N: usize>(
-        &mut self,
-        first: usize,
-        cols: Range<usize>,
-        rows: &[[T; N]],
-    ) {
-        for (i, row) in rows.iter().enumerate() {
-            for (&x, j) in row.iter().zip(cols.clone()) {
-                self.set(first + i, j, x);
-            }
+        assert!(i < self.rows && cols.end <= self.cols, "a row within the matrix");
+        // SAFETY: as just checked all are elements, next to each other by the stride, and
+        // `self` has borrowed them mutably.
+        unsafe {
+            let start = self.start.add(i * self.row_stride + cols.start);
+            std::slice::from_raw_parts_mut(start, cols.len())
         }
     }
 
     /// The same view for a shorter time.
     pub(crate) fn reborrow(&mut self) -> MatMut<'_, T> {
-        MatMut {
-            data: self.data,
-            rows: self.rows,
-            cols: self.cols,
-            row_stride: self.row_stride,
-            col_stride: self.col_stride,
-        }
-    }
-
-    /// Whether [`split_rows`](Self::split_rows) can cut between any two rows.
-    pub(crate) fn rows_are_apart(&self) -> bool {
-        self.rows <= 1 || self.cols == 0 || (self.cols - 1) * self.col_stride < self.row_stride
-    }
-
-    /// Whether [`split_cols`](Self::split_cols) can cut between any two columns.
-    pub(crate) fn cols_are_apart(&self) -> bool {
-        self.cols <= 1 || self.rows == 0 || (self.rows - 1) * self.row_stride < self.col_stride
+        MatMut { memory: PhantomData, ..*self }
     }
 
     /// The rows before `i` and those from `i` on.
     pub(crate) fn split_rows(self, i: usize) -> (Self, Self) {
-        let (rows, cols) = (self.rows, self.cols);
-        let (row_stride, col_stride) = (self.row_stride, self.col_stride);
-        let cut = (i * row_stride).min(self.data.len());
-        let (above, below) = self.data.split_at_mut(cut);
-        let part = |data, rows| MatMut { data, rows, cols, row_stride, col_stride };
-        (part(above, i), part(below, rows - i))
+        assert!(i <= self.rows, "a row within the matrix");
+        // An empty part points nowhere beyond the memory.
+        let beyond = if i < self.rows && self.cols > 0 { i * self.row_stride } else { 0 };
+        // SAFETY: row `i` starts with an element of the borrowed memory, if it has any.
+        let start = unsafe { self.start.add(beyond) };
+        // Disjoint: no two elements share a place.
+        (MatMut { rows: i, ..self }, MatMut { start, rows: self.rows - i, ..self })
     }
 
     /// The columns before `j` and those from `j` on.
     pub(crate) fn split_cols(self, j: usize) -> (Self, Self) {
         let (left, right) = self.t().split_rows(j);
         (left.t(), right.t())
-    }
-
-    /// Copies the elements of a matrix of the same size.
-    pub(crate) fn copy_from(&mut self, other: &MatMut<T>) {
-        for i in 0..self.rows {
-            for j in 0..self.cols {
-                self.set(i, j, other.at(i, j));
-            }
-        }
     }
 }

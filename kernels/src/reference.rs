@@ -1,19 +1,16 @@
 //! The slow, obvious definitions that every fast path is tested against.
 
-use crate::gemm::Update;
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::Float;
 
-/// `C = A B` or `C += A B`, one element after another, summed in `f64`.
-pub fn gemm<T: Float>(update: Update, a: MatRef<T>, b: MatRef<T>, mut c: MatMut<T>) {
+/// `C = α A B + β C`, one element after another, summed in `f64`. Where β is zero, C is not read.
+pub fn gemm<T: Float>(alpha: T, a: MatRef<T>, b: MatRef<T>, beta: T, mut c: MatMut<T>) {
     for i in 0..c.rows() {
         for j in 0..c.cols() {
-            let start = match update {
-                Update::Assign => 0.0,
-                Update::Add => c.at(i, j).to_f64(),
-            };
             let terms = (0..a.cols()).map(|p| a.at(i, p).to_f64() * b.at(p, j).to_f64());
-            c.set(i, j, T::from_f64(start + terms.sum::<f64>()));
+            let product = alpha.to_f64() * terms.sum::<f64>();
+            let old = if beta == T::ZERO { 0.0 } else { beta.to_f64() * c.at(i, j).to_f64() };
+            c.set(i, j, T::from_f64(old + product));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use kernels::activation::{Sigmoid, Tanh};
-use kernels::{Bias, Float, Gemm, Isa, MatMut, MatRef, Packed, Scratch, Update};
+use kernels::{Bias, Float, Gemm, Isa, MatMut, MatRef, Packed, Scratch};
 
 thread_local! {
     /// Allocations of this thread. Tests run side by side, each on a thread.
@@ -66,7 +66,7 @@ fn products<T: Float>(isa: Isa, serial: bool) {
                 Gemm::new(&left, b),
                 Gemm::new(rows, &right),
             ] {
-                let gemm = gemm.isa(isa).update(Update::Add).epilogue(Bias(&bias));
+                let gemm = gemm.isa(isa).beta(T::ONE).epilogue(Bias(&bias));
                 let gemm = if serial { gemm.serial() } else { gemm };
                 gemm.run(MatMut::new(&mut c, m, n), &mut scratch);
             }

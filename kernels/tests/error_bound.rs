@@ -5,7 +5,7 @@
 #[path = "common/mod.rs"]
 mod common;
 
-use kernels::{Gemm, Isa, MatMut, MatRef, Scratch, Update};
+use kernels::{Gemm, Isa, MatMut, MatRef, Scratch};
 
 use crate::common::{Scalar, noise};
 
@@ -26,12 +26,12 @@ fn product<T: Scalar>(
     isa: Isa,
     (m, n, k): (usize, usize, usize),
     (a, b): (&[T], &[T]),
-    update: Update,
+    beta: T,
     c: &mut [T],
 ) {
     Gemm::new(MatRef::new(a, m, k), MatRef::new(b, k, n))
         .isa(isa)
-        .update(update)
+        .beta(beta)
         .run(MatMut::new(c, m, n), &mut Scratch::default());
 }
 
@@ -66,15 +66,15 @@ fn dot(start: f64, terms: impl Iterator<Item = (f64, f64)>) -> (f64, f64, f64) {
 /// The largest error of `C = A B` and `C += A B`, in units of its bound.
 fn worst<T: Scalar>(isa: Isa, (m, n, k): (usize, usize, usize), [a, b, c]: [&[T]; 3]) -> f64 {
     let mut worst = 0.0;
-    for update in [Update::Assign, Update::Add] {
+    for beta in [T::ZERO, T::ONE] {
         let mut got = c.to_vec();
-        product(isa, (m, n, k), (a, b), update, &mut got);
+        product(isa, (m, n, k), (a, b), beta, &mut got);
         for (at, got) in got.into_iter().enumerate() {
             let (i, j) = (at / n, at % n);
             let terms = (0..k).map(|p| (a[i * k + p].to_f64(), b[p * n + j].to_f64()));
-            let (start, roundings) = match update {
-                Update::Assign => (0.0, k),
-                Update::Add => (c[at].to_f64(), k + 1),
+            let (start, roundings) = match beta == T::ZERO {
+                true => (0.0, k),
+                false => (c[at].to_f64(), k + 1),
             };
             let (high, low, magnitude) = dot(start, terms);
             let ku = roundings as f64 * T::EPSILON.to_f64() / 2.0;
@@ -127,13 +127,13 @@ fn rows_and_columns_scaled_by_powers_of_two_scale_their_elements_and_change_no_d
             let scaled_b = scaled(&b, n, &|_, j| across[j]);
             let scaled_c = scaled(&c, n, &|i, j| down[i] * across[j]);
             for isa in Isa::available() {
-                for update in [Update::Assign, Update::Add] {
+                for beta in [T::ZERO, T::ONE] {
                     let (mut plain, mut got) = (c.clone(), scaled_c.clone());
-                    product(isa, (m, n, k), (&a, &b), update, &mut plain);
-                    product(isa, (m, n, k), (&scaled_a, &scaled_b), update, &mut got);
+                    product(isa, (m, n, k), (&a, &b), beta, &mut plain);
+                    product(isa, (m, n, k), (&scaled_a, &scaled_b), beta, &mut got);
                     let want = scaled(&plain, n, &|i, j| down[i] * across[j]);
                     let bits = |xs: Vec<T>| -> Vec<u64> { xs.iter().map(|x| x.bits()).collect() };
-                    assert!(bits(got) == bits(want), "{isa} {} {m}×{n}×{k} {update:?}", T::NAME);
+                    assert!(bits(got) == bits(want), "{isa} {} {m}×{n}×{k} β = {beta}", T::NAME);
                 }
             }
         }

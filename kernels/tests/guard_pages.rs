@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::{ptr, slice};
 
 use kernels::activation::{Exp, Expm1, Relu, ReluGrad, Sigmoid, SigmoidGrad, Tanh, TanhGrad};
-use kernels::{Bias, Float, Gemm, Isa, MatMut, MatRef, Packed, Scratch, Update};
+use kernels::{Bias, Float, Gemm, Isa, MatMut, MatRef, Packed, Scratch};
 
 use crate::common::{Scalar, noise};
 
@@ -116,8 +116,8 @@ fn products<T: Float>(
     for gemm in
         [Gemm::new(a, b), Gemm::new(&left, b), Gemm::new(a, &right), Gemm::new(&left, &right)]
     {
-        for update in [Update::Assign, Update::Add] {
-            let gemm = gemm.isa(isa).update(update).epilogue(Bias(bias));
+        for beta in [T::ZERO, T::ONE] {
+            let gemm = gemm.isa(isa).beta(beta).epilogue(Bias(bias));
             c(&mut |c| gemm.run(c, &mut Scratch::default()));
         }
     }

@@ -1,6 +1,6 @@
 //! Initial weights, by Keras's formulas.
 
-use kernels::{Float, Gemm, MatMut, MatRef, Scratch, Update};
+use kernels::{Float, Gemm, MatMut, MatRef, Scratch};
 
 use crate::error::{Error, Result};
 use crate::isa;
@@ -262,7 +262,7 @@ fn orthogonal<T: Float>(rng: &mut Rng, rows: usize, cols: usize, gain: f64, out:
             product.run(MatMut::new(&mut overlaps, count, first), &mut scratch);
             overlaps.iter_mut().for_each(|overlap| *overlap = -*overlap);
             Gemm::new(MatRef::new(&overlaps, count, first), done)
-                .update(Update::Add)
+                .beta(T::ONE)
                 .run(MatMut::new(block, count, long), &mut scratch);
             orthonormalize(block, long);
         }

@@ -5,9 +5,6 @@ use std::ops::Range;
 use super::blocking::Blocking;
 use crate::matrix::MatMut;
 
-/// Terms of a sum from which a copy of C in the other order is soon paid back by more threads.
-const COPY_FROM: usize = 256;
-
 /// Which way C is cut, and into how many bands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bands {
@@ -16,38 +13,15 @@ pub(super) enum Bands {
 }
 
 impl Bands {
-    /// As many as there are threads, where there are enough tiles: rows, if C lies so that both
-    /// ways would do, since a band of columns packs all of A for itself.
-    pub(super) fn of<T: Copy>(c: &MatMut<T>, sizes: &Blocking, threads: usize) -> Self {
-        let (tall, wide) = Bands::tiles(c, sizes, threads);
-        match (c.rows_are_apart(), c.cols_are_apart()) {
-            (true, false) => Bands::Rows(tall),
-            (true, true) if tall >= wide => Bands::Rows(tall),
-            _ => Bands::Columns(wide),
+    /// As many as there are threads, where there are enough tiles. A band of columns packs all of
+    /// A for itself, a band of rows all of B, unless both share a block of it.
+    pub(super) fn of((m, n): (usize, usize), sizes: &Blocking, threads: usize) -> Self {
+        let (tall, wide) = (m.div_ceil(sizes.mr), n.min(sizes.nc).div_ceil(sizes.nr));
+        let rows_first = m > sizes.mc;
+        match (tall.min(threads), wide.min(threads)) {
+            (tall, wide) if tall > wide || tall == wide && rows_first => Bands::Rows(tall),
+            (_, wide) => Bands::Columns(wide),
         }
-    }
-
-    /// Whether C, with sums of `k` terms, can keep twice as many threads busy in the other order:
-    /// row-major with few rows, or column-major with few columns.
-    pub(super) fn pays_to_copy<T: Copy>(
-        self,
-        c: &MatMut<T>,
-        k: usize,
-        sizes: &Blocking,
-        threads: usize,
-    ) -> bool {
-        let (tall, wide) = Bands::tiles(c, sizes, threads);
-        let (now, then) = match self {
-            Bands::Rows(_) => (tall, wide),
-            Bands::Columns(_) => (wide, tall),
-        };
-        k >= COPY_FROM && then >= 2 * now
-    }
-
-    /// Tiles of a column of C and of a row of a block, as far as there are threads for them.
-    fn tiles<T: Copy>(c: &MatMut<T>, sizes: &Blocking, threads: usize) -> (usize, usize) {
-        let wide = c.cols().min(sizes.nc).div_ceil(sizes.nr);
-        (c.rows().div_ceil(sizes.mr).min(threads), wide.min(threads))
     }
 
     pub(super) fn count(self) -> usize {

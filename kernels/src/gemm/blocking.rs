@@ -2,16 +2,11 @@
 
 use std::marker::PhantomData;
 
+use super::caches::Caches;
 use crate::simd::{Float, Isa, Kernel, Simd, V, Vector};
 
-/// Bytes of the caches that the blocks are cut for: what x86-64 cores of the last ten years have
-/// at least. Blocks leave room for the operands that stream by.
-const L1: usize = 32 << 10;
-const L2: usize = 512 << 10;
-const L3: usize = 8 << 20;
-
 /// How a product is cut.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blocking {
     /// Rows of a register tile, and the width of a packed panel of A.
     pub mr: usize,
@@ -34,34 +29,54 @@ pub(super) const MR_32: usize = 12;
 pub(super) const MR_16: usize = 6;
 
 impl Blocking {
-    /// The sizes for products of `T` on `isa`.
+    /// The sizes for products of `T` on `isa`, by the caches of this CPU.
     pub fn on<T: Float>(isa: Isa) -> Self {
-        struct Sizes<T>(PhantomData<T>);
+        Blocking::within::<T>(isa, Caches::of_this_cpu())
+    }
+
+    /// The sizes for products of `T` on `isa`, by these caches.
+    pub fn within<T: Float>(isa: Isa, caches: Caches) -> Self {
+        struct Sizes<T>(Caches, PhantomData<T>);
 
         impl<T: Float> Kernel for Sizes<T> {
             type Output = Blocking;
 
             #[inline(always)]
             fn run<S: Simd>(self, _: S) -> Blocking {
-                Blocking::of::<S, T>()
+                Blocking::cut::<S, T>(self.0)
             }
         }
-        isa.run(Sizes::<T>(PhantomData))
+        isa.run(Sizes::<T>(caches, PhantomData))
     }
 
-    pub(super) const fn of<S: Simd, T: Float>() -> Self {
+    /// Rows and columns of the register tile.
+    pub(super) const fn tile<S: Simd, T: Float>() -> (usize, usize) {
         let mr = if S::REGISTERS >= 32 { MR_32 } else { MR_16 };
-        let nr = NV * V::<S, T>::LANES;
+        (mr, NV * V::<S, T>::LANES)
+    }
+
+    fn cut<S: Simd, T: Float>(Caches { l1, l2, l3 }: Caches) -> Self {
+        let (mr, nr) = Blocking::tile::<S, T>();
         let size = size_of::<T>();
         // A panel of one operand stays in L1 while the other streams past it from L2. Wide tiles
         // keep A (each vector of B then feeds `mr` multiply-adds, and a deep block reads C less
         // often: 512 against 256 deep was worth 8 % at 1024³ on Zen 4); others keep B.
         let kc = match S::REGISTERS >= 32 {
-            true => L1 * 3 / 4 / (mr * size),
-            false => L1 / 2 / (nr * size),
+            true => l1 * 3 / 4 / (mr * size),
+            false => l1 / 2 / (nr * size),
         };
-        let mc = L2 / 2 / (kc * size) / mr * mr;
-        let nc = L3 / 2 / (kc * size) / nr * nr;
+        // The block of A takes half of L2; the other half is for the panels of B that pass.
+        let mc = (l2 / 2 / (kc * size)).max(mr) / mr * mr;
+        // The block of B takes half of a core's share of L3.
+        let nc = (l3 / 2 / (kc * size)).max(nr) / nr * nr;
         Blocking { mr, nr, mc, kc, nc }
+    }
+
+    /// For sums of `k` terms: where they are few, more rows and columns fit.
+    pub(super) fn fit(self, k: usize) -> Self {
+        let Blocking { mr, nr, mc, kc, nc } = self;
+        let depth = k.clamp(1, kc);
+        let longer = |extent: usize, tile: usize| extent * kc / depth / tile * tile;
+        Blocking { mr, nr, mc: longer(mc, mr), kc, nc: longer(nc, nr) }
     }
 }

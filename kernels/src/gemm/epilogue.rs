@@ -4,6 +4,9 @@ use crate::simd::{Float, Simd, V, Vector};
 
 /// A map of C applied to each vector of a finished register tile, before it is stored.
 pub trait Epilogue<T: Float>: Sync {
+    /// It changes nothing, wherever it is applied.
+    const IDENTITY: bool = false;
+
     /// Panics where the epilogue does not fit a C of this size.
     #[track_caller]
     fn check(&self, rows: usize, cols: usize) {
@@ -19,6 +22,8 @@ pub trait Epilogue<T: Float>: Sync {
 
 /// Nothing.
 impl<T: Float> Epilogue<T> for () {
+    const IDENTITY: bool = true;
+
     #[inline(always)]
     fn finish<S: Simd>(&self, _: S, _: usize, _: usize, c: V<S, T>) -> V<S, T> {
         c

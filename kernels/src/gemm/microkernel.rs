@@ -4,6 +4,25 @@
 
 use crate::simd::{Float, Simd, V, Vector};
 
+/// A register tile.
+pub(super) type Tile<S, T, const R: usize, const NV: usize> = [[V<S, T>; NV]; R];
+
+/// `body` for each `i` below `N ≤ 12`, one after another: an array that is indexed by the variable
+/// of a loop lies in memory, unless the compiler unrolls the loop.
+macro_rules! written_out {
+    ($i:ident < $N:ident $body:block) => {
+        written_out! { @ $i < $N $body 0 1 2 3 4 5 6 7 8 9 10 11 }
+    };
+    (@ $i:ident < $N:ident $body:block $($number:literal)*) => {$(
+        if $number < $N {
+            #[allow(non_upper_case_globals, reason = "the variable of a loop")]
+            const $i: usize = $number;
+            $body
+        }
+    )*};
+}
+pub(super) use written_out;
+
 /// `tile[r][v] += Σₚ a[p][r] · b[p][v]`, both operands packed.
 ///
 /// `a` holds `width ≥ R` elements for each p, of which the first `R` are used; `b` holds
@@ -18,7 +37,7 @@ pub fn accumulate_panels<S: Simd, T: Float, const R: usize, const NV: usize>(
     let lanes = V::<S, T>::LANES;
     for (a, b) in a.chunks_exact(width).zip(b.chunks_exact(NV * lanes)) {
         let Some(a) = a.first_chunk::<R>() else { return tile };
-        rank_one::<S, T, R, NV>(simd, &mut tile, *a, b);
+        rank_one::<S, T, R, NV>(simd, &mut tile, a, b);
     }
     tile
 }
@@ -41,10 +60,158 @@ pub fn accumulate_rows<S: Simd, T: Float, const R: usize, const NV: usize>(
     let depth = b.len() / (NV * lanes);
     let a = a.map(|row| &row[..depth]);
     for (p, b) in b.chunks_exact(NV * lanes).enumerate().take(depth) {
-        let column = std::array::from_fn(|r| a[r][p]);
-        rank_one::<S, T, R, NV>(simd, &mut tile, column, b);
+        rank_one::<S, T, R, NV>(simd, &mut tile, Across { rows: &a, p }, b);
     }
     tile
+}
+
+/// The left operand of a tile.
+#[derive(Clone, Copy)]
+pub(super) enum Left<'a, T, const R: usize> {
+    /// Element `(r, p)` at `r + p * stride`: a packed panel, or columns where they lie.
+    Columns(&'a [T], usize),
+    /// Rows where they lie, each as long as the product is deep.
+    Rows([&'a [T]; R]),
+}
+
+/// The right operand of a tile, `P` panels side by side: element `(p, j)` of each at
+/// `j + p * stride`.
+#[derive(Clone, Copy)]
+pub(super) struct Right<'a, T, const P: usize> {
+    pub(super) panels: [&'a [T]; P],
+    pub(super) stride: usize,
+}
+
+/// Adds `depth` terms to a tile of `P` panels, `N / P` vectors each.
+#[inline(always)]
+pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, const P: usize>(
+    simd: S,
+    mut tile: Tile<S, T, R, N>,
+    a: Left<T, R>,
+    b: Right<T, P>,
+    depth: usize,
+) -> Tile<S, T, R, N> {
+    if depth == 0 {
+        return tile;
+    }
+    let width = N / P * V::<S, T>::LANES;
+    let panels = b.panels.map(|panel| &panel[..(depth - 1) * b.stride + width]);
+    match a {
+        Left::Columns(a, stride) => {
+            let a = &a[..(depth - 1) * stride + R];
+            for p in 0..depth {
+                let Some(column) = a[p * stride..].first_chunk::<R>() else { break };
+                rank_one_of::<S, T, R, N, P>(simd, &mut tile, column, panels, p * b.stride);
+            }
+        }
+        Left::Rows(rows) => {
+            let rows = rows.map(|row| &row[..depth]);
+            for p in 0..depth {
+                let column = Across { rows: &rows, p };
+                rank_one_of::<S, T, R, N, P>(simd, &mut tile, column, panels, p * b.stride);
+            }
+        }
+    }
+    tile
+}
+
+/// [`accumulate`] for one panel, which is copied row by row to `copy`; what comes after it in its
+/// rows is asked for, as the next panel.
+#[inline(always)]
+pub(super) fn accumulate_and_copy<
+    S: Simd,
+    T: Float,
+    const R: usize,
+    const N: usize,
+    const P: usize,
+>(
+    simd: S,
+    mut tile: Tile<S, T, R, N>,
+    a: Left<T, R>,
+    b: Right<T, P>,
+    copy: &mut [T],
+) -> Tile<S, T, R, N> {
+    let width = N * V::<S, T>::LANES;
+    let (panel, rows) = (b.panels[0], copy.chunks_exact_mut(width).enumerate());
+    let on_the_way = |b: &[T], copy: &mut [T]| {
+        simd.prefetch(b, width);
+        simd.prefetch(b, width + width / 2);
+        copy.copy_from_slice(b);
+    };
+    match a {
+        Left::Columns(a, stride) => {
+            for (p, copy) in rows {
+                let b = &panel[p * b.stride..][..width];
+                let Some(column) = a[p * stride..].first_chunk::<R>() else { break };
+                on_the_way(b, copy);
+                rank_one::<S, T, R, N>(simd, &mut tile, column, b);
+            }
+        }
+        Left::Rows(lines) => {
+            for (p, copy) in rows {
+                let b = &panel[p * b.stride..][..width];
+                on_the_way(b, copy);
+                rank_one::<S, T, R, N>(simd, &mut tile, Across { rows: &lines, p }, b);
+            }
+        }
+    }
+    tile
+}
+
+/// A column of the left operand.
+trait Column<T>: Copy {
+    /// Its element in row `r`.
+    fn at(self, r: usize) -> T;
+}
+
+impl<T: Copy, const R: usize> Column<T> for &[T; R] {
+    #[inline(always)]
+    fn at(self, r: usize) -> T {
+        self[r]
+    }
+}
+
+/// A column of rows where they lie.
+#[derive(Clone, Copy)]
+struct Across<'b, 'a, T, const R: usize> {
+    rows: &'b [&'a [T]; R],
+    p: usize,
+}
+
+impl<T: Copy, const R: usize> Column<T> for Across<'_, '_, T, R> {
+    #[inline(always)]
+    fn at(self, r: usize) -> T {
+        self.rows[r][self.p]
+    }
+}
+
+/// `tile[r][v] += a[r] · b[v]`, the vectors of B from `P` panels.
+#[inline(always)]
+fn rank_one_of<S: Simd, T: Float, const R: usize, const N: usize, const P: usize>(
+    simd: S,
+    tile: &mut Tile<S, T, R, N>,
+    a: impl Column<T>,
+    panels: [&[T]; P],
+    at: usize,
+) {
+    let (lanes, width) = (V::<S, T>::LANES, N / P);
+    if P == 1 {
+        return rank_one::<S, T, R, N>(simd, tile, a, &panels[0][at..][..N * lanes]);
+    }
+    let mut splats = [V::<S, T>::splat(simd, T::ZERO); R];
+    for r in 0..R {
+        splats[r] = V::<S, T>::splat(simd, a.at(r));
+    }
+    written_out! { q < P {
+        let b = &panels[q][at..][..width * lanes];
+        for v in 0..width {
+            let b = V::<S, T>::load(simd, &b[v * lanes..]);
+            for r in 0..R {
+                let c = &mut tile[r][q * width + v];
+                *c = splats[r].mul_add(b, *c);
+            }
+        }
+    } }
 }
 
 /// `tile[r][v] += a[r] · b[v]`. The shorter operand is held in registers, the other streams by:
@@ -53,21 +220,24 @@ pub fn accumulate_rows<S: Simd, T: Float, const R: usize, const NV: usize>(
 fn rank_one<S: Simd, T: Float, const R: usize, const NV: usize>(
     simd: S,
     tile: &mut [[V<S, T>; NV]; R],
-    a: [T; R],
+    a: impl Column<T>,
     b: &[T],
 ) {
     let load = |v: usize| V::<S, T>::load(simd, &b[v * V::<S, T>::LANES..]);
     if R < NV {
-        let a: [_; R] = std::array::from_fn(|r| V::<S, T>::splat(simd, a[r]));
+        let mut splats = [V::<S, T>::splat(simd, T::ZERO); R];
+        for r in 0..R {
+            splats[r] = V::<S, T>::splat(simd, a.at(r));
+        }
         for (v, b) in (0..NV).map(|v| (v, load(v))) {
             for r in 0..R {
-                tile[r][v] = a[r].mul_add(b, tile[r][v]);
+                tile[r][v] = splats[r].mul_add(b, tile[r][v]);
             }
         }
     } else {
         let b: [_; NV] = std::array::from_fn(load);
         for r in 0..R {
-            let a = V::<S, T>::splat(simd, a[r]);
+            let a = V::<S, T>::splat(simd, a.at(r));
             for v in 0..NV {
                 tile[r][v] = a.mul_add(b[v], tile[r][v]);
             }

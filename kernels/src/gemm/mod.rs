@@ -17,15 +17,20 @@
 //! Every element of C is one chain of multiply-adds over k, in order, whatever the block sizes
 //! and the number of threads: the same bits each time on one instruction set.
 
+mod band;
 mod bands;
 mod blocking;
+mod caches;
 mod driver;
 mod epilogue;
 mod microkernel;
 mod pack;
+mod packed;
+mod tile;
 
 pub use blocking::Blocking;
-pub use driver::{Gemm, Scratch, Update, gemm};
+pub use caches::Caches;
+pub use driver::{Gemm, Scratch, gemm};
 pub use epilogue::{Bias, Epilogue};
 pub use microkernel::{accumulate_panels, accumulate_rows};
-pub use pack::{Operand, Packed};
+pub use packed::{Operand, Packed};

@@ -28,6 +28,7 @@ impl Simd for Avx2 {
     #[inline]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         // The features of `detect`, and no others.
+        #[inline(never)]
         #[target_feature(enable = "avx2,fma")]
         fn run<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
             kernel.run(simd)
@@ -37,9 +38,9 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch<T>(self, xs: &[T]) {
+    fn prefetch<T>(self, xs: &[T], at: usize) {
         // SAFETY: a hint; it faults at no address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(xs.as_ptr().cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(xs.as_ptr().wrapping_add(at).cast()) }
     }
 }
 
@@ -87,6 +88,14 @@ impl Neg for F32x8 {
 
 impl F32x8 {
     lanewise! { F32x8(__m256):
+        fn zip_low(x, y) {
+            let (even, odd) = (_mm256_unpacklo_ps(x, y), _mm256_unpackhi_ps(x, y));
+            _mm256_permute2f128_ps::<0x20>(even, odd)
+        }
+        fn zip_high(x, y) {
+            let (even, odd) = (_mm256_unpacklo_ps(x, y), _mm256_unpackhi_ps(x, y));
+            _mm256_permute2f128_ps::<0x31>(even, odd)
+        }
         fn plus(x, y) { _mm256_add_ps(x, y) }
         fn minus(x, y) { _mm256_sub_ps(x, y) }
         fn times(x, y) { _mm256_mul_ps(x, y) }
@@ -144,6 +153,11 @@ impl Vector<Avx2> for F32x8 {
     }
 
     #[inline(always)]
+    fn zip(self, other: Self) -> (Self, Self) {
+        (self.zip_low(other), self.zip_high(other))
+    }
+
+    #[inline(always)]
     fn select_gt(a: Self, b: Self, yes: Self, no: Self) -> Self {
         a.blend_gt(b, yes, no)
     }
@@ -165,6 +179,14 @@ impl Neg for F64x4 {
 
 impl F64x4 {
     lanewise! { F64x4(__m256d):
+        fn zip_low(x, y) {
+            let (even, odd) = (_mm256_unpacklo_pd(x, y), _mm256_unpackhi_pd(x, y));
+            _mm256_permute2f128_pd::<0x20>(even, odd)
+        }
+        fn zip_high(x, y) {
+            let (even, odd) = (_mm256_unpacklo_pd(x, y), _mm256_unpackhi_pd(x, y));
+            _mm256_permute2f128_pd::<0x31>(even, odd)
+        }
         fn plus(x, y) { _mm256_add_pd(x, y) }
         fn minus(x, y) { _mm256_sub_pd(x, y) }
         fn times(x, y) { _mm256_mul_pd(x, y) }
@@ -219,6 +241,11 @@ impl Vector<Avx2> for F64x4 {
             let biased = _mm256_add_pd(n, _mm256_set1_pd(4_503_599_627_370_496.0 + 1023.0));
             _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(biased)))
         }
+    }
+
+    #[inline(always)]
+    fn zip(self, other: Self) -> (Self, Self) {
+        (self.zip_low(other), self.zip_high(other))
     }
 
     #[inline(always)]

@@ -28,6 +28,7 @@ impl Simd for Avx512 {
     #[inline]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         // The features of `detect`, and no others.
+        #[inline(never)]
         #[target_feature(enable = "avx512f,avx512dq")]
         fn run<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
             kernel.run(simd)
@@ -37,9 +38,9 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn prefetch<T>(self, xs: &[T]) {
+    fn prefetch<T>(self, xs: &[T], at: usize) {
         // SAFETY: a hint; it faults at no address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(xs.as_ptr().cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(xs.as_ptr().wrapping_add(at).cast()) }
     }
 }
 
@@ -73,6 +74,14 @@ impl Neg for F32x16 {
 
 impl F32x16 {
     lanewise! { F32x16(__m512):
+        fn zip_low(x, y) {
+            let lanes = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            _mm512_permutex2var_ps(x, lanes, y)
+        }
+        fn zip_high(x, y) {
+            let lanes = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+            _mm512_permutex2var_ps(x, lanes, y)
+        }
         fn plus(x, y) { _mm512_add_ps(x, y) }
         fn minus(x, y) { _mm512_sub_ps(x, y) }
         fn times(x, y) { _mm512_mul_ps(x, y) }
@@ -140,6 +149,11 @@ impl Vector<Avx512> for F32x16 {
     }
 
     #[inline(always)]
+    fn zip(self, other: Self) -> (Self, Self) {
+        (self.zip_low(other), self.zip_high(other))
+    }
+
+    #[inline(always)]
     fn select_gt(a: Self, b: Self, yes: Self, no: Self) -> Self {
         a.blend_gt(b, yes, no)
     }
@@ -161,6 +175,14 @@ impl Neg for F64x8 {
 
 impl F64x8 {
     lanewise! { F64x8(__m512d):
+        fn zip_low(x, y) {
+            let lanes = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+            _mm512_permutex2var_pd(x, lanes, y)
+        }
+        fn zip_high(x, y) {
+            let lanes = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+            _mm512_permutex2var_pd(x, lanes, y)
+        }
         fn plus(x, y) { _mm512_add_pd(x, y) }
         fn minus(x, y) { _mm512_sub_pd(x, y) }
         fn times(x, y) { _mm512_mul_pd(x, y) }
@@ -225,6 +247,11 @@ impl Vector<Avx512> for F64x8 {
             let biased = _mm512_add_pd(n, _mm512_set1_pd(4_503_599_627_370_496.0 + 1023.0));
             _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_castpd_si512(biased)))
         }
+    }
+
+    #[inline(always)]
+    fn zip(self, other: Self) -> (Self, Self) {
+        (self.zip_low(other), self.zip_high(other))
     }
 
     #[inline(always)]

@@ -22,7 +22,7 @@ impl<V: Copy, const N: usize> Bundle<V, N> {
     }
 
     #[inline(always)]
-    fn zip(mut self, other: Self, f: impl Fn(V, V) -> V) -> Self {
+    fn map2(mut self, other: Self, f: impl Fn(V, V) -> V) -> Self {
         for (a, b) in self.0.iter_mut().zip(other.0) {
             *a = f(*a, b);
         }
@@ -30,7 +30,7 @@ impl<V: Copy, const N: usize> Bundle<V, N> {
     }
 
     #[inline(always)]
-    fn zip3(mut self, b: Self, c: Self, f: impl Fn(V, V, V) -> V) -> Self {
+    fn map3(mut self, b: Self, c: Self, f: impl Fn(V, V, V) -> V) -> Self {
         for ((a, b), c) in self.0.iter_mut().zip(b.0).zip(c.0) {
             *a = f(*a, b, c);
         }
@@ -45,7 +45,7 @@ macro_rules! operators {
 
             #[inline(always)]
             fn $method(self, other: Self) -> Self {
-                self.zip(other, |a, b| a.$method(b))
+                self.map2(other, |a, b| a.$method(b))
             }
         }
     )*};
@@ -90,22 +90,22 @@ impl<S: Copy, V: Vector<S>, const N: usize> Vector<S> for Bundle<V, N> {
 
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
-        self.zip3(a, b, V::mul_add)
+        self.map3(a, b, V::mul_add)
     }
 
     #[inline(always)]
     fn minus_product(self, a: Self, b: Self) -> Self {
-        self.zip3(a, b, V::minus_product)
+        self.map3(a, b, V::minus_product)
     }
 
     #[inline(always)]
     fn min(self, other: Self) -> Self {
-        self.zip(other, V::min)
+        self.map2(other, V::min)
     }
 
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        self.zip(other, V::max)
+        self.map2(other, V::max)
     }
 
     #[inline(always)]
@@ -115,7 +115,7 @@ impl<S: Copy, V: Vector<S>, const N: usize> Vector<S> for Bundle<V, N> {
 
     #[inline(always)]
     fn copysign(self, sign: Self) -> Self {
-        self.zip(sign, V::copysign)
+        self.map2(sign, V::copysign)
     }
 
     #[inline(always)]
@@ -139,6 +139,19 @@ impl<S: Copy, V: Vector<S>, const N: usize> Vector<S> for Bundle<V, N> {
             *yes = V::select_gt(a, b, *yes, no);
         }
         yes
+    }
+
+    #[inline(always)]
+    fn zip(self, other: Self) -> (Self, Self) {
+        let (mut low, mut high) = (self, self);
+        for (i, (a, b)) in self.0.into_iter().zip(other.0).enumerate() {
+            let (first, second) = V::zip(a, b);
+            for (at, zipped) in [(2 * i, first), (2 * i + 1, second)] {
+                let half = if at < N { &mut low } else { &mut high };
+                half.0[at % N] = zipped;
+            }
+        }
+        (low, high)
     }
 
     #[inline(always)]

@@ -20,7 +20,7 @@ impl Simd for Portable {
     type F64 = F64x2;
     const REGISTERS: usize = 16;
 
-    #[inline]
+    #[inline(never)]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         kernel.run(self)
     }
@@ -165,6 +165,14 @@ macro_rules! vector {
                 // Adding 2^mantissa + bias leaves the biased exponent in the low bits.
                 let biased = self.0 + $raw::splat(((1u64 << $mantissa) + $bias) as $scalar);
                 $vector(bytemuck::cast(bytemuck::cast::<_, $integer>(biased) << $mantissa))
+            }
+
+            #[inline(always)]
+            fn zip(self, other: Self) -> (Self, Self) {
+                let (x, y) = (self.0.to_array(), other.0.to_array());
+                let lane = |i: usize| if i % 2 == 0 { x[i / 2] } else { y[i / 2] };
+                let half = |start: usize| std::array::from_fn(|i| lane(start + i));
+                ($vector($raw::new(half(0))), $vector($raw::new(half($lanes))))
             }
 
             #[inline(always)]

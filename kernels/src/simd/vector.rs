@@ -15,13 +15,13 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static {
     /// Architectural vector registers: register tiles are chosen by this.
     const REGISTERS: usize;
 
-    /// Runs `kernel` in a function compiled for this instruction set.
+    /// Runs `kernel` in a function of its own, compiled for this instruction set.
     fn run<K: Kernel>(self, kernel: K) -> K::Output;
 
-    /// Asks for the cache line where `xs` starts, to be written soon.
+    /// Asks for the cache line of element `at` of `xs`, which may lie past its end.
     #[inline(always)]
-    fn prefetch<T>(self, xs: &[T]) {
-        let _ = xs;
+    fn prefetch<T>(self, xs: &[T], at: usize) {
+        let _ = (xs, at);
     }
 }
 
@@ -100,6 +100,24 @@ pub trait Vector<S>:
 
     /// `yes` where `a > b`, else `no`; a NaN is greater than nothing.
     fn select_gt(a: Self, b: Self, yes: Self, no: Self) -> Self;
+
+    /// The lanes of both in turn, `self₀ other₀ self₁ other₁ …`: the lower half of them, and the
+    /// upper.
+    fn zip(self, other: Self) -> (Self, Self);
+
+    /// The transpose of a square matrix, row by row, with as many rows as there are lanes: in each
+    /// of log₂ L rounds of a perfect shuffle, row i meets row i + L/2.
+    #[inline(always)]
+    fn transpose<const L: usize>(mut rows: [Self; L]) -> [Self; L] {
+        assert_eq!(L, Self::LANES, "a square");
+        for _ in 0..L.trailing_zeros() {
+            let before = rows;
+            for i in 0..L / 2 {
+                (rows[2 * i], rows[2 * i + 1]) = before[i].zip(before[i + L / 2]);
+            }
+        }
+        rows
+    }
 
     /// The sum of all lanes: upper half added to lower half, until one is left.
     #[inline(always)]

@@ -1,25 +1,27 @@
 //! The product is that of the reference, at every size about a vector, a tile or a block.
 
 use kernels::gemm::Blocking;
-use kernels::{Gemm, Isa, Scratch, Update};
+use kernels::{Gemm, Isa, Scratch};
 
 use crate::common::Scalar;
-use crate::operands::{Expected, LAYOUTS, Layout, Matrix, tile_sizes};
+use crate::operands::{Expected, LAYOUTS, Layout, Matrix, SCALES, tile_sizes};
 
 /// `C = A B` or `C += A B` of noise on `isa`, against the reference.
 fn check<T: Scalar>(
     isa: Isa,
     (m, n, k): (usize, usize, usize),
     [a, b, c]: [Layout; 3],
-    update: Update,
+    scales: (f64, f64),
     scratch: &mut Scratch<T>,
 ) {
     let a = Matrix::<T>::noise(a, (m, k), 1);
     let b = Matrix::<T>::noise(b, (k, n), 2);
     let mut c = Matrix::<T>::noise(c, (m, n), 3);
-    let expected = Expected::of(update, a.view(), b.view(), &c);
-    Gemm::new(a.view(), b.view()).isa(isa).update(update).run(c.view_mut(), scratch);
-    expected.check(&c, format_args!("{isa} {} {m}×{n}×{k} {update:?}", T::NAME));
+    let (alpha, beta) = (T::from_f64(scales.0), T::from_f64(scales.1));
+    let expected = Expected::of((alpha, beta), a.view(), b.view(), &c);
+    let gemm = Gemm::new(a.view(), b.view()).alpha(alpha).beta(beta);
+    gemm.isa(isa).run(c.view_mut(), scratch);
+    expected.check(&c, format_args!("{isa} {} {alpha} · {m}×{n}×{k} + {beta} C", T::NAME));
 }
 
 #[test]
@@ -31,9 +33,9 @@ fn gemm_is_the_reference_at_the_edges_of_a_tile_in_every_layout() {
             let sizes = tile_sizes::<T>(isa);
             for (&m, &n) in sizes.iter().flat_map(|m| sizes.iter().map(move |n| (m, n))) {
                 for &k in &sizes {
-                    let update = if (m + n + k) % 2 == 0 { Update::Assign } else { Update::Add };
+                    let scales = SCALES[(m + n + k) % SCALES.len()];
                     for layouts in LAYOUTS {
-                        check::<T>(isa, (m, n, k), layouts, update, &mut scratch);
+                        check::<T>(isa, (m, n, k), layouts, scales, &mut scratch);
                     }
                 }
             }
@@ -59,15 +61,14 @@ fn gemm_is_the_reference_at_the_edges_of_a_block() {
             // Every pair of edges, beside a small third size. A is packed above four panels of B.
             let mut sizes = Vec::new();
             sizes.extend(ms.iter().flat_map(|m| ks.map(|k| (*m, 5 * nr + 1, k))));
-            sizes.extend(ns.iter().flat_map(|n| ks.map(|k| (mr + 1, *n, k))));
+            sizes.extend(ns.map(|n| (mr + 1, n, kc + 1)));
+            // Few terms let blocks grow. A block of B is shared where rows are more than a block.
             sizes.extend(ms.iter().flat_map(|m| ns.map(|n| (*m, n, 3))));
+            sizes.push((mc + 1, nc + 1, kc + 1));
             for (i, sizes) in sizes.into_iter().enumerate() {
                 // Out of step with the edges, so that each meets several of both.
-                let (layouts, update) = match i % 15 {
-                    i @ ..8 => (LAYOUTS[i], Update::Assign),
-                    i => (LAYOUTS[i - 8], Update::Add),
-                };
-                check::<T>(isa, sizes, layouts, update, &mut scratch);
+                let (layouts, scales) = (LAYOUTS[i % 15 % 8], SCALES[i / 7 % SCALES.len()]);
+                check::<T>(isa, sizes, layouts, scales, &mut scratch);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kernels::simd::{MAX_LANES, Simd, V, Vector};
-use kernels::{Bias, Epilogue, Float, Gemm, Isa, Packed, Scratch, Update};
+use kernels::{Bias, Epilogue, Float, Gemm, Isa, Packed, Scratch};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::common::Scalar;
@@ -56,17 +56,17 @@ fn an_epilogue_sees_every_element_once_at_its_row_and_column() {
             let old = Matrix::<T>::new(c, (m, n), &integers((m, n), 3));
             for isa in Isa::available() {
                 let packed = Packed::right(isa, b.view());
-                for update in [Update::Assign, Update::Add] {
+                for beta in [T::ZERO, T::ONE] {
                     let mut plain = old.clone();
                     let mut numbered = old.clone();
                     let mut scratch = Scratch::default();
-                    let gemm = Gemm::new(a.view(), &packed).isa(isa).update(update);
+                    let gemm = Gemm::new(a.view(), &packed).isa(isa).beta(beta);
                     gemm.run(plain.view_mut(), &mut scratch);
                     let calls: Vec<AtomicUsize> = (0..m * n).map(|_| 0.into()).collect();
                     let gemm = gemm.epilogue(Numbered { cols: n, calls: &calls });
                     pool.install(|| gemm.run(numbered.view_mut(), &mut scratch));
 
-                    let what = format!("{isa} {} {m}×{n}×{k} {update:?}", T::NAME);
+                    let what = format!("{isa} {} {m}×{n}×{k} β = {beta}", T::NAME);
                     for (at, plain) in plain.elements().into_iter().enumerate() {
                         let number = T::from_f64((1000 * (at / n) + at % n) as f64);
                         let got = numbered.view().at(at / n, at % n);
@@ -92,15 +92,15 @@ fn a_bias_is_added_to_each_row() {
             let old = Matrix::<T>::new(c, (m, n), &integers((m, n), 3));
             let bias = integers::<T>((1, n), 4);
             for isa in Isa::available() {
-                for update in [Update::Assign, Update::Add] {
+                for beta in [T::ZERO, T::ONE] {
                     let (mut plain, mut biased) = (old.clone(), old.clone());
                     let mut scratch = Scratch::default();
-                    let gemm = Gemm::new(a.view(), b.view()).isa(isa).update(update);
+                    let gemm = Gemm::new(a.view(), b.view()).isa(isa).beta(beta);
                     gemm.run(plain.view_mut(), &mut scratch);
                     gemm.epilogue(Bias(&bias)).run(biased.view_mut(), &mut scratch);
                     for (at, plain) in plain.elements().into_iter().enumerate() {
                         let got = biased.view().at(at / n, at % n);
-                        assert!(got == plain + bias[at % n], "{isa} {m}×{n}×{k} {update:?}");
+                        assert!(got == plain + bias[at % n], "{isa} {m}×{n}×{k} β = {beta}");
                     }
                 }
             }

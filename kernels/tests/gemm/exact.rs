@@ -1,6 +1,6 @@
 //! No error where none is due, and what is not a number goes where the definition sends it.
 
-use kernels::{Gemm, Isa, MatMut, MatRef, Scratch, Update, reference};
+use kernels::{Gemm, Isa, MatMut, MatRef, Scratch, reference};
 
 use crate::common::{Scalar, noise, same, specials};
 use crate::operands::{LAYOUTS, Matrix, ROWS};
@@ -28,17 +28,14 @@ fn products_of_small_integers_are_exact() {
             let a = Matrix::new(a, (m, k), &integers(1, (m, k)));
             let b = Matrix::new(b, (k, n), &integers(2, (k, n)));
             let old = Matrix::new(c, (m, n), &integers(3, (m, n)));
-            for update in [Update::Assign, Update::Add] {
+            for beta in [T::ZERO, T::ONE] {
                 let mut want = old.clone();
-                reference::gemm(update, a.view(), b.view(), want.view_mut());
+                reference::gemm(T::ONE, a.view(), b.view(), beta, want.view_mut());
                 for isa in Isa::available() {
                     let mut c = old.clone();
                     let scratch = &mut Scratch::default();
-                    Gemm::new(a.view(), b.view())
-                        .isa(isa)
-                        .update(update)
-                        .run(c.view_mut(), scratch);
-                    assert!(c.elements() == want.elements(), "{isa} {m}×{n}×{k} {update:?}");
+                    Gemm::new(a.view(), b.view()).isa(isa).beta(beta).run(c.view_mut(), scratch);
+                    assert!(c.elements() == want.elements(), "{isa} {m}×{n}×{k} β = {beta}");
                 }
             }
         }
@@ -111,7 +108,7 @@ fn a_product_of_any_two_numbers_is_that_of_the_reference() {
         // An outer product: each element of C is one product of two kinds.
         let (column, row) = (MatRef::new(&kinds, n, 1), MatRef::new(&kinds, 1, n));
         let mut want = vec![T::ZERO; n * n];
-        reference::gemm(Update::Assign, column, row, MatMut::new(&mut want, n, n));
+        reference::gemm(T::ONE, column, row, T::ZERO, MatMut::new(&mut want, n, n));
         for isa in Isa::available() {
             let got = product(isa, column, row);
             for (at, (&got, &want)) in got.iter().zip(&want).enumerate() {

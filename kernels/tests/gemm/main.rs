@@ -3,7 +3,7 @@
 //! | module           | property                                                              |
 //! |------------------|-----------------------------------------------------------------------|
 //! | `agreement`      | as the reference, at every size about a tile or block, in all layouts |
-//! | `matrixmultiply` | as the crate of that name, at any size, strides and update            |
+//! | `matrixmultiply` | as the crate of that name, at any size, strides, α and β              |
 //! | `exact`          | no error where none is due; NaN and infinity as the reference         |
 //! | `packed`         | operands packed before give the same bits                             |
 //! | `epilogue`       | once for each element, at the right place                             |

@@ -1,10 +1,10 @@
-//! The product is that of the crate `matrixmultiply`, whatever the sizes, strides and update.
+//! The product is that of the crate `matrixmultiply`, whatever the sizes, strides, α and β.
 
-use kernels::{Gemm, Isa, MatRef, Scratch, Update};
+use kernels::{Gemm, Isa, MatRef, Scratch};
 use proptest::prelude::*;
 
 use crate::common::{Scalar, noise};
-use crate::operands::{Expected, Layout, Matrix, Order};
+use crate::operands::{Expected, Layout, Matrix, Order, SCALES};
 
 /// An operand that is only read: any strides, so that elements may share a place.
 #[derive(Clone, Debug)]
@@ -27,27 +27,29 @@ impl<T: Scalar> Strided<T> {
 /// The scalars that the crate has a product for.
 trait Peer: Scalar {
     /// `C = A B` or `C += A B`
-    fn gemm(update: Update, a: &Strided<Self>, b: &Strided<Self>, c: &mut Matrix<Self>);
+    fn gemm(scales: (f64, f64), a: &Strided<Self>, b: &Strided<Self>, c: &mut Matrix<Self>);
 }
 
 macro_rules! peer {
     ($scalar:ident, $gemm:ident) => {
         impl Peer for $scalar {
-            fn gemm(update: Update, a: &Strided<Self>, b: &Strided<Self>, c: &mut Matrix<Self>) {
+            fn gemm(
+                scales: (f64, f64),
+                a: &Strided<Self>,
+                b: &Strided<Self>,
+                c: &mut Matrix<Self>,
+            ) {
                 let ((m, k), (_, n)) = (a.size, b.size);
                 let strides = |x: &Strided<Self>| (x.strides.0 as isize, x.strides.1 as isize);
                 let ((rsa, csa), (rsb, csb)) = (strides(a), strides(b));
-                let beta = match update {
-                    Update::Assign => 0.0,
-                    Update::Add => 1.0,
-                };
+                let (alpha, beta) = (scales.0 as $scalar, scales.1 as $scalar);
                 let (data, rsc, csc) = c.parts();
                 let (a, b, c) = (a.data.as_ptr(), b.data.as_ptr(), data.as_mut_ptr());
                 // SAFETY: with these sizes and strides, `Strided::view` and `Matrix::view_mut` have
                 // found every element within its memory, and no two of C in one place.
                 unsafe {
                     matrixmultiply::$gemm(
-                        m, k, n, 1.0, a, rsa, csa, b, rsb, csb, beta, c, rsc, csc,
+                        m, k, n, alpha, a, rsa, csa, b, rsb, csb, beta, c, rsc, csc,
                     );
                 }
             }
@@ -83,7 +85,7 @@ struct Case {
     a: Strides,
     b: Strides,
     c: Layout,
-    update: Update,
+    scales: (f64, f64),
     seed: u64,
 }
 
@@ -106,29 +108,31 @@ prop_compose! {
         sizes in (0..70usize, 0..70usize, 0..300usize),
         (a, b) in (strides(), strides()),
         c in layouts(),
-        update in prop_oneof![Just(Update::Assign), Just(Update::Add)],
+        scales in prop::sample::select(&SCALES[..]),
         seed in any::<u64>(),
     ) -> Case {
-        Case { sizes, a, b, c, update, seed }
+        Case { sizes, a, b, c, scales, seed }
     }
 }
 
 fn check<T: Peer>(case: &Case) {
-    let &Case { sizes: (m, n, k), a, b, c, update, seed } = case;
+    let &Case { sizes: (m, n, k), a, b, c, scales, seed } = case;
     let a = Strided::<T>::noise((m, k), a.of((m, k)), seed);
     let b = Strided::<T>::noise((k, n), b.of((k, n)), !seed);
     let old = Matrix::<T>::noise(c, (m, n), seed / 2);
     // Makes sure of what `Peer::gemm` relies on, too.
-    let expected = Expected::of(update, a.view(), b.view(), &old);
+    let (alpha, beta) = (T::from_f64(scales.0), T::from_f64(scales.1));
+    let expected = Expected::of((alpha, beta), a.view(), b.view(), &old);
     let mut c = old.clone();
     c.view_mut();
-    T::gemm(update, &a, &b, &mut c);
+    T::gemm(scales, &a, &b, &mut c);
     let expected = expected.with(c.elements());
 
     for isa in Isa::available() {
         let mut c = old.clone();
         let mut scratch = Scratch::default();
-        Gemm::new(a.view(), b.view()).isa(isa).update(update).run(c.view_mut(), &mut scratch);
+        let gemm = Gemm::new(a.view(), b.view()).alpha(alpha).beta(beta);
+        gemm.isa(isa).run(c.view_mut(), &mut scratch);
         expected.check(&c, format_args!("{isa} {}", T::NAME));
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use kernels::gemm::Blocking;
-use kernels::{Isa, MatMut, MatRef, Update, reference};
+use kernels::{Isa, MatMut, MatRef, reference};
 
 use crate::common::{Scalar, noise};
 
@@ -100,6 +100,9 @@ impl<T: Scalar> Matrix<T> {
     }
 }
 
+/// α and β: assign, add, both scaled, and no product at all.
+pub(crate) const SCALES: [(f64, f64); 4] = [(1.0, 0.0), (1.0, 1.0), (-0.7, 1.3), (0.0, 0.3)];
+
 /// What a product must come to, and how nearly.
 pub(crate) struct Expected<T> {
     elements: Vec<T>,
@@ -108,28 +111,26 @@ pub(crate) struct Expected<T> {
 }
 
 impl<T: Scalar> Expected<T> {
-    /// The product by definition. With `k` terms, and the old C, each side rounds `k + 1` times:
-    /// off by at most `(k + 1) ε / 2` of what the terms would come to without their signs (N. Higham,
+    /// The product by definition. With `k` terms, the old C, and both scaled, each side rounds
+    /// `k + 3` times: off by at most `(k + 3) ε / 2` of what the terms would come to without their signs (N. Higham,
     /// *Accuracy and Stability of Numerical Algorithms*, 2002, 3.1). An underflow adds what a
     /// subnormal number can be off.
-    pub(crate) fn of(update: Update, a: MatRef<T>, b: MatRef<T>, c: &Matrix<T>) -> Self {
+    pub(crate) fn of((alpha, beta): (T, T), a: MatRef<T>, b: MatRef<T>, c: &Matrix<T>) -> Self {
         let (rows, k, cols) = (a.rows(), a.cols(), b.cols());
         let mut wanted = Matrix::new(ROWS, (rows, cols), &c.elements());
-        reference::gemm(update, a, b, wanted.view_mut());
+        reference::gemm(alpha, a, b, beta, wanted.view_mut());
 
         let magnitudes = |view: MatRef<T>| -> Vec<f64> {
             let (rows, cols) = (view.rows(), view.cols());
             (0..rows * cols).map(|at| view.at(at / cols, at % cols).to_f64().abs()).collect()
         };
-        let mut bounds = match update {
-            Update::Assign => vec![0.0; rows * cols],
-            Update::Add => magnitudes(c.view()),
-        };
+        let mut bounds = magnitudes(c.view());
         let (a, b) = (magnitudes(a), magnitudes(b));
         let (a, b) = (MatRef::new(&a, rows, k), MatRef::new(&b, k, cols));
-        reference::gemm(Update::Add, a, b, MatMut::new(&mut bounds, rows, cols));
+        let (alpha, beta) = (alpha.to_f64().abs(), beta.to_f64().abs());
+        reference::gemm(alpha, a, b, beta, MatMut::new(&mut bounds, rows, cols));
         for bound in &mut bounds {
-            let roundings = (k + 1) as f64;
+            let roundings = (k + 3) as f64;
             *bound = roundings * (T::EPSILON.to_f64() * *bound + T::from_bits(1).to_f64());
         }
         Expected { elements: wanted.elements(), bounds, cols }

@@ -1,6 +1,6 @@
 //! Operands packed before give the same bits as those packed on the way, or not at all.
 
-use kernels::{Gemm, Isa, Packed, Scratch, Update};
+use kernels::{Gemm, Isa, Packed, Scratch};
 
 use crate::common::Scalar;
 use crate::operands::{COLUMNS, LAYOUTS, Matrix, ROWS};
@@ -22,7 +22,7 @@ const SIZES: [(usize, usize, usize); 10] = [
 /// The bits of C for every way to give the operands.
 fn bits<T: Scalar>(
     isa: Isa,
-    update: Update,
+    beta: T,
     a: &Matrix<T>,
     b: &Matrix<T>,
     c: &Matrix<T>,
@@ -30,7 +30,7 @@ fn bits<T: Scalar>(
     let mut scratch = Scratch::default();
     let mut run = |gemm: Gemm<'_, T>| {
         let mut c = c.clone();
-        gemm.isa(isa).update(update).run(c.view_mut(), &mut scratch);
+        gemm.isa(isa).beta(beta).run(c.view_mut(), &mut scratch);
         c.bits()
     };
     let (left, right) = (Packed::left(isa, a.view()), Packed::right(isa, b.view()));
@@ -51,9 +51,9 @@ fn packed_operands_give_the_same_bits() {
             let b = Matrix::<T>::noise(b, (k, n), 2);
             let c = Matrix::<T>::noise(c, (m, n), 3);
             for isa in Isa::available() {
-                for update in [Update::Assign, Update::Add] {
-                    let [neither, left, right, both] = bits(isa, update, &a, &b, &c);
-                    let what = format_args!("{isa} {} {m}×{n}×{k} {update:?}", T::NAME).to_string();
+                for beta in [T::ZERO, T::ONE] {
+                    let [neither, left, right, both] = bits(isa, beta, &a, &b, &c);
+                    let what = format_args!("{isa} {} {m}×{n}×{k} β = {beta}", T::NAME).to_string();
                     assert!(left == neither, "{what}: A packed");
                     assert!(right == neither, "{what}: B packed");
                     assert!(both == neither, "{what}: both packed");

@@ -6,7 +6,7 @@ use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use kernels::simd::{Simd, V};
-use kernels::{Bias, Epilogue, Float, Gemm, Isa, Packed, Scratch, Update};
+use kernels::{Bias, Epilogue, Float, Gemm, Isa, Packed, Scratch};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::common::{Scalar, noise};
@@ -43,14 +43,14 @@ fn the_number_of_threads_does_not_change_a_bit() {
                 let old = Matrix::<T>::noise(c, (m, n), 3);
                 let bias = noise::<T>(4, n);
                 for isa in Isa::available() {
-                    let update = if i % 2 == 0 { Update::Assign } else { Update::Add };
+                    let beta = if i % 2 == 0 { T::ZERO } else { T::ONE };
                     let (left, right) = (Packed::left(isa, a.view()), Packed::right(isa, b.view()));
                     for gemm in [
                         Gemm::new(a.view(), b.view()),
                         Gemm::new(&left, b.view()),
                         Gemm::new(a.view(), &right),
                     ] {
-                        let gemm = gemm.isa(isa).update(update).epilogue(Bias(&bias));
+                        let gemm = gemm.isa(isa).beta(beta).epilogue(Bias(&bias));
                         // One scratch for all: more threads find what fewer have left.
                         let mut scratch = Scratch::default();
                         let mut alone = old.clone();

@@ -5,7 +5,7 @@
 //! | `z = x W + b`  | `dW += xᵀ dz`, `db += Σ dz`, `dx = dz Wᵀ` |
 //! | `y = φ(z)`     | `dz = dy φ'(y)`                      |
 
-use kernels::{Bias, Buffer, Float, Gemm, Isa, MatMut, MatRef, Scratch, Update};
+use kernels::{Bias, Buffer, Float, Gemm, Isa, MatMut, MatRef, Scratch};
 
 use super::{Describe, Flow, Layer, Operation, Pass, Weight, setters};
 use crate::activation::Activation;
@@ -181,7 +181,7 @@ impl<T: Float> Operation<T> for Affine<T> {
         // dW += xᵀ dz, db += Σ dz
         let dz = MatRef::new(dz, rows, self.units);
         let dw = MatMut::new(dw, self.features, self.units);
-        Gemm::new(x.t(), dz).isa(self.isa).update(Update::Add).run(dw, &mut self.scratch);
+        Gemm::new(x.t(), dz).isa(self.isa).beta(T::ONE).run(dw, &mut self.scratch);
         for (j, db) in db.iter_mut().enumerate() {
             for i in 0..rows {
                 *db += dz.at(i, j);

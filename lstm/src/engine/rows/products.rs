@@ -1,7 +1,7 @@
 //! What ends backward: sums over all steps and rows, as matrix products of a whole group.
 
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
-use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch, Update};
+use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch};
 
 use super::pack::{Packed, unpack_rows};
 use crate::engine::Gradients;
@@ -46,9 +46,9 @@ impl<T: Float> Products<T> {
                         (width, 1),
                     ),
                 };
-                let update = if group.first == 0 { Update::Assign } else { Update::Add };
+                let beta = if group.first == 0 { T::ZERO } else { T::ONE };
                 let sum = MatMut::new(&mut self.interleaved, rows, depth);
-                Gemm::new(left.t(), dz).isa(isa).update(update).run(sum, &mut self.gemm);
+                Gemm::new(left.t(), dz).isa(isa).beta(beta).run(sum, &mut self.gemm);
             }
             unpack_rows(lanes, units, &self.interleaved, grad);
         }

@@ -1,0 +1,67 @@
+//! The sizes of the caches.
+
+/// Bytes of the caches that one core can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caches {
+    /// First level, data.
+    pub l1: usize,
+    /// Second level.
+    pub l2: usize,
+    /// The share of the third level that a core has, if all use it.
+    pub l3: usize,
+}
+
+impl Caches {
+    /// What cores of the last ten years have at least: assumed where a CPU does not tell.
+    pub const COMMON: Caches = Caches { l1: 32 << 10, l2: 256 << 10, l3: 2 << 20 };
+
+    /// What this CPU says of itself, asked once. Where it says nothing, or what cannot be, as some
+    /// virtual machines do, it is [`Caches::COMMON`].
+    pub fn of_this_cpu() -> Self {
+        #[cfg(all(target_arch = "x86_64", feature = "std"))]
+        {
+            use std::sync::OnceLock;
+
+            static ASKED: OnceLock<Caches> = OnceLock::new();
+            *ASKED.get_or_init(|| Caches::asked().unwrap_or(Caches::COMMON))
+        }
+        #[cfg(not(all(target_arch = "x86_64", feature = "std")))]
+        Caches::COMMON
+    }
+
+    /// By the instruction `cpuid`.
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
+    fn asked() -> Option<Self> {
+        use raw_cpuid::{CacheType, CpuId};
+
+        let caches: Vec<_> = CpuId::new().get_cache_parameters()?.collect();
+        let size = |level: u8| {
+            let data = |cache: &&raw_cpuid::CacheParameter| {
+                cache.level() == level && cache.cache_type() != CacheType::Instruction
+            };
+            let cache = caches.iter().find(data)?;
+            let bytes = cache.sets()
+                * cache.associativity()
+                * cache.physical_line_partitions()
+                * cache.coherency_line_size();
+            // Threads that share it; a core of two threads runs one of ours.
+            Some((bytes, cache.max_cores_for_cache()))
+        };
+        let ((l1, _), (l2, _)) = (size(1)?, size(2)?);
+        let l3 = size(3).map_or(l2, |(l3, sharing)| l3 / sharing.max(1));
+        let possible = (8 << 10..=1 << 20).contains(&l1) && (l1..=64 << 20).contains(&l2);
+        // Never less than L2: where L3 holds what L2 has dropped, both count.
+        possible.then_some(Caches { l1, l2, l3: l3.max(l2).max(Caches::COMMON.l3) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_grow() {
+        let Caches { l1, l2, l3 } = Caches::of_this_cpu();
+        assert!(8 << 10 <= l1 && l1 <= l2 && l2 <= l3, "{l1} {l2} {l3}");
+    }
+}

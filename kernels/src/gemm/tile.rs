@@ -1,0 +1,235 @@
+//! One register tile: read C, add the product, map, write C.
+
+use std::ops::Range;
+
+use super::band::Band;
+use super::bands::Part;
+use super::blocking::{MR_32, NV};
+use super::driver::Job;
+use super::epilogue::Epilogue;
+use super::microkernel::{Left, Right, Tile, accumulate, accumulate_and_copy, written_out};
+use crate::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
+
+/// The rows and columns of C of a tile: not more than it has.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) rows: Range<usize>,
+    pub(super) cols: Range<usize>,
+}
+
+/// A tile at an edge of C, or of a C without contiguous rows, on its way between there and the
+/// registers.
+struct Edge<T> {
+    rows: [[T; NV * MAX_LANES]; MR_32],
+}
+
+/// `depth` terms more for a tile of `R` rows over `P` panels of B, `N` vectors wide. A kernel of its
+/// own, so that each is a function small enough for the compiler to keep the tile in registers.
+/// With more than one panel the tile has to be whole.
+pub(super) struct TileOf<
+    'b,
+    'a,
+    T,
+    E,
+    const R: usize,
+    const N: usize,
+    const P: usize,
+    const COPY: bool,
+> {
+    pub(super) band: &'b mut Band<'a, T, E>,
+    pub(super) a: Left<'b, T, R>,
+    pub(super) b: Right<'b, T, P>,
+    pub(super) place: Place,
+    pub(super) depth: Range<usize>,
+    /// Where the panel of B is copied to on the way, if `COPY`.
+    pub(super) copy: &'b mut [T],
+}
+
+impl<T, E, const R: usize, const N: usize, const P: usize, const COPY: bool> Kernel
+    for TileOf<'_, '_, T, E, R, N, P, COPY>
+where
+    T: Float,
+    E: Epilogue<T>,
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let TileOf { band, a, b, place, depth, copy } = self;
+        let lanes = V::<S, T>::LANES;
+        let (height, width) = (place.rows.len(), place.cols.len());
+        let whole = height == R && width == N * lanes && band.part.c.has_lines();
+        let mut edge = Edge { rows: [[T::ZERO; NV * MAX_LANES]; MR_32] };
+
+        let tile = if whole {
+            band.read::<S, R, N>(simd, &place, &depth)
+        } else {
+            simd.run(Gather { band: &mut *band, edge: &mut edge, place: &place, depth: &depth });
+            edge.load::<S, R, N>(simd)
+        };
+        let tile = if COPY {
+            accumulate_and_copy(simd, tile, a, b, copy)
+        } else {
+            accumulate(simd, tile, a, b, depth.len())
+        };
+        if whole {
+            band.write::<S, R, N>(simd, tile, &place, &depth);
+        } else {
+            edge.store::<S, R, N>(tile);
+            simd.run(Scatter { band, edge: &mut edge, place: &place, depth: &depth });
+        }
+    }
+}
+
+impl<T: Float> Edge<T> {
+    #[inline(always)]
+    fn load<S: Simd, const R: usize, const N: usize>(&self, simd: S) -> Tile<S, T, R, N> {
+        let mut tile = [[V::<S, T>::splat(simd, T::ZERO); N]; R];
+        written_out! { r < R {
+            for v in 0..N {
+                tile[r][v] = V::<S, T>::load(simd, &self.rows[r][v * V::<S, T>::LANES..]);
+            }
+        } }
+        tile
+    }
+
+    #[inline(always)]
+    fn store<S: Simd, const R: usize, const N: usize>(&mut self, tile: Tile<S, T, R, N>) {
+        written_out! { r < R {
+            for v in 0..N {
+                tile[r][v].store(&mut self.rows[r][v * V::<S, T>::LANES..]);
+            }
+        } }
+    }
+}
+
+impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
+    /// What a whole tile starts from.
+    #[inline(always)]
+    fn read<S: Simd, const R: usize, const N: usize>(
+        &mut self,
+        simd: S,
+        place: &Place,
+        depth: &Range<usize>,
+    ) -> Tile<S, T, R, N> {
+        let lanes = V::<S, T>::LANES;
+        let mut tile = [[V::<S, T>::splat(simd, T::ZERO); N]; R];
+        let Job { beta, .. } = *self.job;
+        let first = depth.start == 0;
+        if first && beta == T::ZERO {
+            return tile;
+        }
+        let beta = V::<S, T>::splat(simd, if first { beta } else { T::ONE });
+        let (row, cols) = self.part.local(place.rows.start, &place.cols);
+        written_out! { r < R {
+            let c = self.part.c.row(row + r, cols.clone());
+            for v in 0..N {
+                tile[r][v] = beta * V::<S, T>::load(simd, &c[v * lanes..][..lanes]);
+            }
+        } }
+        tile
+    }
+
+    /// Writes a whole tile, finished after the last terms.
+    #[inline(always)]
+    fn write<S: Simd, const R: usize, const N: usize>(
+        &mut self,
+        simd: S,
+        mut tile: Tile<S, T, R, N>,
+        place: &Place,
+        depth: &Range<usize>,
+    ) {
+        let lanes = V::<S, T>::LANES;
+        let Job { epilogue, k, .. } = self.job;
+        if depth.end == *k {
+            written_out! { r < R {
+                for v in 0..N {
+                    let col = place.cols.start + v * lanes;
+                    tile[r][v] = epilogue.finish(simd, place.rows.start + r, col, tile[r][v]);
+                }
+            } }
+        }
+        let (row, cols) = self.part.local(place.rows.start, &place.cols);
+        written_out! { r < R {
+            let c = self.part.c.row(row + r, cols.clone());
+            for v in 0..N {
+                tile[r][v].store(&mut c[v * lanes..][..lanes]);
+            }
+        } }
+    }
+}
+
+/// What a tile at an edge starts from.
+struct Gather<'b, 'a, T, E> {
+    band: &'b mut Band<'a, T, E>,
+    edge: &'b mut Edge<T>,
+    place: &'b Place,
+    depth: &'b Range<usize>,
+}
+
+impl<T: Float, E: Epilogue<T>> Kernel for Gather<'_, '_, T, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Gather { band, edge, place, depth } = self;
+        let (first, beta) = (depth.start == 0, band.job.beta);
+        if first && beta == T::ZERO {
+            return;
+        }
+        let (row, cols) = band.part.local(place.rows.start, &place.cols);
+        for (r, edge) in (0..place.rows.len()).zip(&mut edge.rows) {
+            for (edge, j) in edge.iter_mut().zip(cols.clone()) {
+                let c = band.part.c.at(row + r, j);
+                *edge = if first { beta * c } else { c };
+            }
+        }
+    }
+}
+
+/// Writes a tile at an edge, finished after the last terms.
+struct Scatter<'b, 'a, T, E> {
+    band: &'b mut Band<'a, T, E>,
+    edge: &'b mut Edge<T>,
+    place: &'b Place,
+    depth: &'b Range<usize>,
+}
+
+impl<T: Float, E: Epilogue<T>> Kernel for Scatter<'_, '_, T, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Scatter { band, edge, place, depth } = self;
+        let lanes = V::<S, T>::LANES;
+        let (row, cols) = band.part.local(place.rows.start, &place.cols);
+        for (r, edge) in (0..place.rows.len()).zip(&mut edge.rows) {
+            if depth.end == band.job.k && !E::IDENTITY {
+                for at in (0..place.cols.len()).step_by(lanes) {
+                    let c = V::<S, T>::load(simd, &edge[at..]);
+                    let (row, col) = (place.rows.start + r, place.cols.start + at);
+                    band.job.epilogue.finish(simd, row, col, c).store(&mut edge[at..]);
+                }
+            }
+            for (&edge, j) in edge.iter().zip(cols.clone()) {
+                band.part.c.set(row + r, j, edge);
+            }
+        }
+    }
+}
+
+impl<T: Float> Part<'_, T> {
+    /// Asks for rows of C: the next tile arrives while this one is computed.
+    #[inline(always)]
+    pub(super) fn prefetch<S: Simd>(&mut self, simd: S, rows: Range<usize>, cols: &Range<usize>) {
+        if !self.c.has_lines() {
+            return;
+        }
+        for row in rows {
+            let (row, cols) = self.local(row, cols);
+            let c = self.c.row(row, cols);
+            simd.prefetch(c, 0);
+            simd.prefetch(c, c.len() / 2);
+        }
+    }
+}
