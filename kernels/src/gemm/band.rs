@@ -49,10 +49,10 @@ enum BlockA<'a, T> {
 
 /// A block of A, and what it covers.
 #[derive(Clone, Copy)]
-struct Block<'a, T> {
+pub(super) struct Block<'a, T> {
     a: BlockA<'a, T>,
     rows: &'a Range<usize>,
-    depth: &'a Range<usize>,
+    pub(super) depth: &'a Range<usize>,
 }
 
 /// A block of B.
@@ -295,16 +295,15 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
         if R > const { Blocking::tile::<S, T>().0 } {
             return; // no tile of this instruction set: the compiler drops it
         }
-        let (mr, _) = Blocking::tile::<S, T>();
-        let (a, depth) = (block.left::<R>(mr, &place.rows), block.depth.clone());
-        simd.run(TileOf::<_, _, R, N, P, COPY> { band: self, a, b, place, depth, copy });
+        let (block, place) = (&block, &place);
+        simd.run(TileOf::<_, _, R, N, P, COPY> { band: self, block, b, place, copy });
     }
 }
 
 impl<'a, T: Float> Block<'a, T> {
     /// Some rows of it.
     #[inline(always)]
-    fn left<const R: usize>(&self, mr: usize, rows: &Range<usize>) -> Left<'a, T, R> {
+    pub(super) fn left<const R: usize>(&self, mr: usize, rows: &Range<usize>) -> Left<'a, T, R> {
         let depth = self.depth;
         match self.a {
             BlockA::Packed(panels) => {

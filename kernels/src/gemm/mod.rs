@@ -23,6 +23,7 @@ mod blocking;
 mod caches;
 mod driver;
 mod epilogue;
+#[allow(unsafe_code)]
 mod microkernel;
 mod pack;
 mod packed;

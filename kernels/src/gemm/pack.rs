@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::microkernel::written_out;
 use crate::matrix::MatRef;
 use crate::simd::{Float, Kernel, Simd, V, Vector};
 
@@ -96,16 +97,18 @@ fn pack_columns<S: Simd, T: Float, const L: usize>(
         for at in (0..width).step_by(L).rev() {
             let zero = V::<S, T>::splat(simd, T::ZERO);
             let mut square = [zero; L];
-            for (i, vector) in square.iter_mut().enumerate() {
+            written_out! { i < L {
                 if at + i < cols.len() {
                     let column = columns.row(cols.start + at + i, terms.clone()).unwrap_or(&[]);
-                    *vector = V::<S, T>::load(simd, column);
+                    square[i] = V::<S, T>::load(simd, column);
                 }
-            }
+            } }
             let square = V::<S, T>::transpose(square);
-            for (p, row) in square.into_iter().enumerate().take(terms.len()) {
-                row.store(&mut out[p * width + at..]);
-            }
+            written_out! { p < L {
+                if p < terms.len() {
+                    square[p].store(&mut out[p * width + at..]);
+                }
+            } }
         }
     }
 }

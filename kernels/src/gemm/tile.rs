@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::band::Band;
+use super::band::{Band, Block};
 use super::bands::Part;
-use super::blocking::{MR_32, NV};
+use super::blocking::{Blocking, NV};
 use super::driver::Job;
 use super::epilogue::Epilogue;
-use super::microkernel::{Left, Right, Tile, accumulate, accumulate_and_copy, written_out};
+use super::microkernel::{Right, Tile, accumulate, accumulate_and_copy, written_out};
 use crate::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
 /// The rows and columns of C of a tile: not more than it has.
@@ -20,7 +20,8 @@ pub(super) struct Place {
 /// A tile at an edge of C, or of a C without contiguous rows, on its way between there and the
 /// registers.
 struct Edge<T> {
-    rows: [[T; NV * MAX_LANES]; MR_32],
+    /// More rows than a tile has: as many as can be [`written_out`].
+    rows: [[T; NV * MAX_LANES]; 16],
 }
 
 /// `depth` terms more for a tile of `R` rows over `P` panels of B, `N` vectors wide. A kernel of its
@@ -37,10 +38,9 @@ pub(super) struct TileOf<
     const COPY: bool,
 > {
     pub(super) band: &'b mut Band<'a, T, E>,
-    pub(super) a: Left<'b, T, R>,
+    pub(super) block: &'b Block<'b, T>,
     pub(super) b: Right<'b, T, P>,
-    pub(super) place: Place,
-    pub(super) depth: Range<usize>,
+    pub(super) place: &'b Place,
     /// Where the panel of B is copied to on the way, if `COPY`.
     pub(super) copy: &'b mut [T],
 }
@@ -55,16 +55,19 @@ where
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let TileOf { band, a, b, place, depth, copy } = self;
+        let TileOf { band, block, b, place, copy } = self;
+        let (mr, _) = Blocking::tile::<S, T>();
+        let (a, depth) = (block.left::<R>(mr, &place.rows), block.depth);
         let lanes = V::<S, T>::LANES;
         let (height, width) = (place.rows.len(), place.cols.len());
         let whole = height == R && width == N * lanes && band.part.c.has_lines();
-        let mut edge = Edge { rows: [[T::ZERO; NV * MAX_LANES]; MR_32] };
+        let mut edge = None;
 
         let tile = if whole {
-            band.read::<S, R, N>(simd, &place, &depth)
+            band.read::<S, R, N>(simd, place, depth)
         } else {
-            simd.run(Gather { band: &mut *band, edge: &mut edge, place: &place, depth: &depth });
+            let edge = edge.insert(Edge { rows: [[T::ZERO; NV * MAX_LANES]; 16] });
+            simd.run(Gather { band: &mut *band, edge, place, depth });
             edge.load::<S, R, N>(simd)
         };
         let tile = if COPY {
@@ -72,11 +75,12 @@ where
         } else {
             accumulate(simd, tile, a, b, depth.len())
         };
-        if whole {
-            band.write::<S, R, N>(simd, tile, &place, &depth);
-        } else {
-            edge.store::<S, R, N>(tile);
-            simd.run(Scatter { band, edge: &mut edge, place: &place, depth: &depth });
+        match &mut edge {
+            None => band.write::<S, R, N>(simd, tile, place, depth),
+            Some(edge) => {
+                edge.store::<S, R, N>(tile);
+                simd.run(Scatter { band, edge, place, depth });
+            }
         }
     }
 }
