@@ -13,7 +13,14 @@
 //! old x86-64, NEON on Arm, through the crate `wide`) are all in the binary, and [`Isa::best`]
 //! takes the best. `KERNELS_ISA=avx512|avx2|portable` forces one.
 //!
+//! Without the feature `std`, on by default, the crate needs `alloc` alone: products are computed on
+//! one thread, and the instruction sets are those that the build's target features allow.
+//!
 //! Wrong shapes are a bug of the caller: public entries panic and name the operand.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
 
 pub mod activation;
 mod buffer;

@@ -1,6 +1,6 @@
 //! Matrices as views of slices: a transpose is a swap of strides and copies nothing.
 
-use std::ops::Range;
+use core::ops::Range;
 
 /// A read-only `rows × cols` view; element `(i, j)` lies at `i * row_stride + j * col_stride`.
 #[derive(Clone, Copy, Debug)]

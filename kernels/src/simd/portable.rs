@@ -4,7 +4,7 @@
 //! its instructions when the crate is built, so this backend is never compiled a second time for
 //! a better CPU. Where the target has no FMA, `mul_add` rounds twice.
 
-use std::ops::Neg;
+use core::ops::Neg;
 
 use wide::{f32x4, f64x2, u32x4, u64x2};
 
