@@ -1,9 +1,9 @@
 # The chores. `make check` is what CI runs; nothing here is needed to use the crates.
 
-.PHONY: check fmt lint test isas docs link bench fixtures
+.PHONY: check fmt lint test isas no-std docs link bench fixtures
 .PHONY: hot-kernels hot-loops counts counts-record valgrind asan
 
-check: fmt lint docs test isas link hot-loops counts valgrind
+check: fmt lint docs test isas no-std link hot-loops counts valgrind
 
 fmt:
 	cargo fmt --all --check
@@ -14,6 +14,14 @@ lint:
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# `kernels` without the feature std, for a target that has no operating system.
+NO_STD = thumbv7em-none-eabihf
+no-std:
+	cargo clippy --locked -p kernels --no-default-features -- -D warnings
+	@test -d $$(rustc --print target-libdir --target $(NO_STD)) \
+		|| { echo "no-std skipped: no $(NO_STD), see rustup target add"; exit; }; \
+	cargo build --locked -p kernels --no-default-features --target $(NO_STD)
 
 # The test command of the README.
 test:

@@ -1,6 +1,7 @@
 //! The five loops.
 
-use std::ops::Range;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::bands::{Bands, Part};
 use super::blocking::{Blocking, MR_16, MR_32, NV};
@@ -197,7 +198,7 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
         mut c: MatMut<T>,
         scratch: &mut Scratch<T>,
     ) {
-        let mut elements = std::mem::take(&mut scratch.c);
+        let mut elements = core::mem::take(&mut scratch.c);
         elements.resize(m * n);
         let mut copy = match bands {
             Bands::Rows(_) => MatMut::new(&mut elements, n, m).t(),
@@ -294,7 +295,7 @@ impl<T: Float, E: Epilogue<T>> Kernel for Band<'_, T, E> {
                 }
                 Operand::Packed(_) => None,
             };
-            let mut scratch = std::mem::take(self.scratch);
+            let mut scratch = core::mem::take(self.scratch);
             let panels = match (*a, a.panels(depth, rows.start / mr)) {
                 (_, Some(panels)) => panels,
                 (Operand::Matrix(a), _) if in_place.is_none() => {
@@ -397,7 +398,7 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
             Rows::Matrix(a) => {
                 // Rows past the last repeat it.
                 let row = |r: usize| a.row((rows.start + r).min(rows.end - 1), depth.clone());
-                let a = std::array::from_fn(|r| row(r).unwrap_or(&[]));
+                let a = core::array::from_fn(|r| row(r).unwrap_or(&[]));
                 accumulate_rows::<S, T, R, NV>(simd, tile, a, b)
             }
         };

@@ -41,7 +41,7 @@ pub fn accumulate_rows<S: Simd, T: Float, const R: usize, const NV: usize>(
     let depth = b.len() / (NV * lanes);
     let a = a.map(|row| &row[..depth]);
     for (p, b) in b.chunks_exact(NV * lanes).enumerate().take(depth) {
-        let column = std::array::from_fn(|r| a[r][p]);
+        let column = core::array::from_fn(|r| a[r][p]);
         rank_one::<S, T, R, NV>(simd, &mut tile, column, b);
     }
     tile
@@ -58,14 +58,14 @@ fn rank_one<S: Simd, T: Float, const R: usize, const NV: usize>(
 ) {
     let load = |v: usize| V::<S, T>::load(simd, &b[v * V::<S, T>::LANES..]);
     if R < NV {
-        let a: [_; R] = std::array::from_fn(|r| V::<S, T>::splat(simd, a[r]));
+        let a: [_; R] = core::array::from_fn(|r| V::<S, T>::splat(simd, a[r]));
         for (v, b) in (0..NV).map(|v| (v, load(v))) {
             for r in 0..R {
                 tile[r][v] = a[r].mul_add(b, tile[r][v]);
             }
         }
     } else {
-        let b: [_; NV] = std::array::from_fn(load);
+        let b: [_; NV] = core::array::from_fn(load);
         for r in 0..R {
             let a = V::<S, T>::splat(simd, a[r]);
             for v in 0..NV {

@@ -1,6 +1,6 @@
 //! Copies of operands in the order in which the register tile reads them.
 
-use std::ops::Range;
+use core::ops::Range;
 
 use super::blocking::Blocking;
 use crate::buffer::Buffer;

@@ -16,7 +16,7 @@ pub struct Avx2(());
 impl Avx2 {
     /// The proof, if this CPU gives it.
     pub fn detect() -> Option<Self> {
-        (has!("avx2") && has!("fma")).then_some(Avx2(()))
+        has!("avx2", "fma").then_some(Avx2(()))
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Avx512(());
 impl Avx512 {
     /// The proof, if this CPU gives it.
     pub fn detect() -> Option<Self> {
-        (has!("avx512f") && has!("avx512dq")).then_some(Avx512(()))
+        has!("avx512f", "avx512dq").then_some(Avx512(()))
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the backends share: padding a short slice, operators from named operations, and whether the
-//! CPU has a feature.
+//! CPU has features.
 
 use super::Float;
 
@@ -28,15 +28,14 @@ macro_rules! operators {
 }
 pub(super) use operators;
 
-/// Whether this CPU has `$feature`. Without the operating system to ask: whether every CPU has that
-/// this was built for.
+/// Whether this CPU has all of these features; without `std`, whether the build relies on them.
 #[cfg(target_arch = "x86_64")]
 macro_rules! has {
-    ($feature:tt) => {{
+    ($($feature:tt),*) => {{
         #[cfg(feature = "std")]
-        let has = std::is_x86_feature_detected!($feature);
+        let has = $(std::is_x86_feature_detected!($feature))&&*;
         #[cfg(not(feature = "std"))]
-        let has = cfg!(target_feature = $feature);
+        let has = cfg!(all($(target_feature = $feature),*));
         has
     }};
 }
