@@ -1,9 +1,9 @@
 # The chores. `make check` is what CI runs; nothing here is needed to use the crates.
 
-.PHONY: check fmt lint test isas no-std docs link bench fixtures
+.PHONY: check fmt lint test isas no-std ndarray docs link bench fixtures
 .PHONY: hot-kernels hot-loops counts counts-record valgrind asan
 
-check: fmt lint docs test isas no-std link hot-loops counts valgrind
+check: fmt lint docs test isas no-std ndarray link hot-loops counts valgrind
 
 fmt:
 	cargo fmt --all --check
@@ -22,6 +22,10 @@ no-std:
 	@test -d $$(rustc --print target-libdir --target $(NO_STD)) \
 		|| { echo "no-std skipped: no $(NO_STD), see rustup target add"; exit; }; \
 	cargo build --locked -p kernels --no-default-features --target $(NO_STD)
+
+ndarray:
+	cargo test --locked -p kernels --features ndarray --test ndarray
+	cargo test --locked -p kernels --features ndarray --doc arrays
 
 # The test command of the README.
 test:

@@ -14,7 +14,8 @@
 //! takes the best. `KERNELS_ISA=avx512|avx2|portable` forces one.
 //!
 //! Without the feature `std`, on by default, the crate needs `alloc` alone: products are computed on
-//! one thread, and the instruction sets are those that the build's target features allow.
+//! one thread, and the instruction sets are those that the build's target features allow. With the feature `ndarray`, a [`MatRef`] or [`MatMut`] is made
+//! from an `ArrayView2` or `ArrayViewMut2` by `try_from`.
 //!
 //! Wrong shapes are a bug of the caller: public entries panic and name the operand.
 
@@ -23,6 +24,8 @@
 extern crate alloc;
 
 pub mod activation;
+#[cfg(feature = "ndarray")]
+mod arrays;
 mod buffer;
 pub mod gemm;
 pub mod math;
@@ -31,6 +34,8 @@ pub mod reference;
 pub mod simd;
 mod threads;
 
+#[cfg(feature = "ndarray")]
+pub use arrays::NotDense;
 pub use buffer::Buffer;
 pub use gemm::{Bias, Epilogue, Gemm, Packed, Scratch, Update, gemm};
 pub use matrix::{MatMut, MatRef};
