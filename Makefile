@@ -1,9 +1,9 @@
 # The chores. `make check` is what CI runs; nothing here is needed to use the crates.
 
 .PHONY: check fmt lint test isas no-std ndarray docs link bench fixtures
-.PHONY: hot-kernels hot-loops counts counts-record valgrind asan
+.PHONY: hot-kernels hot-loops counts counts-record valgrind asan msrv
 
-check: fmt lint docs test isas no-std ndarray link hot-loops counts valgrind
+check: fmt lint docs test isas no-std ndarray link hot-loops counts valgrind msrv
 
 fmt:
 	cargo fmt --all --check
@@ -77,6 +77,14 @@ valgrind:
 asan:
 	RUSTFLAGS=-Zsanitizer=address cargo +nightly test --locked -p kernels --tests \
 		--target $$(rustc --print host-tuple)
+
+# The oldest compiler that Cargo.toml promises.
+MSRV = $(shell sed -n 's/^rust-version = "\(.*\)".*/\1/p' Cargo.toml)
+msrv:
+	@cargo +$(MSRV) --version >/dev/null 2>&1 \
+		|| { echo "msrv skipped: no toolchain $(MSRV), see rustup toolchain install"; exit; }; \
+	cargo +$(MSRV) check --workspace --all-targets --locked && \
+	cargo +$(MSRV) test -p kernels --locked
 
 bench:
 	cargo bench --workspace --locked
