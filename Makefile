@@ -1,8 +1,9 @@
 # The chores. `make check` is what CI runs; nothing here is needed to use the crates.
 
-.PHONY: check fmt lint test isas docs link bench fixtures
+.PHONY: check fmt lint test isas no-std ndarray docs link bench fixtures
+.PHONY: hot-kernels hot-loops counts counts-record valgrind asan msrv
 
-check: fmt lint docs test isas link
+check: fmt lint docs test isas no-std ndarray link hot-loops counts valgrind msrv
 
 fmt:
 	cargo fmt --all --check
@@ -13,6 +14,18 @@ lint:
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# `kernels` without the feature std, for a target that has no operating system.
+NO_STD = thumbv7em-none-eabihf
+no-std:
+	cargo clippy --locked -p kernels --no-default-features -- -D warnings
+	@test -d $$(rustc --print target-libdir --target $(NO_STD)) \
+		|| { echo "no-std skipped: no $(NO_STD), see rustup target add"; exit; }; \
+	cargo build --locked -p kernels --no-default-features --target $(NO_STD)
+
+ndarray:
+	cargo test --locked -p kernels --features ndarray --test ndarray
+	cargo test --locked -p kernels --features ndarray --doc arrays
 
 # The test command of the README.
 test:
@@ -30,6 +43,48 @@ DOORS = --workspace --test conformance --test programs
 # `kernels` linked from outside of the workspace.
 link:
 	cargo run --release --locked --manifest-path examples/link-kernels/Cargo.toml
+
+# A tool that is missing is no failure: what needs it says so and does nothing.
+without = ! command -v $(1) >/dev/null && echo "$@ skipped: no $(1) here" ||
+
+# The hot kernels, with symbols that name their types.
+HOT_KERNELS = $${CARGO_TARGET_DIR:-target}/release/examples/hot_kernels
+hot-kernels:
+	cargo rustc --release --locked -p kernels --example hot_kernels -- -C symbol-mangling-version=v0
+
+# What an iteration of each hot loop executes; fails if a call or a spilled register is in it.
+hot-loops: hot-kernels
+	@$(call without,objdump) objdump --disassemble --demangle --no-show-raw-insn -M intel \
+		$(HOT_KERNELS) | awk -f kernels/hot_loops.awk
+
+# Instructions that the hot kernels execute, against the record; fails if they have become more.
+counts: hot-kernels
+	@$(call without,valgrind) benches/counts/counts.sh $(HOT_KERNELS)
+
+# The record anew, after a change that is meant or with another compiler.
+counts-record: hot-kernels
+	benches/counts/counts.sh $(HOT_KERNELS) --record
+
+# Every access of tests that walk all operands, of memory that was never written too. Valgrind has
+# no AVX-512: it sees AVX2 and the portable floor.
+valgrind:
+	@$(call without,valgrind) cargo test --workspace --locked \
+		--config 'target."cfg(all())".runner = "valgrind --quiet --error-exitcode=1"' \
+		--test gemm --test activation --test simd --test simd_bundle --test simd_memory -- \
+		--skip accuracy --skip agreement --skip matrixmultiply --skip threads
+
+# AddressSanitizer, on all instruction sets: needs a nightly toolchain.
+asan:
+	RUSTFLAGS=-Zsanitizer=address cargo +nightly test --locked -p kernels --tests \
+		--target $$(rustc --print host-tuple)
+
+# The oldest compiler that Cargo.toml promises.
+MSRV = $(shell sed -n 's/^rust-version = "\(.*\)".*/\1/p' Cargo.toml)
+msrv:
+	@cargo +$(MSRV) --version >/dev/null 2>&1 \
+		|| { echo "msrv skipped: no toolchain $(MSRV), see rustup toolchain install"; exit; }; \
+	cargo +$(MSRV) check --workspace --all-targets --locked && \
+	cargo +$(MSRV) test -p kernels --locked
 
 bench:
 	cargo bench --workspace --locked

@@ -1,7 +1,8 @@
 //! Memory that starts on a cache line, so that no vector load crosses one.
 
-use std::fmt;
-use std::ops::{Deref, DerefMut};
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::{Deref, DerefMut};
 
 use bytemuck::{Pod, Zeroable};
 
@@ -16,13 +17,13 @@ struct CacheLine([u64; 8]);
 pub struct Buffer<T> {
     lines: Vec<CacheLine>,
     len: usize,
-    scalar: std::marker::PhantomData<T>,
+    scalar: core::marker::PhantomData<T>,
 }
 
 impl<T> Buffer<T> {
     /// An empty buffer, without memory.
     pub const fn new() -> Self {
-        Buffer { lines: Vec::new(), len: 0, scalar: std::marker::PhantomData }
+        Buffer { lines: Vec::new(), len: 0, scalar: core::marker::PhantomData }
     }
 }
 

@@ -13,9 +13,19 @@
 //! old x86-64, NEON on Arm, through the crate `wide`) are all in the binary, and [`Isa::best`]
 //! takes the best. `KERNELS_ISA=avx512|avx2|portable` forces one.
 //!
+//! Without the feature `std`, on by default, the crate needs `alloc` alone: products are computed on
+//! one thread, and the instruction sets are those that the build's target features allow. With the feature `ndarray`, a [`MatRef`] or [`MatMut`] is made
+//! from an `ArrayView2` or `ArrayViewMut2` by `try_from`.
+//!
 //! Wrong shapes are a bug of the caller: public entries panic and name the operand.
 
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
 pub mod activation;
+#[cfg(feature = "ndarray")]
+mod arrays;
 mod buffer;
 pub mod gemm;
 pub mod math;
@@ -24,6 +34,8 @@ pub mod reference;
 pub mod simd;
 mod threads;
 
+#[cfg(feature = "ndarray")]
+pub use arrays::NotDense;
 pub use buffer::Buffer;
 pub use gemm::{Bias, Epilogue, Gemm, Packed, Scratch, gemm};
 pub use matrix::{MatMut, MatRef};

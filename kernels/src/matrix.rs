@@ -1,7 +1,7 @@
 //! Matrices as views of slices: a transpose is a swap of strides and copies nothing.
 
-use std::marker::PhantomData;
-use std::ops::Range;
+use core::marker::PhantomData;
+use core::ops::Range;
 
 /// A read-only `rows × cols` view; element `(i, j)` lies at `i * row_stride + j * col_stride`.
 #[derive(Clone, Copy, Debug)]
@@ -246,7 +246,7 @@ impl<'a, T: Copy> MatMut<'a, T> {
         // `self` has borrowed them mutably.
         unsafe {
             let start = self.start.add(i * self.row_stride + cols.start);
-            std::slice::from_raw_parts_mut(start, cols.len())
+            core::slice::from_raw_parts_mut(start, cols.len())
         }
     }
 

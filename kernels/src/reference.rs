@@ -16,6 +16,7 @@ pub fn gemm<T: Float>(alpha: T, a: MatRef<T>, b: MatRef<T>, beta: T, mut c: MatM
 }
 
 /// `1 / (1 + e⁻ˣ)`
+#[cfg(feature = "std")]
 pub fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
 }

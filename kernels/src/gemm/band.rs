@@ -1,6 +1,6 @@
 //! What one thread computes: a part of C.
 
-use std::ops::Range;
+use core::ops::Range;
 
 use super::bands::Part;
 use super::blocking::{Blocking, MR_16, MR_32, NV};
@@ -74,7 +74,7 @@ impl<T: Float, E: Epilogue<T>> Kernel for Band<'_, T, E> {
         if rows.is_empty() || cols.is_empty() {
             return; // the last block of columns may have fewer tiles than there are bands
         }
-        let mut memory = std::mem::take(self.scratch);
+        let mut memory = core::mem::take(self.scratch);
         for cols in pieces(cols, nc) {
             for depth in pieces(self.depth.clone(), kc) {
                 for rows in pieces(rows.clone(), mc) {
@@ -266,7 +266,7 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
         let place = Place { rows: block.rows.clone(), cols };
         macro_rules! tile {
             ($R:literal, $N:literal, $P:literal) => {{
-                let panels = std::array::from_fn(|q| &panels[q * apart..]);
+                let panels = core::array::from_fn(|q| &panels[q * apart..]);
                 let b = Right { panels, stride };
                 self.tile::<S, $R, $N, $P, false>(simd, block, b, place, &mut []);
             }};
@@ -310,7 +310,7 @@ impl<'a, T: Float> Block<'a, T> {
                 Left::Columns(&panels[(rows.start - self.rows.start) * depth.len()..], mr)
             }
             // Rows past the last repeat it.
-            BlockA::Rows(a) => Left::Rows(std::array::from_fn(|r| {
+            BlockA::Rows(a) => Left::Rows(core::array::from_fn(|r| {
                 a.row((rows.start + r).min(rows.end - 1), depth.clone()).unwrap_or(&[])
             })),
             BlockA::Columns(a) => match a.t().lines(depth.start, rows.start) {

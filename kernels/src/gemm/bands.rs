@@ -1,6 +1,6 @@
 //! How C is shared out among threads.
 
-use std::ops::Range;
+use core::ops::Range;
 
 use super::blocking::Blocking;
 use crate::matrix::MatMut;

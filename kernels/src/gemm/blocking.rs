@@ -1,6 +1,6 @@
 //! Sizes of tiles and blocks, each with its reason.
 
-use std::marker::PhantomData;
+use core::marker::PhantomData;
 
 use super::caches::Caches;
 use crate::simd::{Float, Isa, Kernel, Simd, V, Vector};

@@ -34,12 +34,11 @@ impl Caches {
     fn asked() -> Option<Self> {
         use raw_cpuid::{CacheType, CpuId};
 
-        let caches: Vec<_> = CpuId::new().get_cache_parameters()?.collect();
         let size = |level: u8| {
             let data = |cache: &&raw_cpuid::CacheParameter| {
                 cache.level() == level && cache.cache_type() != CacheType::Instruction
             };
-            let cache = caches.iter().find(data)?;
+            let cache = CpuId::new().get_cache_parameters()?.find(data)?;
             let bytes = cache.sets()
                 * cache.associativity()
                 * cache.physical_line_partitions()

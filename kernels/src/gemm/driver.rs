@@ -1,6 +1,7 @@
 //! The product: what it is made of, and how it is shared out.
 
-use std::ops::Range;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::band::{Band, BandScratch};
 use super::bands::{Bands, Part};

@@ -235,7 +235,7 @@ fn rank_one<S: Simd, T: Float, const R: usize, const NV: usize>(
             }
         }
     } else {
-        let b: [_; NV] = std::array::from_fn(load);
+        let b: [_; NV] = core::array::from_fn(load);
         for r in 0..R {
             let a = V::<S, T>::splat(simd, a.at(r));
             for v in 0..NV {

@@ -1,7 +1,7 @@
 //! Copies of operands in the order in which the register tile reads them: panels of some columns,
 //! one after another, each of them row after row. A block of A is packed as one of its transpose.
 
-use std::ops::Range;
+use core::ops::Range;
 
 use super::microkernel::written_out;
 use crate::matrix::MatRef;

@@ -1,6 +1,6 @@
 //! Operands that were packed before, and those that were not.
 
-use std::ops::Range;
+use core::ops::Range;
 
 use super::blocking::Blocking;
 use super::pack::{Pack, pieces};

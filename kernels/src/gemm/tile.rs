@@ -1,6 +1,6 @@
 //! One register tile: read C, add the product, map, write C.
 
-use std::ops::Range;
+use core::ops::Range;
 
 use super::band::{Band, Block};
 use super::bands::Part;

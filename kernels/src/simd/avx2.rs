@@ -3,10 +3,10 @@
 //! An [`Avx2`] comes only from [`Avx2::detect`], and a vector only from an [`Avx2`]. Whoever holds
 //! either runs on a CPU with these instructions: that is the safety argument of this file.
 
-use std::arch::x86_64::*;
-use std::ops::Neg;
+use core::arch::x86_64::*;
+use core::ops::Neg;
 
-use super::lanewise::operators;
+use super::lanewise::{has, operators};
 use super::{Kernel, Simd, Vector};
 
 /// Proof that the CPU has AVX2 and FMA.
@@ -16,7 +16,7 @@ pub struct Avx2(());
 impl Avx2 {
     /// The proof, if this CPU gives it.
     pub fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Avx2(()))
+        has!("avx2", "fma").then_some(Avx2(()))
     }
 }
 

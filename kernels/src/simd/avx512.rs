@@ -2,10 +2,10 @@
 //!
 //! The safety argument is that of `avx2.rs`: tokens come from [`Avx512::detect`] alone.
 
-use std::arch::x86_64::*;
-use std::ops::Neg;
+use core::arch::x86_64::*;
+use core::ops::Neg;
 
-use super::lanewise::operators;
+use super::lanewise::{has, operators};
 use super::{Kernel, Simd, Vector};
 
 /// Proof that the CPU has AVX-512 F and DQ.
@@ -15,8 +15,7 @@ pub struct Avx512(());
 impl Avx512 {
     /// The proof, if this CPU gives it.
     pub fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq"))
-            .then_some(Avx512(()))
+        has!("avx512f", "avx512dq").then_some(Avx512(()))
     }
 }
 

@@ -4,7 +4,7 @@
 //! four cycles and two could start in every one. A bundle runs as many chains as it has vectors at
 //! the same time, and loads each constant once for all.
 
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use core::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::{Float, Vector};
 

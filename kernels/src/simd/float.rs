@@ -1,7 +1,7 @@
 //! The two scalars, and the constants their kernels are made of.
 
-use std::fmt::{Debug, Display};
-use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+use core::fmt::{Debug, Display};
+use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 use super::{Simd, Vector};
 
@@ -72,7 +72,7 @@ pub trait Float:
 /// and a leading coefficient of one.
 const fn economized<const N: usize>() -> [f64; N] {
     const TERMS: usize = 20;
-    const LIMIT: f64 = std::f64::consts::LN_2 / 2.0;
+    const LIMIT: f64 = core::f64::consts::LN_2 / 2.0;
 
     let mut series = [0.0; TERMS];
     let mut factorial = 1.0;
@@ -120,7 +120,7 @@ impl Float for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
     const EPSILON: f32 = f32::EPSILON;
-    const LOG2_E: f32 = std::f32::consts::LOG2_E;
+    const LOG2_E: f32 = core::f32::consts::LOG2_E;
     // 355 / 512: nine bits, so that nine more are left for the exponent.
     const LN_2_HI: f32 = 0.693_359_4;
     const LN_2_LO: f32 = -2.121_944_4e-4;
@@ -155,7 +155,7 @@ impl Float for f64 {
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
     const EPSILON: f64 = f64::EPSILON;
-    const LOG2_E: f64 = std::f64::consts::LOG2_E;
+    const LOG2_E: f64 = core::f64::consts::LOG2_E;
     // The upper 32 bits of ln 2.
     const LN_2_HI: f64 = 0.693_147_180_369_123_8;
     const LN_2_LO: f64 = 1.908_214_929_270_587_7e-10;
@@ -189,7 +189,7 @@ mod tests {
 
     /// The largest `|r (q(r) - q*(r))|` over `|r| ≤ ln 2 / 2`, in units of `ε / 2`.
     fn error<T: Float>() -> f64 {
-        let limit = std::f64::consts::LN_2 / 2.0;
+        let limit = core::f64::consts::LN_2 / 2.0;
         let errors = (-1000..=1000).map(|i| {
             let r = limit * f64::from(i) / 1000.0;
             let highest_first = T::EXP_POLYNOMIAL.iter().map(|c| c.to_f64());

@@ -1,8 +1,10 @@
 //! Which instructions to run: detected once, or forced by `KERNELS_ISA`.
 
-use std::fmt;
-use std::str::FromStr;
-use std::sync::OnceLock;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
 
 #[cfg(target_arch = "x86_64")]
 use super::{Avx2, Avx512};
@@ -24,14 +26,23 @@ pub enum Isa {
 impl Isa {
     /// Every instruction set of this CPU, best first. Tests and benches walk this list.
     pub fn available() -> Vec<Isa> {
-        let mut isas = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            isas.extend(Avx512::detect().map(Isa::Avx512));
-            isas.extend(Avx2::detect().map(Isa::Avx2));
-        }
-        isas.push(Isa::Portable(Portable));
-        isas
+        Isa::detected().collect()
+    }
+
+    fn detected() -> impl Iterator<Item = Isa> {
+        let isas = [
+            #[cfg(target_arch = "x86_64")]
+            Avx512::detect().map(Isa::Avx512),
+            #[cfg(target_arch = "x86_64")]
+            Avx2::detect().map(Isa::Avx2),
+            Some(Isa::Portable(Portable)),
+        ];
+        isas.into_iter().flatten()
+    }
+
+    /// The first of [`available`](Isa::available).
+    fn first() -> Isa {
+        Isa::detected().next().unwrap_or(Isa::Portable(Portable))
     }
 
     /// The best instruction set of this CPU, or the one that the environment variable
@@ -45,18 +56,24 @@ impl Isa {
     }
 
     /// What [`best`](Isa::best) takes, for programs that would rather not panic. An empty
-    /// `KERNELS_ISA` is none.
+    /// `KERNELS_ISA` is none, and without the feature `std` there is no environment.
     ///
     /// # Errors
     ///
     /// If `KERNELS_ISA` names an instruction set that does not exist or that this CPU lacks.
     pub fn chosen() -> Result<Isa, UnknownIsa> {
-        static CHOSEN: OnceLock<Result<Isa, UnknownIsa>> = OnceLock::new();
-        let choose = || match std::env::var_os("KERNELS_ISA") {
-            Some(name) if !name.is_empty() => name.to_string_lossy().parse(),
-            _ => Ok(Isa::available()[0]),
-        };
-        CHOSEN.get_or_init(choose).clone()
+        #[cfg(feature = "std")]
+        {
+            static CHOSEN: std::sync::OnceLock<Result<Isa, UnknownIsa>> =
+                std::sync::OnceLock::new();
+            let choose = || match std::env::var_os("KERNELS_ISA") {
+                Some(name) if !name.is_empty() => name.to_string_lossy().parse(),
+                _ => Ok(Isa::first()),
+            };
+            CHOSEN.get_or_init(choose).clone()
+        }
+        #[cfg(not(feature = "std"))]
+        Ok(Isa::first())
     }
 
     /// The name that `KERNELS_ISA` and [`str::parse`] understand.
@@ -72,7 +89,7 @@ impl Isa {
 
     /// Lanes of a vector of `T`.
     pub fn lanes<T: Float>(self) -> usize {
-        struct Lanes<T>(std::marker::PhantomData<T>);
+        struct Lanes<T>(core::marker::PhantomData<T>);
 
         impl<T: Float> Kernel for Lanes<T> {
             type Output = usize;
@@ -82,7 +99,7 @@ impl Isa {
                 V::<S, T>::LANES
             }
         }
-        self.run(Lanes::<T>(std::marker::PhantomData))
+        self.run(Lanes::<T>(core::marker::PhantomData))
     }
 
     /// Runs `kernel` on this instruction set: the one place where code is chosen by CPU.
@@ -125,7 +142,7 @@ impl fmt::Display for UnknownIsa {
     }
 }
 
-impl std::error::Error for UnknownIsa {}
+impl core::error::Error for UnknownIsa {}
 
 impl FromStr for Isa {
     type Err = UnknownIsa;

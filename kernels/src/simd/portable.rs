@@ -4,7 +4,7 @@
 //! its instructions when the crate is built, so this backend is never compiled a second time for
 //! a better CPU. Where the target has no FMA, `mul_add` rounds twice.
 
-use std::ops::Neg;
+use core::ops::Neg;
 
 use wide::{f32x4, f64x2, u32x4, u64x2};
 
@@ -171,7 +171,7 @@ macro_rules! vector {
             fn zip(self, other: Self) -> (Self, Self) {
                 let (x, y) = (self.0.to_array(), other.0.to_array());
                 let lane = |i: usize| if i % 2 == 0 { x[i / 2] } else { y[i / 2] };
-                let half = |start: usize| std::array::from_fn(|i| lane(start + i));
+                let half = |start: usize| core::array::from_fn(|i| lane(start + i));
                 ($vector($raw::new(half(0))), $vector($raw::new(half($lanes))))
             }
 

@@ -1,7 +1,7 @@
 //! The vocabulary: everything a kernel may say, and nothing it does not need.
 
-use std::fmt::Debug;
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use core::fmt::Debug;
+use core::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::Float;
 
