@@ -15,9 +15,9 @@ use super::{Outcome, functions, on_threads, threads};
 
 /// Measures errors of activations in units in the last place (ULP) of the exact value.
 ///
-/// f32: every number there is. f64: points drawn evenly over the bit patterns, half of them between
-/// 2^-32 and 2^11, and cases that are hard to round. Exit status 1 if an error exceeds the bound that
-/// is documented.
+/// f32: every number there is. f64: points drawn evenly over the bit patterns, half of them
+/// between 2^-32 and 2^11, and cases that are hard to round. Exit status 1 if an error exceeds the
+/// bound that is documented.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The function; may be given several times

@@ -6,8 +6,9 @@
 //! log(1 + x) = k ln 2 + f + f² q(f),
 //! ```
 //!
-//! `q` being a polynomial. `f` is `2⁻ᵏ x + (2⁻ᵏ - 1)`, and exact: where `k` is not zero, the terms
-//! are within twice each other and differ in sign (P. Sterbenz, *Floating-Point Computation*, 1974).
+//! `q` being a polynomial. `f` is `2⁻ᵏ x + (2⁻ᵏ - 1)`, and exact but about the seams and where `2⁻ᵏ`
+//! does not count: the terms are within twice each other and differ in sign (P. Sterbenz,
+//! *Floating-Point Computation*, 1974).
 
 use super::exponential::{Wide, expm1, powers, reduce};
 use super::polynomial::polynomial;

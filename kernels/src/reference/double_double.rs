@@ -1,5 +1,5 @@
-//! Numbers to a hundred bits, in pairs of `f64` whose sum is the number (T. Dekker, *A Floating-Point
-//! Technique for Extending the Available Precision*, 1971).
+//! Numbers to a hundred bits, in pairs of `f64` whose sum is the number (T. Dekker, *A
+//! Floating-Point Technique for Extending the Available Precision*, 1971).
 
 use std::ops::{Add, Mul, Neg};
 

@@ -2,11 +2,11 @@
 
 use crate::activation::Function;
 
-/// Numbers at which a function comes within 2⁻⁴⁹ units in the last place of an `f64` or of the middle
-/// between two. Only arithmetic of a hundred bits can tell the side.
+/// Numbers at which a function comes within 2⁻⁴⁹ units in the last place of an `f64` or of the
+/// middle between two. Only arithmetic of a hundred bits can tell the side.
 ///
-/// From the searches of CORE-MATH (A. Sibidanov, P. Zimmermann and S. Glondu, *The CORE-MATH Project*,
-/// 2022) and V. Lefèvre: the closest of several binades. Of sigmoid and softplus none are known.
+/// From the searches of CORE-MATH (A. Sibidanov, P. Zimmermann and S. Glondu, *The CORE-MATH
+/// Project*, 2022) and V. Lefèvre, of several binades. There are none here of sigmoid and softplus.
 pub fn hard_cases(function: Function) -> &'static [f64] {
     match function {
         Function::Exp => &EXP,

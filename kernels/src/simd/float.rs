@@ -57,7 +57,8 @@ pub trait Float:
     /// The polynomial `q` in `log(1 + f) = f + f² q(f)`, the highest coefficient first, for
     /// `-¼ ≤ f ≤ ½`.
     const LOG_POLYNOMIAL: &'static [Self];
-    /// The polynomial `p` in `erf x = x + x p(x² - ½)`, the highest coefficient first, for `|x| ≤ 1`.
+    /// The polynomial `p` in `erf x = x + x p(x² - ½)`, the highest coefficient first, for
+    /// `|x| ≤ 1`.
     const ERF_POLYNOMIAL: &'static [Self];
     /// The polynomial `r` in `erf x = 1 - e^(-x²) r(x - 1½)`, the highest coefficient first, for
     /// `1 ≤ x ≤ ERF_MAX`.
@@ -181,7 +182,8 @@ const ERF_POLYNOMIAL_F32: [f32; 7] = [
     -0.281_072_2,
     -0.034_531_26,
 ];
-/// The same, 0.15 · 2⁻⁵³; each rounded for itself, the lowest four then moved by a unit where it helps.
+/// The same, 0.15 · 2⁻⁵³. Each was rounded for itself, and the lowest four then moved by a unit
+/// where that helped.
 const ERF_POLYNOMIAL_F64: [f64; 12] = [
     -7.779_470_107_951_072e-10,
     9.432_271_895_713_06e-9,
