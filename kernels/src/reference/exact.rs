@@ -289,11 +289,11 @@ impl Evaluate for Softplus {
 struct Erf(usize);
 
 impl Erf {
-    /// It is one above.
+    /// Beyond it is one.
     const MAX: f64 = 6.5;
 
     fn new(xs: &[f64]) -> Erf {
-        let largest = xs.iter().map(|x| x.abs()).filter(|&x| x < Erf::MAX).fold(0.0, f64::max);
+        let largest = xs.iter().map(|x| x.abs()).filter(|&x| x <= Erf::MAX).fold(0.0, f64::max);
         let (mut terms, mut term) = (1, 1.0);
         while term > 1.0 / (1u128 << 110) as f64 {
             term *= 2.0 * largest * largest * INVERSE_ODDS[terms][0];

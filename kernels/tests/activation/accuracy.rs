@@ -65,6 +65,12 @@ fn errors_of_the_hard_cases_stay_within_the_stated_bounds() {
     }
 }
 
+#[test]
+fn the_series_of_erf_is_long_enough_for_its_last_number() {
+    check_at(Function::Erf, &[6.5f64]);
+    check_at(Function::Erf, &[0.1, -6.5f64]);
+}
+
 /// The results lie so close to the middle of two numbers, or to a number, that only arithmetic of
 /// more than a hundred bits can tell the side: the errors of these two show how close.
 #[test]
