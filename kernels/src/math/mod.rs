@@ -4,8 +4,8 @@
 //! not depend on its neighbours. NaN gives NaN. None ever steps back as its operand grows.
 //!
 //! Errors in units in the last place (ULP) of the exact value: bounds of the largest found on any
-//! instruction set, among all `f32` and a hundred million `f64`; for `softplus`, `log1p` and `erf`
-//! so far among every 31st `f32` and thirty million `f64`, with room for the rest.
+//! instruction set, among all `f32` and a hundred million `f64`. For `softplus` and `log1p` it was
+//! every 31st `f32`, and for these and `erf` thirty million `f64`, with room for the rest.
 //!
 //! |      | `exp` | `expm1` | `sigmoid` | `tanh` | `softplus` | `log1p` | `erf` |
 //! |------|-------|---------|-----------|--------|------------|---------|-------|
