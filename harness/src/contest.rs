@@ -3,11 +3,11 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use kernels::activation::{Exp, Expm1, Sigmoid, Tanh};
+use kernels::activation::Function;
 use kernels::{Gemm, Isa, MatMut, MatRef, Packed, Scratch};
 
 use crate::dtype::Dtype;
-use crate::peer::{Function, Scalar};
+use crate::peer::Scalar;
 use crate::random::Random;
 use crate::timing::{Timing, interleave};
 
@@ -58,7 +58,8 @@ fn gemm_as<T: Scalar>(isa: Isa, (m, n, k): (usize, usize, usize), prepacked: boo
     Times { ours, peer }
 }
 
-/// `y = f(x)` over `len` numbers in ±4, by `kernels` and by the standard library.
+/// `y = f(x)` over `len` numbers in ±4, from 0 to 8 for `log1p`, by `kernels` and by the
+/// [peer](crate::peer::of).
 ///
 /// The activations of `kernels` work in place: a copy of x to y is part of their time.
 pub fn activation(dtype: Dtype, isa: Isa, function: Function, len: usize) -> Times {
@@ -69,27 +70,30 @@ pub fn activation(dtype: Dtype, isa: Isa, function: Function, len: usize) -> Tim
 }
 
 fn activation_as<T: Scalar>(isa: Isa, function: Function, len: usize) -> Times {
-    let x = Random::new(0).numbers::<T>(len, 4.0);
+    let mut x = Random::new(0).numbers::<T>(len, 4.0);
+    if function == Function::Log1p {
+        x.iter_mut().for_each(|x| *x += T::from_f64(4.0));
+    }
     let (mut y, mut y_peer) = (vec![T::ZERO; len], vec![T::ZERO; len]);
 
     let mut ours = || {
         let y = black_box(&mut y);
         y.copy_from_slice(black_box(&x));
-        match function {
-            Function::Exp => isa.run(Exp(y)),
-            Function::Expm1 => isa.run(Expm1(y)),
-            Function::Sigmoid => isa.run(Sigmoid(y)),
-            Function::Tanh => isa.run(Tanh(y)),
-        }
+        function.run(isa, y);
     };
+    // One loop for each: the function is known in it.
     let mut peer = || {
         let pairs = black_box(&x).iter().zip(black_box(&mut y_peer));
-        match function {
-            Function::Exp => pairs.for_each(|(&x, y)| *y = T::std(Function::Exp, x)),
-            Function::Expm1 => pairs.for_each(|(&x, y)| *y = T::std(Function::Expm1, x)),
-            Function::Sigmoid => pairs.for_each(|(&x, y)| *y = T::std(Function::Sigmoid, x)),
-            Function::Tanh => pairs.for_each(|(&x, y)| *y = T::std(Function::Tanh, x)),
+        macro_rules! each {
+            ($($function:ident)*) => {
+                match function {
+                    $(Function::$function => {
+                        pairs.for_each(|(&x, y)| *y = T::scalar(Function::$function, x));
+                    })*
+                }
+            };
         }
+        each!(Exp Expm1 Sigmoid Tanh Softplus Log1p Erf);
     };
     let [ours, peer] = interleave(BUDGET, [&mut ours, &mut peer]);
     Times { ours, peer }

@@ -11,6 +11,7 @@
 //! | [`throughput`] | time of a batch: inference, training, a whole step                       |
 //! | [`stack`]      | recurrent engines on top of each other, without a model around them      |
 //! | [`contest`]    | matrix products and activations against [`peer`]s, in the same run       |
+//! | [`accuracy`]   | errors of activations in units in the last place: every `f32` there is    |
 //! | [`peak`]       | what the CPU can do at most, measured beside it                          |
 //! | [`machine`]    | the CPU's name                                                           |
 //! | [`timing`]     | interleaved measurements: median and minimum                             |
@@ -20,6 +21,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod accuracy;
 pub mod bounded;
 pub mod conformance;
 pub mod contest;

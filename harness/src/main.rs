@@ -8,7 +8,7 @@ use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{activation, bench, conformance, gemm, gradcheck, page, peak};
+use commands::{accuracy, activation, bench, conformance, gemm, gradcheck, page, peak};
 use kernels::Isa;
 use pipe::Pipe;
 
@@ -30,6 +30,7 @@ enum Command {
     Bench(bench::Args),
     Gemm(gemm::Args),
     Activation(activation::Args),
+    Accuracy(accuracy::Args),
     Peak(peak::Args),
 }
 
@@ -55,6 +56,7 @@ fn run(cli: Cli) -> Result<bool, Box<dyn Error>> {
         Some(Command::Bench(args)) => bench::run(args, out)?,
         Some(Command::Gemm(args)) => gemm::run(args, out)?,
         Some(Command::Activation(args)) => activation::run(args, out)?,
+        Some(Command::Accuracy(args)) => accuracy::run(args, out)?,
         Some(Command::Peak(args)) => peak::run(args, out)?,
     };
     out.flush()?;

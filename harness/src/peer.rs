@@ -1,37 +1,13 @@
 //! The peers: what a Rust program would use without this workspace.
 
-use std::fmt;
-
+use kernels::activation::Function;
 use kernels::{Float, MatRef};
 
-/// An elementwise function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Function {
-    /// `eˣ`
-    Exp,
-    /// `eˣ - 1`
-    Expm1,
-    /// `1 / (1 + e⁻ˣ)`
-    Sigmoid,
-    /// `tanh x`
-    Tanh,
-}
-
-impl Function {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Function::Exp => "exp",
-            Function::Expm1 => "expm1",
-            Function::Sigmoid => "sigmoid",
-            Function::Tanh => "tanh",
-        }
-    }
-}
-
-impl fmt::Display for Function {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        out.pad(self.name())
+/// Who computes a function one number at a time: the standard library, or `libm` where that has none.
+pub fn of(function: Function) -> &'static str {
+    match function {
+        Function::Erf => "libm",
+        _ => "std",
     }
 }
 
@@ -50,12 +26,12 @@ pub trait Scalar: Float {
         c: &mut [Self],
     );
 
-    /// `f(x)` by the standard library.
-    fn std(function: Function, x: Self) -> Self;
+    /// `f(x)` by the [peer](of).
+    fn scalar(function: Function, x: Self) -> Self;
 }
 
 macro_rules! scalar {
-    ($scalar:ident, $gemm:ident) => {
+    ($scalar:ident, $gemm:ident, $erf:ident) => {
         impl Scalar for $scalar {
             #[allow(unsafe_code, reason = "matrixmultiply takes pointers")]
             fn matrixmultiply(
@@ -80,20 +56,23 @@ macro_rules! scalar {
             }
 
             #[inline(always)]
-            fn std(function: Function, x: Self) -> Self {
+            fn scalar(function: Function, x: Self) -> Self {
                 match function {
                     Function::Exp => x.exp(),
                     Function::Expm1 => x.exp_m1(),
                     Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
                     Function::Tanh => x.tanh(),
+                    Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+                    Function::Log1p => x.ln_1p(),
+                    Function::Erf => libm::$erf(x),
                 }
             }
         }
     };
 }
 
-scalar!(f32, sgemm);
-scalar!(f64, dgemm);
+scalar!(f32, sgemm, erff);
+scalar!(f64, dgemm, erf);
 
 #[cfg(test)]
 mod tests {

@@ -83,14 +83,44 @@ fn gemm_and_activation_print_ours_and_the_peers() {
         assert_eq!(line["mnk"], Value::from(vec![5, 7, 3]));
         assert!(line["gflops"].as_f64() > Some(0.0));
     }
-    for op in ["exp", "expm1", "sigmoid", "tanh"] {
+    for op in ["exp", "expm1", "sigmoid", "tanh", "softplus", "log1p", "erf"] {
         let lines = json(&["activation", "--op", op, "--len", "33", "--dtype", "f64", "--json"]);
-        assert_eq!((&lines[0]["peer"], &lines[1]["peer"]), (&"kernels".into(), &"std".into()));
+        let peer = if op == "erf" { "libm" } else { "std" };
+        assert_eq!((&lines[0]["peer"], &lines[1]["peer"]), (&"kernels".into(), &peer.into()));
         for line in &lines {
             assert_eq!((&line["op"], &line["len"]), (&op.into(), &33.into()));
             assert!(line["ns_per_element"].as_f64() > Some(0.0));
         }
     }
+}
+
+#[test]
+fn accuracy_prints_one_object_for_each_function_and_instruction_set() {
+    let sweep = ["accuracy", "--op", "tanh", "--op", "erf", "--json"];
+    for (rest, points) in [
+        (&["--stride", "1000003"][..], 4295),
+        // Blocks of 8192 from each of four ranges, and what is hard to round.
+        (&["--dtype", "f64", "--points", "5", "--threads", "1"], 4 * 8192 + 16),
+    ] {
+        let lines = json(&[&sweep[..], rest].concat());
+        let isas = Isa::available();
+        assert_eq!(lines.len(), 2 * isas.len());
+        for (i, line) in lines.iter().enumerate() {
+            let names = ["bins", "bits", "bound", "dtype", "histogram", "isa", "op", "passed"];
+            assert_eq!(fields(line), [&names[..], &["points", "worst_ulps", "x"]].concat());
+            assert_eq!(line["op"], ["tanh", "erf"][i / isas.len()]);
+            assert_eq!(line["isa"], isas[i % isas.len()].name());
+            assert_eq!((&line["points"], &line["passed"]), (&points.into(), &true.into()));
+            let counts = line["histogram"].as_array().map_or(&[][..], Vec::as_slice);
+            assert_eq!(counts.iter().filter_map(Value::as_u64).sum::<u64>(), points);
+            assert_eq!(line["bins"].as_array().map(Vec::len), Some(counts.len() - 1));
+            let worst = line["worst_ulps"].as_f64();
+            assert!(worst > Some(0.0) && worst <= line["bound"].as_f64(), "{line}");
+            assert!(line["x"].is_number() && line["bits"].is_string(), "{line}");
+        }
+    }
+    let portable = json(&[&sweep[..], &["--isa", "portable", "--stride", "1000003"]].concat());
+    assert!(portable.len() == 2 && portable.iter().all(|line| line["isa"] == "portable"));
 }
 
 #[test]
@@ -258,6 +288,7 @@ fn without_json_there_are_tables_without_escapes() {
         &["bench", "--shape", "2,2,2,2"][..],
         &["gemm", "--mnk", "4,4,4"],
         &["activation", "--op", "tanh", "--len", "8"],
+        &["accuracy", "--op", "log1p", "--stride", "1000003"],
         &["gradcheck", "--units", "1", "--steps", "1"],
     ] {
         let output = harness(args);
@@ -302,7 +333,11 @@ fn wrong_input_is_refused_with_a_reason() {
         (&["bench", "--shape", "1,1,1,1", "--dtype", "f16"], "f32, f64"),
         (&["gemm", "--mnk", "1,2"], "expected 3 positive numbers"),
         (&["gemm", "--mnk", "100000,100000,1"], "an array would have more than"),
-        (&["activation", "--op", "sinh", "--len", "3"], "exp, expm1, sigmoid, tanh"),
+        (&["activation", "--op", "sinh", "--len", "3"], "exp, expm1, sigmoid, tanh, softplus"),
+        (&["accuracy", "--op", "sinh"], "exp, expm1, sigmoid, tanh, softplus"),
+        (&["accuracy", "--op", "exp", "--stride", "0"], "0"),
+        (&["accuracy", "--op", "exp", "--points", "9"], "--points is for f64"),
+        (&["accuracy", "--op", "exp", "--stride", "9", "--dtype", "f64"], "--stride is for f32"),
         (&["activation", "--op", "exp", "--len", "x"], "expected a number"),
         (&["gradcheck", "--activation", "gelu"], "unsupported activation: `gelu`"),
         (&["gradcheck", "--activation", "softmax"], "softmax"),

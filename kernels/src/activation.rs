@@ -16,8 +16,89 @@
 //! The derivatives take what the activation returned: `dy` becomes `dx = dy · f'(y)`. Accuracy is
 //! stated in [`math`].
 
+use core::fmt;
+
 use crate::math;
 use crate::simd::{Bundle, Float, Isa, Kernel, Simd, V, Vector};
+
+/// The activations that round, to go through them or to name one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// `eˣ`
+    Exp,
+    /// `eˣ - 1`
+    Expm1,
+    /// `1 / (1 + e⁻ˣ)`
+    Sigmoid,
+    /// `tanh x`
+    Tanh,
+    /// `log(1 + eˣ)`
+    Softplus,
+    /// `log(1 + x)`
+    Log1p,
+    /// `erf x`
+    Erf,
+}
+
+impl Function {
+    /// All of them.
+    pub const ALL: [Function; 7] = [
+        Function::Exp,
+        Function::Expm1,
+        Function::Sigmoid,
+        Function::Tanh,
+        Function::Softplus,
+        Function::Log1p,
+        Function::Erf,
+    ];
+
+    /// Its name, that of the function in this module.
+    pub fn name(self) -> &'static str {
+        match self {
+            Function::Exp => "exp",
+            Function::Expm1 => "expm1",
+            Function::Sigmoid => "sigmoid",
+            Function::Tanh => "tanh",
+            Function::Softplus => "softplus",
+            Function::Log1p => "log1p",
+            Function::Erf => "erf",
+        }
+    }
+
+    /// `x ← f(x)`
+    pub fn run<T: Float>(self, isa: Isa, xs: &mut [T]) {
+        match self {
+            Function::Exp => isa.run(Exp(xs)),
+            Function::Expm1 => isa.run(Expm1(xs)),
+            Function::Sigmoid => isa.run(Sigmoid(xs)),
+            Function::Tanh => isa.run(Tanh(xs)),
+            Function::Softplus => isa.run(Softplus(xs)),
+            Function::Log1p => isa.run(Log1p(xs)),
+            Function::Erf => isa.run(Erf(xs)),
+        }
+    }
+
+    /// The largest error on any instruction set, in units in the last place of the exact value: the
+    /// table of [`math`].
+    pub fn max_ulps<T: Float>(self) -> f64 {
+        let [f32, f64] = match self {
+            Function::Exp => [0.84, 0.81],
+            Function::Expm1 => [1.1, 1.0],
+            Function::Sigmoid => [0.84, 0.84],
+            Function::Tanh => [0.91, 1.1],
+            Function::Softplus => [1.1, 1.1],
+            Function::Log1p => [1.0, 1.1],
+            Function::Erf => [1.0, 1.1],
+        };
+        if size_of::<T>() == 4 { f32 } else { f64 }
+    }
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.pad(self.name())
+    }
+}
 
 /// Vectors that a map works on side by side. Two hide most of the latency, four are fastest on
 /// every instruction set, all maps taken together: what 16 registers cannot hold is spilled while
@@ -80,6 +161,18 @@ map! {
     Tanh, tanh
 }
 map! {
+    /// `x ← log(1 + x)`
+    Log1p, log1p
+}
+map! {
+    /// `x ← log(1 + eˣ)`
+    Softplus, softplus
+}
+map! {
+    /// `x ← erf x`
+    Erf, erf
+}
+map! {
     /// `x ← max(x, 0)`
     Relu, relu
 }
@@ -129,6 +222,10 @@ gradient! {
 gradient! {
     /// `dy ← dy · (1 - y²)` with `y = tanh x`
     TanhGrad, tanh_grad
+}
+gradient! {
+    /// `dy ← dy · (1 - e⁻ʸ)` with `y = log(1 + eˣ)`
+    SoftplusGrad, softplus_grad
 }
 gradient! {
     /// `dy ← dy` where `y = max(x, 0)` is positive, else zero

@@ -4,7 +4,7 @@
 //! | module         | holds                                                                     |
 //! |----------------|---------------------------------------------------------------------------|
 //! | [`gemm`](mod@gemm) | [`Gemm`]: strided views, packed operands, epilogues, threads           |
-//! | [`activation`] | `exp`, `sigmoid`, `tanh`, `relu` and their derivatives over slices        |
+//! | [`activation`] | `exp`, `sigmoid`, `tanh`, `softplus`, `erf`, … and derivatives, over slices |
 //! | [`math`]       | the same from vector to vector, for kernels of your own                   |
 //! | [`simd`]       | the vector vocabulary, instruction sets, run-time dispatch                |
 //! | [`mod@reference`] | the slow, obvious definitions that all of it is tested against            |

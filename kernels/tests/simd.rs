@@ -283,3 +283,33 @@ fn exp2i_is_exact_for_every_exponent_of_a_normal_number() {
     check::<f32>();
     check::<f64>();
 }
+
+#[test]
+fn exponent_is_that_of_every_positive_normal_number() {
+    struct Exponent;
+
+    impl<T: Float> Map<T> for Exponent {
+        #[inline(always)]
+        fn map<S: Simd>(&self, _: S, x: V<S, T>) -> V<S, T> {
+            x.exponent()
+        }
+    }
+
+    fn check<T: Scalar>() {
+        let largest_fraction = (1 << T::MANTISSA) - 1;
+        for isa in Isa::available() {
+            for fraction in [0, 1, largest_fraction / 3, largest_fraction] {
+                let exponents = 1 - T::MAX_EXPONENT..=T::MAX_EXPONENT;
+                let biased = |n: i32| ((n + T::MAX_EXPONENT) as u64) << T::MANTISSA;
+                let numbers = exponents.clone().map(|n| T::from_bits(biased(n) | fraction));
+                let mut got: Vec<T> = numbers.collect();
+                isa.run(Mapped(&mut got, Exponent));
+                for (n, &got) in exponents.zip(&got) {
+                    assert_eq!(got.to_f64(), n.into(), "{isa}: fraction {fraction:x}");
+                }
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}

@@ -25,7 +25,7 @@ macro_rules! for_each_width {
 
 /// Every operation, and its text.
 #[inline(always)]
-fn words<S: Simd, X: Vector<S>>([a, b, c, d]: [X; 4]) -> [(&'static str, X); 15] {
+fn words<S: Simd, X: Vector<S>>([a, b, c, d]: [X; 4]) -> [(&'static str, X); 16] {
     [
         ("a + b", a + b),
         ("a - b", a - b),
@@ -41,6 +41,7 @@ fn words<S: Simd, X: Vector<S>>([a, b, c, d]: [X; 4]) -> [(&'static str, X); 15]
         ("sqrt(a)", a.sqrt()),
         ("round(a)", a.round()),
         ("exp2i(a)", a.exp2i()),
+        ("exponent(a)", a.exponent()),
         ("select_gt(a, b, c, d)", X::select_gt(a, b, c, d)),
     ]
 }

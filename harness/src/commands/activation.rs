@@ -5,18 +5,21 @@ use std::io::Write;
 use harness::contest;
 use harness::dtype::Dtype;
 use harness::json;
-use harness::peer::Function;
+use harness::peer;
 use harness::style::Style;
 use harness::table::{Table, short};
 use kernels::Isa;
+use kernels::activation::Function;
 
-use super::{Outcome, size};
+use super::{Outcome, functions, size};
 
 /// Measures activations over a slice beside those of the standard library, in turns.
+///
+/// erf, which it lacks, is that of the crate libm.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The function; may be given several times
-    #[arg(long, value_enum, required = true)]
+    #[arg(long, value_name = "NAME", required = true, value_parser = functions())]
     op: Vec<Function>,
     /// Elements
     #[arg(long, value_name = "L", default_value = "4096", value_parser = size)]
@@ -35,7 +38,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     let Args { len, dtype, .. } = args;
     let isa = args.isa.unwrap_or_else(Isa::best);
-    let mut table = Table::new(&["", "ns per element", "std", "ratio of speeds"]);
+    let mut table = Table::new(&["", "ns per element", "peer", "ratio of speeds"]);
     for function in args.op {
         let times = contest::activation(dtype, isa, function, len);
         let each = |seconds: f64| seconds * 1e9 / len as f64;
@@ -49,7 +52,7 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
             continue;
         }
         for (peer, timing, isa) in
-            [("kernels", times.ours, isa.name()), ("std", times.peer, "scalar")]
+            [("kernels", times.ours, isa.name()), (peer::of(function), times.peer, "scalar")]
         {
             let line = json::line(&[
                 ("peer", peer.into()),

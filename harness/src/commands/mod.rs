@@ -1,6 +1,7 @@
 //! The commands, each a file with its arguments and what it does. A command writes to `out` and
 //! says whether every check has passed.
 
+pub(crate) mod accuracy;
 pub(crate) mod activation;
 pub(crate) mod bench;
 pub(crate) mod conformance;
@@ -11,6 +12,9 @@ pub(crate) mod peak;
 
 use std::error::Error;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use kernels::activation::Function;
+
 /// What came of a command.
 pub(crate) type Outcome = Result<bool, Box<dyn Error>>;
 
@@ -20,6 +24,15 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
         Ok(size) if (1..=1 << 24).contains(&size) => Ok(size),
         _ => Err("expected a number from 1 to 16777216".to_owned()),
     }
+}
+
+/// A function by its name.
+pub(crate) fn functions() -> impl TypedValueParser<Value = Function> {
+    let names = PossibleValuesParser::new(Function::ALL.map(Function::name));
+    names.try_map(|name| {
+        let named = |function: &Function| function.name() == name;
+        Function::ALL.into_iter().find(named).ok_or("no such function")
+    })
 }
 
 /// A number of layers.

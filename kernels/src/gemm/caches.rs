@@ -35,7 +35,7 @@ impl Caches {
         use raw_cpuid::{CacheType, CpuId};
 
         let size = |level: u8| {
-            let data = |cache: &&raw_cpuid::CacheParameter| {
+            let data = |cache: &raw_cpuid::CacheParameter| {
                 cache.level() == level && cache.cache_type() != CacheType::Instruction
             };
             let cache = CpuId::new().get_cache_parameters()?.find(data)?;

@@ -150,6 +150,13 @@ impl Vector<Avx2> for F32x8 {
             let biased = _mm256_add_ps(n, _mm256_set1_ps(8_388_608.0 + 127.0));
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(biased)))
         }
+        fn exponent(x) {
+            // The biased exponent in the low bits of 2^23.
+            let shift = _mm256_set1_ps(8_388_608.0);
+            let biased = _mm256_srli_epi32::<23>(_mm256_castps_si256(x));
+            let biased = _mm256_or_ps(_mm256_castsi256_ps(biased), shift);
+            _mm256_sub_ps(biased, _mm256_set1_ps(8_388_608.0 + 127.0))
+        }
     }
 
     #[inline(always)]
@@ -240,6 +247,13 @@ impl Vector<Avx2> for F64x4 {
             // Adding 2^52 + bias leaves the biased exponent in the low bits.
             let biased = _mm256_add_pd(n, _mm256_set1_pd(4_503_599_627_370_496.0 + 1023.0));
             _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(biased)))
+        }
+        fn exponent(x) {
+            // The biased exponent in the low bits of 2^52.
+            let shift = _mm256_set1_pd(4_503_599_627_370_496.0);
+            let biased = _mm256_srli_epi64::<52>(_mm256_castpd_si256(x));
+            let biased = _mm256_or_pd(_mm256_castsi256_pd(biased), shift);
+            _mm256_sub_pd(biased, _mm256_set1_pd(4_503_599_627_370_496.0 + 1023.0))
         }
     }
 

@@ -145,6 +145,7 @@ impl Vector<Avx512> for F32x16 {
             let biased = _mm512_add_ps(n, _mm512_set1_ps(8_388_608.0 + 127.0));
             _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(biased)))
         }
+        fn exponent(x) { _mm512_getexp_ps(x) }
     }
 
     #[inline(always)]
@@ -246,6 +247,7 @@ impl Vector<Avx512> for F64x8 {
             let biased = _mm512_add_pd(n, _mm512_set1_pd(4_503_599_627_370_496.0 + 1023.0));
             _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_castpd_si512(biased)))
         }
+        fn exponent(x) { _mm512_getexp_pd(x) }
     }
 
     #[inline(always)]

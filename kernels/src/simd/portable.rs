@@ -176,6 +176,15 @@ macro_rules! vector {
             }
 
             #[inline(always)]
+            fn exponent(self) -> Self {
+                // The biased exponent in the low bits of 2^mantissa.
+                let shift = $raw::splat((1u64 << $mantissa) as $scalar);
+                let biased: $raw =
+                    bytemuck::cast(bytemuck::cast::<_, $integer>(self.0) >> $mantissa);
+                $vector((biased | shift) - $raw::splat(((1u64 << $mantissa) + $bias) as $scalar))
+            }
+
+            #[inline(always)]
             fn select_gt(a: Self, b: Self, yes: Self, no: Self) -> Self {
                 $vector(a.0.simd_gt(b.0).select(yes.0, no.0))
             }

@@ -98,6 +98,9 @@ pub trait Vector<S>:
     /// `2^self`, for integral lanes whose power is a normal number.
     fn exp2i(self) -> Self;
 
+    /// `⌊log₂ self⌋`, for lanes that are positive normal numbers.
+    fn exponent(self) -> Self;
+
     /// `yes` where `a > b`, else `no`; a NaN is greater than nothing.
     fn select_gt(a: Self, b: Self, yes: Self, no: Self) -> Self;
 

@@ -1,7 +1,10 @@
 //! Derivatives, from what the activation returned.
 
 use kernels::Isa;
-use kernels::activation::{ReluGrad, SigmoidGrad, TanhGrad, relu_grad, sigmoid_grad, tanh_grad};
+use kernels::activation::{
+    ReluGrad, SigmoidGrad, SoftplusGrad, TanhGrad, relu_grad, sigmoid_grad, softplus_grad,
+    tanh_grad,
+};
 
 use crate::A;
 use crate::common::{Scalar, noise, specials};
@@ -68,22 +71,40 @@ fn relu_grad_is_dy_where_y_is_positive_and_zero_elsewhere() {
 }
 
 #[test]
+fn softplus_grad_is_dy_times_one_minus_a_power_of_e() {
+    fn check<T: Scalar>() {
+        for isa in Isa::available() {
+            let (y, dy) = operands::<T>(A::Softplus, isa);
+            let mut dx = dy.clone();
+            isa.run(SoftplusGrad { y: &y, dy: &mut dx });
+            for ((&y, &dy), &dx) in y.iter().zip(&dy).zip(&dx) {
+                let want = dy * -A::Expm1.of(isa, -y);
+                assert_eq!(dx, want, "{isa}: y = {y}, dy = {dy}");
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+#[test]
 fn derivatives_are_those_of_the_functions() {
     // Central differences, whose error is the square of the step times the third derivative, below
     // one for both, plus that of the functions over the step.
     let step = f64::EPSILON.cbrt();
     for isa in Isa::available() {
-        for activation in [A::Sigmoid, A::Tanh] {
+        for activation in [A::Sigmoid, A::Tanh, A::Softplus] {
             for x in (-80..80).map(|i| f64::from(i) / 10.0) {
                 let of = |x| activation.of(isa, x);
                 let numeric = (of(x + step) - of(x - step)) / (2.0 * step);
                 let (y, mut dx) = ([of(x)], [1.0]);
                 match activation {
                     A::Sigmoid => isa.run(SigmoidGrad { y: &y, dy: &mut dx }),
+                    A::Softplus => isa.run(SoftplusGrad { y: &y, dy: &mut dx }),
                     _ => isa.run(TanhGrad { y: &y, dy: &mut dx }),
                 }
                 let error = (dx[0] - numeric).abs();
-                let bound = step * step + 4.0 * f64::EPSILON / step;
+                let bound = step * step + 4.0 * f64::EPSILON * y[0].abs().max(1.0) / step;
                 assert!(error < bound, "{isa}: {activation:?} at {x}: {} and {numeric}", dx[0]);
             }
         }
@@ -99,6 +120,9 @@ fn gradient_functions_run_on_the_best_instruction_set() {
     assert_eq!(one, other);
     tanh_grad(&y, &mut one);
     isa.run(TanhGrad { y: &y, dy: &mut other });
+    assert_eq!(one, other);
+    softplus_grad(&y, &mut one);
+    isa.run(SoftplusGrad { y: &y, dy: &mut other });
     assert_eq!(one, other);
     relu_grad(&y, &mut one);
     isa.run(ReluGrad { y: &y, dy: &mut other });

@@ -53,12 +53,6 @@ pub(crate) trait Scalar: Float {
     const MIN_POSITIVE: Self;
     /// The largest finite number.
     const MAX: Self;
-    const INFINITY: Self;
-    const NAN: Self;
-    /// Bits of the fraction.
-    const MANTISSA: u32;
-    /// The exponent of the largest power of two.
-    const MAX_EXPONENT: i32;
 
     fn from_bits(bits: u64) -> Self;
     fn bits(self) -> u64;
@@ -88,10 +82,6 @@ macro_rules! scalar {
         impl Scalar for $scalar {
             const MIN_POSITIVE: Self = $scalar::MIN_POSITIVE;
             const MAX: Self = $scalar::MAX;
-            const INFINITY: Self = $scalar::INFINITY;
-            const NAN: Self = $scalar::NAN;
-            const MANTISSA: u32 = $scalar::MANTISSA_DIGITS - 1;
-            const MAX_EXPONENT: i32 = $scalar::MAX_EXP - 1;
 
             fn from_bits(bits: u64) -> Self {
                 $scalar::from_bits(bits as $bits)

@@ -1,7 +1,4 @@
-//! Functions of a vector, for kernels that have their operands in registers.
-//!
-//! All are free of branches, so their time does not depend on the data, and a lane's result does
-//! not depend on its neighbours. NaN gives NaN. None ever steps back as its operand grows.
+//! `exp`, and what is one exponential and a quotient: `expm1`, `sigmoid`, `tanh`.
 //!
 //! Everything rests on one reduction. With `x = n ln 2 + r`, `n` integral and `|r| ≤ ln 2 / 2`,
 //!
@@ -26,27 +23,20 @@
 //!
 //! where the parts of `a - y b` nearly cancel, with little left to round (P. Markstein, *IA-64 and
 //! Elementary Functions*, 2000).
-//!
-//! Errors in units in the last place (ULP) of the exact value: the largest found on any instruction
-//! set, among all `f32` and a hundred million `f64`, rounded up.
-//!
-//! |      | `exp` | `expm1` | `sigmoid` | `tanh` |
-//! |------|-------|---------|-----------|--------|
-//! | f32  | 0.84  | 1.1     | 0.84      | 0.91   |
-//! | f64  | 0.81  | 1.0     | 0.84      | 1.1    |
 
+use super::polynomial::polynomial;
 use crate::simd::{Float, Simd, Vector};
 
 /// A number to twice the digits: `high + low`.
-struct Wide<X> {
-    high: X,
+pub(super) struct Wide<X> {
+    pub(super) high: X,
     /// What rounding took from `high`, itself rounded.
-    low: X,
+    pub(super) low: X,
 }
 
 /// `x = n ln 2 + r` and `eʳ = 1 + r + r² q`.
-struct Reduced<X> {
-    n: X,
+pub(super) struct Reduced<X> {
+    pub(super) n: X,
     r: X,
     q: X,
     /// `x - n LN_2_HI`: `r` is this less `n LN_2_LO`, rounded.
@@ -54,21 +44,30 @@ struct Reduced<X> {
 }
 
 #[inline(always)]
-fn reduce<S: Simd, X: Vector<S>>(simd: S, x: X) -> Reduced<X> {
+pub(super) fn reduce<S: Simd, X: Vector<S>>(simd: S, x: X) -> Reduced<X> {
     let splat = |x| X::splat(simd, x);
 
     let n = (x * splat(X::Scalar::LOG2_E)).round();
     let almost = (-n).mul_add(splat(X::Scalar::LN_2_HI), x);
     let r = (-n).mul_add(splat(X::Scalar::LN_2_LO), almost);
 
-    let mut q = splat(X::Scalar::EXP_POLYNOMIAL[0]);
-    for &coefficient in &X::Scalar::EXP_POLYNOMIAL[1..] {
-        q = q.mul_add(r, splat(coefficient));
-    }
+    let q = polynomial(simd, X::Scalar::EXP_POLYNOMIAL, r);
     Reduced { n, r, q, almost }
 }
 
 impl<X> Reduced<X> {
+    /// `eʳ`
+    #[inline(always)]
+    pub(super) fn exp<S>(&self, one: X) -> Wide<X>
+    where
+        X: Vector<S>,
+    {
+        let most = one + self.r;
+        let rest = (self.r * self.r).mul_add(self.q, self.r - (most - one));
+        let high = most + rest;
+        Wide { high, low: rest - (high - most) }
+    }
+
     /// `s + t eʳ`, for powers of two of which one is one and the other not larger.
     #[inline(always)]
     fn sum<S>(&self, one: X, s: X, t: X) -> Wide<X>
@@ -84,6 +83,14 @@ impl<X> Reduced<X> {
     }
 }
 
+/// Two powers of two whose product is `2ⁿ`: on its own it may be too large or too small for a
+/// normal number.
+#[inline(always)]
+pub(super) fn powers<S: Simd, X: Vector<S>>(simd: S, n: X) -> [X; 2] {
+    let half = (n * X::splat(simd, X::Scalar::from_f64(0.5))).round();
+    [half.exp2i(), (n - half).exp2i()]
+}
+
 /// `eˣ`. Infinite above the largest number, subnormal and then zero at the other end.
 #[inline(always)]
 pub fn exp<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
@@ -91,12 +98,9 @@ pub fn exp<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
     let one = splat(X::Scalar::ONE);
 
     let x = splat(X::Scalar::EXP_MAX).min(splat(X::Scalar::EXP_MIN).max(x));
-    let Reduced { n, r, q, .. } = reduce(simd, x);
-    let high = one + r;
-    let exp_r = high + (r * r).mul_add(q, r - (high - one));
-    // 2ⁿ in two steps: on its own it may be too large or too small for a normal number.
-    let half = (n * splat(X::Scalar::from_f64(0.5))).round();
-    exp_r * half.exp2i() * (n - half).exp2i()
+    let reduced = reduce(simd, x);
+    let [first, second] = powers(simd, reduced.n);
+    reduced.exp(one).high * first * second
 }
 
 /// `eˣ - 1`, accurate near zero.
@@ -119,7 +123,9 @@ pub fn expm1<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
     let sum = power.mul_add(high, rest);
     let low = power.mul_add(low, power.mul_add(high, rest - sum) + lost);
     let half_result = sum + low;
-    (half_result + half_result).copysign(x)
+    // A tiny number is its own result; half of it may not be a number.
+    let tiny = splat(X::Scalar::EPSILON * X::Scalar::from_f64(0.25));
+    X::select_gt(tiny, x.abs(), x, half_result + half_result)
 }
 
 /// `σ(x) = 1 / (1 + e⁻ˣ)`, as `s / (s + t eʳ)` with `s / t = 2⁻ⁿ`: neither overflows.
@@ -166,12 +172,6 @@ pub fn tanh<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
     rest.mul_add(reciprocal, quotient).copysign(x)
 }
 
-/// `max(x, 0)`; NaN stays NaN.
-#[inline(always)]
-pub fn relu<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
-    X::splat(simd, X::Scalar::ZERO).max(x)
-}
-
 /// `dσ/dx = y (1 - y)`, from `y = σ(x)`.
 #[inline(always)]
 pub fn sigmoid_grad<S: Simd, X: Vector<S>>(simd: S, y: X) -> X {
@@ -182,11 +182,4 @@ pub fn sigmoid_grad<S: Simd, X: Vector<S>>(simd: S, y: X) -> X {
 #[inline(always)]
 pub fn tanh_grad<S: Simd, X: Vector<S>>(simd: S, y: X) -> X {
     (-y).mul_add(y, X::splat(simd, X::Scalar::ONE))
-}
-
-/// `drelu/dx`: one where `y = relu(x)` is positive, else zero.
-#[inline(always)]
-pub fn relu_grad<S: Simd, X: Vector<S>>(simd: S, y: X) -> X {
-    let splat = |x| X::splat(simd, x);
-    X::select_gt(y, splat(X::Scalar::ZERO), splat(X::Scalar::ONE), splat(X::Scalar::ZERO))
 }

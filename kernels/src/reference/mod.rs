@@ -1,5 +1,12 @@
 //! The slow, obvious definitions that every fast path is tested against.
 
+mod double_double;
+mod exact;
+mod hard_cases;
+
+pub use exact::Exact;
+pub use hard_cases::hard_cases;
+
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::Float;
 
