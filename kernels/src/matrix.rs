@@ -104,6 +104,12 @@ impl<'a, T: Copy> MatRef<'a, T> {
         Some(&self.data[start + cols.start..start + cols.end])
     }
 
+    /// Whether neighbours in a row are neighbours in memory.
+    #[inline(always)]
+    pub(crate) fn has_lines(&self) -> bool {
+        self.col_stride == 1
+    }
+
     /// The elements from `(i, j)` on and the distance of rows, where neighbours in a row are
     /// neighbours in memory.
     #[inline(always)]

@@ -6,7 +6,7 @@ use super::bands::Part;
 use super::blocking::{Blocking, MR_16, MR_32, NV};
 use super::driver::Job;
 use super::epilogue::Epilogue;
-use super::microkernel::{Left, Right};
+use super::microkernel::{Left, Right, written_out};
 use super::pack::{Pack, pieces};
 use super::packed::Operand;
 use super::tile::{Place, TileOf};
@@ -16,6 +16,9 @@ use crate::simd::{Float, Kernel, Simd};
 
 /// Panels of B that must share a block of A before copying it pays.
 const PACK_A_ABOVE: usize = 4;
+
+/// Terms below which a tile takes less time than to ask for the next one.
+const SHALLOW: usize = 32;
 
 /// Memory of one band for packing.
 #[derive(Clone, Debug, Default)]
@@ -112,12 +115,8 @@ impl<T: Float, E: Epilogue<T>> Job<'_, T, E> {
             Operand::Packed(a) if one => {
                 BlockA::Packed(&a.panels(depth)[rows.start / mr * mr * depth.len()..])
             }
-            Operand::Matrix(a) if one && few && a.row(0, depth.clone()).is_some() => {
-                BlockA::Rows(a)
-            }
-            Operand::Matrix(a) if one && few && a.t().row(0, rows.clone()).is_some() => {
-                BlockA::Columns(a)
-            }
+            Operand::Matrix(a) if one && few && a.has_lines() => BlockA::Rows(a),
+            Operand::Matrix(a) if one && few && a.t().has_lines() => BlockA::Columns(a),
             _ => {
                 memory.resize(rows.len().next_multiple_of(mr) * depth.len());
                 match *a {
@@ -177,7 +176,7 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
             };
             let end = cols.end.min(start + nr);
             match (in_place, b) {
-                (Some(panels), _) if abreast > 1 && left >= abreast * nr => {
+                (Some(panels), _) if abreast > 1 && left >= abreast * nr && !depth.is_empty() => {
                     self.few_rows(simd, block, panels, start..start + abreast * nr);
                     start += abreast * nr;
                     continue;
@@ -231,7 +230,9 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
             };
             let place = Place { rows: start..start + height, cols: cols.clone() };
             start += height;
-            self.part.prefetch(simd, start..rows.end.min(start + mr), &cols);
+            if block.depth.len() >= SHALLOW {
+                self.part.prefetch(simd, start..rows.end.min(start + mr), &cols);
+            }
             macro_rules! tile {
                 ($R:expr) => {
                     match narrow {
@@ -310,9 +311,14 @@ impl<'a, T: Float> Block<'a, T> {
                 Left::Columns(&panels[(rows.start - self.rows.start) * depth.len()..], mr)
             }
             // Rows past the last repeat it.
-            BlockA::Rows(a) => Left::Rows(core::array::from_fn(|r| {
-                a.row((rows.start + r).min(rows.end - 1), depth.clone()).unwrap_or(&[])
-            })),
+            BlockA::Rows(a) => {
+                let mut lines: [&[T]; R] = [&[]; R];
+                written_out! { r < R {
+                    let row = (rows.start + r).min(rows.end - 1);
+                    lines[r] = a.row(row, depth.clone()).unwrap_or(&[]);
+                } }
+                Left::Rows(lines)
+            }
             BlockA::Columns(a) => match a.t().lines(depth.start, rows.start) {
                 Some((columns, stride)) => Left::Columns(columns, stride),
                 None => Left::Columns(&[], 1),

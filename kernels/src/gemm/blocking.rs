@@ -31,6 +31,24 @@ pub(super) const MR_16: usize = 6;
 impl Blocking {
     /// The sizes for products of `T` on `isa`, by the caches of this CPU.
     pub fn on<T: Float>(isa: Isa) -> Self {
+        #[cfg(feature = "std")]
+        {
+            use std::sync::OnceLock;
+
+            // Computed once: the divisions would be half the time of the smallest products.
+            static SIZES: [[OnceLock<Blocking>; 2]; 3] =
+                [const { [const { OnceLock::new() }; 2] }; 3];
+            let set = match isa {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512(_) => 2,
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2(_) => 1,
+                Isa::Portable(_) => 0,
+            };
+            let sizes = &SIZES[set][size_of::<T>() / 8];
+            *sizes.get_or_init(|| Blocking::within::<T>(isa, Caches::of_this_cpu()))
+        }
+        #[cfg(not(feature = "std"))]
         Blocking::within::<T>(isa, Caches::of_this_cpu())
     }
 
@@ -72,11 +90,13 @@ impl Blocking {
         Blocking { mr, nr, mc, kc, nc }
     }
 
-    /// For sums of `k` terms: where they are few, more rows and columns fit.
-    pub(super) fn fit(self, k: usize) -> Self {
+    /// For a product: where the terms of a sum are few, more rows and columns fit.
+    pub(super) fn fit(self, (m, n, k): (usize, usize, usize)) -> Self {
         let Blocking { mr, nr, mc, kc, nc } = self;
-        let depth = k.clamp(1, kc);
-        let longer = |extent: usize, tile: usize| extent * kc / depth / tile * tile;
+        if m <= mc && n <= nc || k >= kc {
+            return self;
+        }
+        let longer = |extent: usize, tile: usize| extent * kc / k.max(1) / tile * tile;
         Blocking { mr, nr, mc: longer(mc, mr), kc, nc: longer(nc, nr) }
     }
 }

@@ -163,7 +163,7 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
             }
             _ => (a, b, c),
         };
-        let sizes = Blocking::on::<T>(isa).fit(k);
+        let sizes = Blocking::on::<T>(isa).fit((m, n, k));
         let job = Job { a, b, alpha, beta, epilogue: &self.epilogue, sizes, k };
         let work = m.saturating_mul(n).saturating_mul(k);
         let alone = self.serial || work <= PARALLEL_ABOVE;
@@ -175,7 +175,10 @@ impl<T: Float, E: Epilogue<T>> Job<'_, T, E> {
     fn run(&self, isa: Isa, mut c: MatMut<T>, threads: usize, scratch: &mut Scratch<T>) {
         let (m, n) = (c.rows(), c.cols());
         let Blocking { mc, kc, nc, nr, .. } = self.sizes;
-        let bands = Bands::of((m, n), &self.sizes, threads);
+        let bands = match threads {
+            1 => Bands::Rows(1),
+            _ => Bands::of((m, n), &self.sizes, threads),
+        };
         if scratch.bands.len() < bands.count() {
             scratch.bands.resize_with(bands.count(), BandScratch::default);
         }

@@ -105,9 +105,12 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
             }
         }
         Left::Rows(rows) => {
-            let rows = rows.map(|row| &row[..depth]);
+            let mut lines: [&[T]; R] = [&[]; R];
+            written_out! { r < R {
+                lines[r] = &rows[r][..depth];
+            } }
             for p in 0..depth {
-                let column = Across { rows: &rows, p };
+                let column = Across { rows: &lines, p };
                 rank_one_of::<S, T, R, N, P>(simd, &mut tile, column, panels, p * b.stride);
             }
         }
@@ -199,8 +202,8 @@ fn rank_one_of<S: Simd, T: Float, const R: usize, const N: usize, const P: usize
         return rank_one::<S, T, R, N>(simd, tile, a, &panels[0][at..][..N * lanes]);
     }
     let mut splats = [V::<S, T>::splat(simd, T::ZERO); R];
-    for r in 0..R {
-        splats[r] = V::<S, T>::splat(simd, a.at(r));
+    for (r, splat) in splats.iter_mut().enumerate() {
+        *splat = V::<S, T>::splat(simd, a.at(r));
     }
     written_out! { q < P {
         let b = &panels[q][at..][..width * lanes];
@@ -226,8 +229,8 @@ fn rank_one<S: Simd, T: Float, const R: usize, const NV: usize>(
     let load = |v: usize| V::<S, T>::load(simd, &b[v * V::<S, T>::LANES..]);
     if R < NV {
         let mut splats = [V::<S, T>::splat(simd, T::ZERO); R];
-        for r in 0..R {
-            splats[r] = V::<S, T>::splat(simd, a.at(r));
+        for (r, splat) in splats.iter_mut().enumerate() {
+            *splat = V::<S, T>::splat(simd, a.at(r));
         }
         for (v, b) in (0..NV).map(|v| (v, load(v))) {
             for r in 0..R {
@@ -236,10 +239,10 @@ fn rank_one<S: Simd, T: Float, const R: usize, const NV: usize>(
         }
     } else {
         let b: [_; NV] = core::array::from_fn(load);
-        for r in 0..R {
+        for (r, row) in tile.iter_mut().enumerate() {
             let a = V::<S, T>::splat(simd, a.at(r));
-            for v in 0..NV {
-                tile[r][v] = a.mul_add(b[v], tile[r][v]);
+            for (c, b) in row.iter_mut().zip(b) {
+                *c = a.mul_add(b, *c);
             }
         }
     }

@@ -1,21 +1,48 @@
-//! General matrix multiply, `C = A B` or `C += A B`, after BLIS (F. Van Zee and R. van de Geijn,
-//! *BLIS: A Framework for Rapidly Instantiating BLAS Functionality*, 2015).
+//! General matrix multiply, `C = α A B + β C`, after BLIS (F. Van Zee and R. van de Geijn, *BLIS: A
+//! Framework for Rapidly Instantiating BLAS Functionality*, 2015).
 //!
-//! Five loops around a register tile, from the outside in:
+//! Five loops around a register tile, from the outside in, with [`Blocking`] by the CPU's caches:
 //!
 //! | loop | steps over | by   | so that                                         |
 //! |------|------------|------|-------------------------------------------------|
 //! | 5    | columns    | `nc` | the packed block of B fits in L3                |
-//! | 4    | depth      | `kc` | a panel of B fits in L1                         |
+//! | 4    | depth      | `kc` | a panel of A or B fits in L1                    |
 //! | 3    | rows       | `mc` | the packed block of A fits in L2                |
 //! | 2    | columns    | `nr` | one panel of B serves a whole block of A        |
 //! | 1    | rows       | `mr` | the tile of C stays in registers                |
 //!
-//! Threads share the rows of C between loops 4 and 3, or its columns where rows are too few or C is
-//! column-major.
+//! Operands are packed only where that pays:
 //!
-//! Every element of C is one chain of multiply-adds over k, in order, whatever the block sizes
-//! and the number of threads: the same bits each time on one instruction set.
+//! | operand          | read where it lies               | packed                                 |
+//! |------------------|----------------------------------|----------------------------------------|
+//! | A                | for up to four panels of B       | above: a block at a time               |
+//! | B, up to `mr` rows of A | its rows; several panels side by side for 1, 2 or 4 rows | transposed: a panel at a time, while it is in L1 |
+//! | B, up to `mc` rows | by the first tile of a panel, which copies it for the others | transposed, as above |
+//! | B, more rows     | never                            | a block at a time, shared by all threads |
+//!
+//! A [`Packed`] operand is read as it is. Where nothing is done to C on the way, a column-major C,
+//! or one too narrow for a vector, is computed as `Cᵀ = Bᵀ Aᵀ`.
+//!
+//! # What is promised
+//!
+//! Every element of C is one chain of multiply-adds over k, in order, that starts from `β C`:
+//!
+//! ```text
+//! c ← β c;  c ← c + (α a[i, p]) b[p, j]  for p = 0, 1, …, k - 1
+//! ```
+//!
+//! with `α a` rounded, and each multiply-add rounded once where the instruction set has FMA. Nothing
+//! else enters: not the block sizes, the number of threads, the layout of an operand or whether it
+//! was packed. So results are equal to the last bit for any number of threads, and on every
+//! instruction set that has FMA; only the portable one without it rounds twice. Each element is
+//! within `γ (|α| |A| |B| + |β| |C|)` of the exact one, with `γ = n u / (1 - n u)` for its
+//! `n ≤ k + 2` roundings and u half the [`EPSILON`](crate::Float::EPSILON) (N. Higham, *Accuracy and
+//! Stability of Numerical Algorithms*, 2002, 3.1).
+//!
+//! # Threads
+//!
+//! Products above a million multiply-adds are spread over the current `rayon` pool: rows of C where a
+//! block of B is shared, else columns, each thread with its own panels of B.
 
 mod band;
 mod bands;
@@ -23,7 +50,6 @@ mod blocking;
 mod caches;
 mod driver;
 mod epilogue;
-#[allow(unsafe_code)]
 mod microkernel;
 mod pack;
 mod packed;

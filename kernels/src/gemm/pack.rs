@@ -10,10 +10,12 @@ use crate::simd::{Float, Kernel, Simd, V, Vector};
 /// Cuts `range` into pieces of `step`, the last one short. An empty range is one empty piece.
 #[inline(always)]
 pub(super) fn pieces(range: Range<usize>, step: usize) -> impl Iterator<Item = Range<usize>> {
-    let count = range.len().div_ceil(step).max(1);
-    (0..count).map(move |i| {
-        let start = range.start + i * step;
-        start..range.end.min(start + step)
+    let mut next = Some(range.start);
+    core::iter::from_fn(move || {
+        let start = next?;
+        let end = range.end.min(start + step);
+        next = (end < range.end).then_some(end);
+        Some(start..end)
     })
 }
 
@@ -35,9 +37,9 @@ impl<T: Float> Kernel for Pack<'_, T> {
         let Pack { width, b, depth, cols, out } = self;
         let panels = out.chunks_exact_mut((width * depth.len()).max(1));
         for (panel, out) in pieces(cols, width).zip(panels) {
-            if b.lines(depth.start, panel.start).is_some() {
+            if b.has_lines() {
                 pack_rows(simd, width, b, depth.clone(), panel, out);
-            } else if b.t().lines(panel.start, depth.start).is_some() {
+            } else if b.t().has_lines() {
                 match V::<S, T>::LANES {
                     16 => pack_columns::<S, T, 16>(simd, width, b, depth.clone(), panel, out),
                     8 => pack_columns::<S, T, 8>(simd, width, b, depth.clone(), panel, out),

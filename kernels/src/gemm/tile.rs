@@ -90,8 +90,8 @@ impl<T: Float> Edge<T> {
     fn load<S: Simd, const R: usize, const N: usize>(&self, simd: S) -> Tile<S, T, R, N> {
         let mut tile = [[V::<S, T>::splat(simd, T::ZERO); N]; R];
         written_out! { r < R {
-            for v in 0..N {
-                tile[r][v] = V::<S, T>::load(simd, &self.rows[r][v * V::<S, T>::LANES..]);
+            for (v, c) in tile[r].iter_mut().enumerate() {
+                *c = V::<S, T>::load(simd, &self.rows[r][v * V::<S, T>::LANES..]);
             }
         } }
         tile
@@ -100,8 +100,8 @@ impl<T: Float> Edge<T> {
     #[inline(always)]
     fn store<S: Simd, const R: usize, const N: usize>(&mut self, tile: Tile<S, T, R, N>) {
         written_out! { r < R {
-            for v in 0..N {
-                tile[r][v].store(&mut self.rows[r][v * V::<S, T>::LANES..]);
+            for (v, c) in tile[r].iter().enumerate() {
+                c.store(&mut self.rows[r][v * V::<S, T>::LANES..]);
             }
         } }
     }
@@ -147,9 +147,9 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
         let Job { epilogue, k, .. } = self.job;
         if depth.end == *k {
             written_out! { r < R {
-                for v in 0..N {
+                for (v, c) in tile[r].iter_mut().enumerate() {
                     let col = place.cols.start + v * lanes;
-                    tile[r][v] = epilogue.finish(simd, place.rows.start + r, col, tile[r][v]);
+                    *c = epilogue.finish(simd, place.rows.start + r, col, *c);
                 }
             } }
         }
