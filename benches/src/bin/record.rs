@@ -126,7 +126,7 @@ fn measure<T: Element>(product: Product, threads: usize, budget: Duration) -> (S
             move || run(&mut c)
         })
         .collect();
-    let (peak, read) = (Peak::<T>::new(isa), Read::new(isa, size_of_val(&b[..])));
+    let (peak, read) = (Peak::<T>::new(isa), Read::new(isa, &b));
     let (mut peak_run, mut read_run) = (|| peak.run(), || read.run(threads));
     let mut contestants: Vec<&mut dyn FnMut()> = vec![&mut peak_run, &mut read_run];
     contestants.extend(runs.iter_mut().map(|run| run as &mut dyn FnMut()));

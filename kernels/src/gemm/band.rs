@@ -7,6 +7,7 @@ use super::blocking::{Blocking, MR_16, MR_32, NV};
 use super::driver::Job;
 use super::epilogue::Epilogue;
 use super::microkernel::{Left, Right, written_out};
+use super::one_row::OneRow;
 use super::pack::{Pack, pieces};
 use super::packed::Operand;
 use super::tile::{Place, TileOf};
@@ -139,7 +140,7 @@ impl<T: Float, E: Epilogue<T>> Job<'_, T, E> {
     }
 }
 
-impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
+impl<'a, T: Float, E: Epilogue<T>> Band<'a, T, E> {
     /// Loop 2: the panels of B, one after another, or as many as fill the registers where rows are
     /// few.
     #[inline(always)]
@@ -147,7 +148,7 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
         &mut self,
         simd: S,
         block: Block<T>,
-        b: BlockB<T>,
+        b: BlockB<'a, T>,
         cols: &Range<usize>,
         memory: &mut [T],
     ) {
@@ -161,6 +162,16 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
             (true, 4) | (false, 2) => 2,
             _ => 1,
         };
+        if let (1, true, BlockB::Matrix(b)) = (rows.len(), contiguous && !depth.is_empty(), b)
+            && b.has_lines()
+        {
+            let a = match block.left::<1>(mr, rows) {
+                Left::Columns(a, stride) => (a, stride),
+                Left::Rows([a]) => (a, 1),
+            };
+            let (row, cols, depth) = (rows.start, cols.clone(), depth.clone());
+            return simd.run(OneRow { band: self, a, b, row, cols, depth });
+        }
         let mut start = cols.start;
         while start < cols.end {
             let left = cols.end - start;

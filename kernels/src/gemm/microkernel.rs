@@ -96,11 +96,17 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
     }
     let width = N / P * V::<S, T>::LANES;
     let panels = b.panels.map(|panel| &panel[..(depth - 1) * b.stride + width]);
+    // Rows where they lie: what comes after is the next panel.
+    let ahead = P == 1 && b.stride != width;
     match a {
         Left::Columns(a, stride) => {
             let a = &a[..(depth - 1) * stride + R];
             for p in 0..depth {
                 let Some(column) = a[p * stride..].first_chunk::<R>() else { break };
+                if ahead {
+                    simd.prefetch(&panels[0][p * b.stride..], width);
+                    simd.prefetch(&panels[0][p * b.stride..], width + width / 2);
+                }
                 rank_one_of::<S, T, R, N, P>(simd, &mut tile, column, panels, p * b.stride);
             }
         }
@@ -111,6 +117,10 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
             } }
             for p in 0..depth {
                 let column = Across { rows: &lines, p };
+                if ahead {
+                    simd.prefetch(&panels[0][p * b.stride..], width);
+                    simd.prefetch(&panels[0][p * b.stride..], width + width / 2);
+                }
                 rank_one_of::<S, T, R, N, P>(simd, &mut tile, column, panels, p * b.stride);
             }
         }

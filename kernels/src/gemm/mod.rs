@@ -51,6 +51,7 @@ mod caches;
 mod driver;
 mod epilogue;
 mod microkernel;
+mod one_row;
 mod pack;
 mod packed;
 mod tile;
