@@ -260,9 +260,9 @@ fn orthogonal<T: Float>(rng: &mut Rng, rows: usize, cols: usize, gain: f64, out:
             overlaps.resize(count * first, 0.0);
             let product = Gemm::new(MatRef::new(block, count, long), done.t());
             product.run(MatMut::new(&mut overlaps, count, first), &mut scratch);
-            overlaps.iter_mut().for_each(|overlap| *overlap = -*overlap);
             Gemm::new(MatRef::new(&overlaps, count, first), done)
-                .beta(T::ONE)
+                .alpha(-1.0)
+                .beta(1.0)
                 .run(MatMut::new(block, count, long), &mut scratch);
             orthonormalize(block, long);
         }

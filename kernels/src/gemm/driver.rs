@@ -96,8 +96,8 @@ impl<'a, T: Float> Gemm<'a, T> {
     }
 }
 
-/// Multiply-adds below which a second thread costs more than it brings: about 30 µs of work.
-const PARALLEL_ABOVE: usize = 1 << 20;
+/// Multiply-adds up to which a second thread costs more than it brings: about 10 µs of work.
+const PARALLEL_ABOVE: usize = 1 << 19;
 
 /// A product whose arguments fit each other.
 pub(super) struct Job<'a, T, E> {

@@ -41,7 +41,7 @@
 //!
 //! # Threads
 //!
-//! Products above a million multiply-adds are spread over the current `rayon` pool: rows of C where a
+//! Products above half a million multiply-adds are spread over the current `rayon` pool: rows of C where a
 //! block of B is shared, else columns, each thread with its own panels of B.
 
 mod band;

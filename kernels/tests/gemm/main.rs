@@ -7,6 +7,7 @@
 //! | `exact`          | no error where none is due; NaN and infinity as the reference         |
 //! | `packed`         | operands packed before give the same bits                             |
 //! | `epilogue`       | once for each element, at the right place                             |
+//! | `instruction_sets` | the same bits on every one that has FMA                             |
 //! | `threads`        | the same bits on any number of threads, and large products use them   |
 //! | `panics`         | wrong arguments are named                                             |
 
@@ -15,6 +16,7 @@ mod agreement;
 mod common;
 mod epilogue;
 mod exact;
+mod instruction_sets;
 #[allow(unsafe_code, reason = "its entries take pointers")]
 mod matrixmultiply;
 mod operands;
