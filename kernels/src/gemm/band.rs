@@ -15,8 +15,9 @@ use crate::buffer::Buffer;
 use crate::matrix::MatRef;
 use crate::simd::{Float, Kernel, Simd};
 
-/// Panels of B that must share a block of A before copying it pays.
-const PACK_A_ABOVE: usize = 4;
+/// Panels of B that must share a block of A before copying it pays: where it lies, a row of the tile
+/// needs a pointer of its own, which costs instructions but hardly time.
+const PACK_A_ABOVE: usize = 16;
 
 /// Terms below which a tile takes less time than to ask for the next one.
 const SHALLOW: usize = 32;

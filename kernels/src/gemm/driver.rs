@@ -11,7 +11,7 @@ use super::pack::{Pack, pieces};
 use super::packed::Operand;
 use crate::buffer::Buffer;
 use crate::matrix::{MatMut, MatRef};
-use crate::simd::{Float, Isa};
+use crate::simd::{Float, Isa, MAX_LANES};
 use crate::threads;
 
 /// `C = A B`, on the best instruction set, with memory of its own.
@@ -231,8 +231,11 @@ impl<T: Float, E: Epilogue<T>> Job<'_, T, E> {
 
 /// Whether `Cᵀ = Bᵀ Aᵀ` fills vectors better: its rows are contiguous, or C is too narrow for a vector.
 fn lies_better_transposed<T: Float>(isa: Isa, c: &MatMut<T>) -> bool {
-    let lanes = isa.lanes::<T>();
     let (m, n) = (c.rows(), c.cols());
+    if n >= MAX_LANES {
+        return c.is_column_major();
+    }
+    let lanes = isa.lanes::<T>();
     c.is_column_major() || m * n.div_ceil(lanes) > 2 * n * m.div_ceil(lanes)
 }
 

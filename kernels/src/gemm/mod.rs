@@ -15,8 +15,8 @@
 //!
 //! | operand          | read where it lies               | packed                                 |
 //! |------------------|----------------------------------|----------------------------------------|
-//! | A                | for up to four panels of B       | above: a block at a time               |
-//! | B, up to `mr` rows of A | its rows; several panels side by side for 1, 2 or 4 rows | transposed: a panel at a time, while it is in L1 |
+//! | A                | for up to 16 panels of B         | above: a block at a time               |
+//! | B, up to `mr` rows of A | its rows: for one row six at a time, for 2 or 4 rows of A several panels side by side | transposed: a panel at a time, while it is in L1 |
 //! | B, up to `mc` rows | by the first tile of a panel, which copies it for the others | transposed, as above |
 //! | B, more rows     | never                            | a block at a time, shared by all threads |
 //!

@@ -1,6 +1,6 @@
 //! The same bits on every instruction set that has FMA.
 
-use kernels::{Bias, Float, Gemm, Isa, Packed, Scratch};
+use kernels::{Bias, Gemm, Isa, Packed, Scratch};
 
 use crate::common::{Scalar, noise};
 use crate::operands::{LAYOUTS, Matrix, SCALES};
