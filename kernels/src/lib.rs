@@ -33,6 +33,7 @@ mod matrix;
 pub mod reference;
 pub mod simd;
 mod threads;
+mod unroll;
 
 #[cfg(feature = "ndarray")]
 pub use arrays::NotDense;

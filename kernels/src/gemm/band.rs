@@ -6,7 +6,7 @@ use super::bands::Part;
 use super::blocking::{Blocking, MR_16, MR_32, NV};
 use super::driver::Job;
 use super::epilogue::Epilogue;
-use super::microkernel::{Left, Right, written_out};
+use super::microkernel::{Left, Right};
 use super::one_row::OneRow;
 use super::pack::{Pack, pieces};
 use super::packed::Operand;
@@ -14,6 +14,7 @@ use super::tile::{Place, TileOf};
 use crate::buffer::Buffer;
 use crate::matrix::MatRef;
 use crate::simd::{Float, Kernel, Simd};
+use crate::unroll::written_out;
 
 /// Panels of B that must share a block of A before copying it pays: where it lies, a row of the tile
 /// needs a pointer of its own, which costs instructions but hardly time.

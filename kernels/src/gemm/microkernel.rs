@@ -3,25 +3,10 @@
 //! Public because a fused kernel (an LSTM cell, say) wants the tile itself, with its own epilogue.
 
 use crate::simd::{Float, Simd, V, Vector};
+use crate::unroll::written_out;
 
 /// A register tile.
 pub(super) type Tile<S, T, const R: usize, const NV: usize> = [[V<S, T>; NV]; R];
-
-/// `body` for each `i` below `N ≤ 16`, one after another: an array that is indexed by the variable
-/// of a loop lies in memory, unless the compiler unrolls the loop.
-macro_rules! written_out {
-    ($i:ident < $N:ident $body:block) => {
-        written_out! { @ $i < $N $body 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 }
-    };
-    (@ $i:ident < $N:ident $body:block $($number:literal)*) => {$(
-        if $number < $N {
-            #[allow(non_upper_case_globals, reason = "the variable of a loop")]
-            const $i: usize = $number;
-            $body
-        }
-    )*};
-}
-pub(super) use written_out;
 
 /// `tile[r][v] += Σₚ a[p][r] · b[p][v]`, both operands packed.
 ///

@@ -3,9 +3,9 @@
 
 use core::ops::Range;
 
-use super::microkernel::written_out;
 use crate::matrix::MatRef;
 use crate::simd::{Float, Kernel, Simd, V, Vector};
+use crate::unroll::written_out;
 
 /// Cuts `range` into pieces of `step`, the last one short. An empty range is one empty piece.
 #[inline(always)]

@@ -7,8 +7,9 @@ use super::bands::Part;
 use super::blocking::{Blocking, NV};
 use super::driver::Job;
 use super::epilogue::Epilogue;
-use super::microkernel::{Right, Tile, accumulate, accumulate_and_copy, written_out};
+use super::microkernel::{Right, Tile, accumulate, accumulate_and_copy};
 use crate::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
+use crate::unroll::written_out;
 
 /// The rows and columns of C of a tile: not more than it has.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ use core::fmt::Debug;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::Float;
+use crate::unroll::written_out;
 
 /// An instruction set. A value of this type proves that the CPU has it.
 pub trait Simd: Copy + Debug + Send + Sync + 'static {
@@ -110,16 +111,17 @@ pub trait Vector<S>:
 
     /// The transpose of a square matrix, row by row, with as many rows as there are lanes: in each
     /// of log₂ L rounds of a perfect shuffle, row i meets row i + L/2.
+    ///
+    /// # Panics
+    ///
+    /// If it is no square, or has more than 16 rows.
     #[inline(always)]
-    fn transpose<const L: usize>(mut rows: [Self; L]) -> [Self; L] {
-        assert_eq!(L, Self::LANES, "a square");
-        for _ in 0..L.trailing_zeros() {
-            let before = rows;
-            for i in 0..L / 2 {
-                (rows[2 * i], rows[2 * i + 1]) = before[i].zip(before[i + L / 2]);
-            }
-        }
-        rows
+    fn transpose<const L: usize>(rows: [Self; L]) -> [Self; L] {
+        assert!(L == Self::LANES && L <= 16, "a square");
+        let rows = if L > 1 { shuffled(rows) } else { rows };
+        let rows = if L > 2 { shuffled(rows) } else { rows };
+        let rows = if L > 4 { shuffled(rows) } else { rows };
+        if L > 8 { shuffled(rows) } else { rows }
     }
 
     /// The sum of all lanes: upper half added to lower half, until one is left.
@@ -136,4 +138,16 @@ pub trait Vector<S>:
         }
         lanes[0]
     }
+}
+
+/// A round of [`Vector::transpose`].
+#[inline(always)]
+fn shuffled<S, X: Vector<S>, const L: usize>(rows: [X; L]) -> [X; L] {
+    let mut next = rows;
+    written_out! { i < L {
+        if i < L / 2 {
+            (next[2 * i], next[2 * i + 1]) = rows[i].zip(rows[i + L / 2]);
+        }
+    } }
+    next
 }
