@@ -29,8 +29,9 @@ fn strides((rows, cols): (usize, usize), strides: &[isize]) -> Result<(usize, us
     Ok((stride(0, rows, cols)?, stride(1, cols, 1)?))
 }
 
-/// A dense array in either order, whole or some of its rows or columns, or its transpose. Nothing is
-/// copied.
+/// A dense array in either order, whole or some of its lines, or its transpose. Nothing is copied. A
+/// view with gaps, as some columns of a row-major array are, is an error: what lies in the gaps may be
+/// borrowed by others, so no slice can span them.
 ///
 /// ```
 /// use kernels::{MatMut, MatRef, gemm};

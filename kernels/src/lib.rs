@@ -14,8 +14,9 @@
 //! takes the best. `KERNELS_ISA=avx512|avx2|portable` forces one.
 //!
 //! Without the feature `std`, on by default, the crate needs `alloc` alone: products are computed on
-//! one thread, and the instruction sets are those that the build's target features allow. With the feature `ndarray`, a [`MatRef`] or [`MatMut`] is made
-//! from an `ArrayView2` or `ArrayViewMut2` by `try_from`.
+//! one thread, and the instruction sets are those that the build's target features allow. With the
+//! feature `ndarray`, a [`MatRef`] or [`MatMut`] is made from an `ArrayView2` or `ArrayViewMut2` by
+//! `try_from`.
 //!
 //! Wrong shapes are a bug of the caller: public entries panic and name the operand.
 

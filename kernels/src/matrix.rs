@@ -89,8 +89,15 @@ impl<'a, T: Copy> MatRef<'a, T> {
     }
 
     /// Element `(i, j)`.
+    ///
+    /// # Panics
+    ///
+    /// If the matrix has no such element.
     #[inline(always)]
+    #[track_caller]
     pub fn at(&self, i: usize, j: usize) -> T {
+        let (rows, cols) = (self.rows, self.cols);
+        assert!(i < rows && j < cols, "element ({i}, {j}) of a {rows}×{cols} matrix");
         self.data[i * self.row_stride + j * self.col_stride]
     }
 
@@ -138,6 +145,10 @@ pub struct MatMut<'a, T> {
 #[allow(unsafe_code, reason = "a borrow with strides")]
 unsafe impl<T: Send> Send for MatMut<'_, T> {}
 
+// SAFETY: through a shared reference it only reads them.
+#[allow(unsafe_code, reason = "a borrow with strides")]
+unsafe impl<T: Sync> Sync for MatMut<'_, T> {}
+
 #[allow(unsafe_code, reason = "a borrow with strides, cut without bounds checks")]
 impl<'a, T: Copy> MatMut<'a, T> {
     /// A row-major matrix: `data` holds one row after another.
@@ -179,7 +190,7 @@ impl<'a, T: Copy> MatMut<'a, T> {
         let distinct = span == 0 || (rows <= 1 || row_stride > 0) && (cols <= 1 || col_stride > 0);
         assert!(
             apart && distinct,
-            "elements of a {rows}×{cols} matrix with strides {row_stride} and {col_stride} overlap"
+            "elements of a {rows}×{cols} matrix with strides {row_stride} and {col_stride} may overlap"
         );
         let start = data.as_mut_ptr();
         MatMut { start, rows, cols, row_stride, col_stride, memory: PhantomData }
@@ -217,14 +228,24 @@ impl<'a, T: Copy> MatMut<'a, T> {
     }
 
     /// Element `(i, j)`.
+    ///
+    /// # Panics
+    ///
+    /// If the matrix has no such element.
     #[inline(always)]
+    #[track_caller]
     pub fn at(&self, i: usize, j: usize) -> T {
         // SAFETY: an element of memory borrowed by `self`.
         unsafe { *self.place(i, j) }
     }
 
     /// Writes element `(i, j)`.
+    ///
+    /// # Panics
+    ///
+    /// If the matrix has no such element.
     #[inline(always)]
+    #[track_caller]
     pub fn set(&mut self, i: usize, j: usize, x: T) {
         // SAFETY: an element of memory that `self` has borrowed mutably.
         unsafe { *self.place(i, j) = x }

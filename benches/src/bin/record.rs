@@ -1,7 +1,8 @@
 //! Races every product of the grid and writes what came out, as Markdown and as JSON lines:
 //!
 //! ```sh
-//! cargo run --release -p benches --features peers,system-peers --bin record
+//! OMP_WAIT_POLICY=passive OPENBLAS_THREAD_TIMEOUT=4 \
+//!     cargo run --release -p benches --features peers,system-peers --bin record
 //! ```
 
 use std::fmt::Write as _;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use benches::grid::{Product, products};
 use benches::peers::{Element, Job};
 use clap::Parser;
+use harness::dtype::Dtype;
 use harness::json;
 use harness::machine;
 use harness::peak::{Peak, Read};
@@ -23,11 +25,11 @@ use kernels::Isa;
 #[derive(Debug, Parser)]
 struct Args {
     /// Only products of whose name or family this is a part
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", requires = "dry_run")]
     only: String,
     /// Only this scalar
-    #[arg(long, value_name = "f32|f64", default_value = "")]
-    dtype: String,
+    #[arg(long, value_enum, requires = "dry_run")]
+    dtype: Option<Dtype>,
     /// Numbers of threads
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,2")]
     threads: Vec<usize>,
@@ -56,10 +58,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for &threads in &args.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
         pool.install(|| {
-            if "f32".contains(&args.dtype) {
+            if args.dtype != Some(Dtype::F64) {
                 race::<f32>(&args, threads, &mut markdown, &mut lines);
             }
-            if "f64".contains(&args.dtype) {
+            if args.dtype != Some(Dtype::F32) {
                 race::<f64>(&args, threads, &mut markdown, &mut lines);
             }
         });

@@ -74,3 +74,34 @@ element!(
     ]
 );
 element!(f64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::products;
+
+    #[test]
+    fn everyone_computes_the_same_products() {
+        fn check<T: Element>() {
+            for product in products().into_iter().filter(|product| product.flops() < 2e5) {
+                // Small integers: sums without rounding, whatever their order.
+                let numbers = |len: usize| -> Vec<T> {
+                    (0..len).map(|i| T::from_f64((i * i % 7) as f64 - 3.0)).collect()
+                };
+                let (a, b) = (numbers(product.m * product.k), numbers(product.k * product.n));
+                let job = Job { product, a: &a, b: &b, threads: 1 };
+                let mut results = T::peers().into_iter().filter_map(|peer| {
+                    let mut c = vec![T::ZERO; product.m * product.n];
+                    (peer.ready)(job)?(&mut c);
+                    Some((peer.name, c))
+                });
+                let (_, first) = results.next().expect("we compute every product");
+                for (peer, c) in results {
+                    assert!(c == first, "{peer}: {product}");
+                }
+            }
+        }
+        check::<f32>();
+        check::<f64>();
+    }
+}

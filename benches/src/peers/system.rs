@@ -1,4 +1,8 @@
-//! The BLAS libraries of the system, opened at run time: `OPENBLAS` and `BLIS` name other files.
+//! The BLAS libraries of the system, opened at run time: `OPENBLAS` and `BLIS` name other files,
+//! which must take 32-bit sizes.
+//!
+//! Their threads wait for work by spinning, on the cores of whoever is next, unless
+//! `OMP_WAIT_POLICY=passive` and `OPENBLAS_THREAD_TIMEOUT=4` are set.
 
 #![allow(unsafe_code, reason = "a C interface behind dlopen")]
 
@@ -49,12 +53,6 @@ fn open(
     set_threads: fn(&Library, usize) -> Option<()>,
 ) -> Option<Blas> {
     let name = env::var_os(variable).unwrap_or_else(|| file.into());
-    // Their threads would wait for work by spinning, on the cores of whoever is next.
-    // SAFETY: no other thread reads or writes the environment here.
-    unsafe {
-        env::set_var("OMP_WAIT_POLICY", "passive");
-        env::set_var("OPENBLAS_THREAD_TIMEOUT", "4");
-    }
     // SAFETY: its initializers run, as they do in every program that links it.
     let library = unsafe { Library::new(name) }.ok()?;
     // SAFETY: the functions are declared as in cblas.h.

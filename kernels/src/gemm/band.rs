@@ -91,7 +91,9 @@ impl<T: Float, E: Epilogue<T>> Kernel for Band<'_, T, E> {
                         (None, Operand::Matrix(b)) => BlockB::Matrix(b),
                         (None, Operand::Packed(b)) => BlockB::Packed(b.panels(&depth), 0),
                     };
-                    memory.b.resize(nr * depth.len());
+                    if let BlockB::Matrix(_) = b {
+                        memory.b.resize(nr * depth.len());
+                    }
                     let block = Block { a, rows: &rows, depth: &depth };
                     self.panels(simd, block, b, &cols, &mut memory.b);
                 }
@@ -212,7 +214,7 @@ impl<'a, T: Float, E: Epilogue<T>> Band<'a, T, E> {
                     simd.run(Pack { width: nr, b, depth, cols, out: memory });
                     self.tiles(simd, block, (memory, nr), rows.clone(), start..end);
                 }
-                (_, BlockB::Packed(..)) => {}
+                (_, BlockB::Packed(..)) => unreachable!("packed panels are read in place"),
             }
             start = end;
         }

@@ -80,8 +80,8 @@ impl Blocking {
         // keep A (each vector of B then feeds `mr` multiply-adds, and a deep block reads C less
         // often: 512 against 256 deep was worth 8 % at 1024³ on Zen 4); others keep B.
         let kc = match S::REGISTERS >= 32 {
-            true => l1 * 3 / 4 / (mr * size),
-            false => l1 / 2 / (nr * size),
+            true => (l1 * 3 / 4 / (mr * size)).max(1),
+            false => (l1 / 2 / (nr * size)).max(1),
         };
         // The block of A takes half of L2; the other half is for the panels of B that pass.
         let mc = (l2 / 2 / (kc * size)).max(mr) / mr * mr;

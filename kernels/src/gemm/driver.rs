@@ -112,8 +112,8 @@ pub(super) struct Job<'a, T, E> {
 }
 
 impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
-    /// α: one unless said. A is scaled by it before it is multiplied; where α is zero, neither A nor
-    /// B is read.
+    /// α: one unless said. A is scaled by it before it is multiplied, which packs it, and must not
+    /// overflow; where α is zero, neither A nor B is read.
     pub fn alpha(self, alpha: T) -> Self {
         Gemm { alpha, ..self }
     }

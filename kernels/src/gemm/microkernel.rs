@@ -82,15 +82,14 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
     let width = N / P * V::<S, T>::LANES;
     let panels = b.panels.map(|panel| &panel[..(depth - 1) * b.stride + width]);
     // Rows where they lie: what comes after is the next panel.
-    let ahead = P == 1 && b.stride != width;
+    let ahead = P == 1 && N > 1 && b.stride != width;
     match a {
         Left::Columns(a, stride) => {
             let a = &a[..(depth - 1) * stride + R];
             for p in 0..depth {
                 let Some(column) = a[p * stride..].first_chunk::<R>() else { break };
                 if ahead {
-                    simd.prefetch(&panels[0][p * b.stride..], width);
-                    simd.prefetch(&panels[0][p * b.stride..], width + width / 2);
+                    next_panel(simd, &panels[0][p * b.stride..], width);
                 }
                 rank_one_of::<S, T, R, N, P>(simd, &mut tile, column, panels, p * b.stride);
             }
@@ -103,8 +102,7 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
             for p in 0..depth {
                 let column = Across { rows: &lines, p };
                 if ahead {
-                    simd.prefetch(&panels[0][p * b.stride..], width);
-                    simd.prefetch(&panels[0][p * b.stride..], width + width / 2);
+                    next_panel(simd, &panels[0][p * b.stride..], width);
                 }
                 rank_one_of::<S, T, R, N, P>(simd, &mut tile, column, panels, p * b.stride);
             }
@@ -116,24 +114,17 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
 /// [`accumulate`] for one panel, which is copied row by row to `copy`; what comes after it in its
 /// rows is asked for, as the next panel.
 #[inline(always)]
-pub(super) fn accumulate_and_copy<
-    S: Simd,
-    T: Float,
-    const R: usize,
-    const N: usize,
-    const P: usize,
->(
+pub(super) fn accumulate_and_copy<S: Simd, T: Float, const R: usize, const N: usize>(
     simd: S,
     mut tile: Tile<S, T, R, N>,
     a: Left<T, R>,
-    b: Right<T, P>,
+    b: Right<T, 1>,
     copy: &mut [T],
 ) -> Tile<S, T, R, N> {
     let width = N * V::<S, T>::LANES;
     let (panel, rows) = (b.panels[0], copy.chunks_exact_mut(width).enumerate());
     let on_the_way = |b: &[T], copy: &mut [T]| {
-        simd.prefetch(b, width);
-        simd.prefetch(b, width + width / 2);
+        next_panel(simd, b, width);
         copy.copy_from_slice(b);
     };
     match a {
@@ -154,6 +145,13 @@ pub(super) fn accumulate_and_copy<
         }
     }
     tile
+}
+
+/// Asks for what comes after `width` elements of a row of B.
+#[inline(always)]
+fn next_panel<S: Simd, T>(simd: S, row: &[T], width: usize) {
+    simd.prefetch(row, width);
+    simd.prefetch(row, width + width / 2);
 }
 
 /// A column of the left operand.

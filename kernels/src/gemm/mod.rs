@@ -13,15 +13,17 @@
 //!
 //! Operands are packed only where that pays:
 //!
-//! | operand          | read where it lies               | packed                                 |
-//! |------------------|----------------------------------|----------------------------------------|
-//! | A                | for up to 16 panels of B         | above: a block at a time               |
-//! | B, up to `mr` rows of A | its rows: for one row six at a time, for 2 or 4 rows of A several panels side by side | transposed: a panel at a time, while it is in L1 |
-//! | B, up to `mc` rows | by the first tile of a panel, which copies it for the others | transposed, as above |
-//! | B, more rows     | never                            | a block at a time, shared by all threads |
+//! | operand | rows of A         | is read where it lies | is packed                             |
+//! |---------|-------------------|-----------------------|---------------------------------------|
+//! | A       | any               | for up to 16 panels of B, and if it has fewer than 6 rows | else a block at a time; always where α is not one or neither stride is |
+//! | B       | 1                 | six rows at a time    | transposed, a panel at a time         |
+//! | B       | up to `mr`        | panel by panel; with 2 or 4 rows of A several at a time | transposed, as above |
+//! | B       | up to `mc`        | by the first tile of a panel, which copies it for the others | transposed, as above |
+//! | B       | more              | never                 | a block at a time, shared by threads  |
 //!
-//! A [`Packed`] operand is read as it is. Where nothing is done to C on the way, a column-major C,
-//! or one too narrow for a vector, is computed as `Cᵀ = Bᵀ Aᵀ`.
+//! Without an epilogue, with α = 1 and both operands not packed before, a column-major C, or one too
+//! narrow for a vector, is computed as `Cᵀ = Bᵀ Aᵀ`. Else its elements are written one by one, which
+//! costs as much as ten to twenty terms of the sum.
 //!
 //! # What is promised
 //!
@@ -34,15 +36,18 @@
 //! with `α a` rounded, and each multiply-add rounded once where the instruction set has FMA. Nothing
 //! else enters: not the block sizes, the number of threads, the layout of an operand or whether it
 //! was packed. So results are equal to the last bit for any number of threads, and on every
-//! instruction set that has FMA; only the portable one without it rounds twice. Each element is
-//! within `γ (|α| |A| |B| + |β| |C|)` of the exact one, with `γ = n u / (1 - n u)` for its
-//! `n ≤ k + 2` roundings and u half the [`EPSILON`](crate::Float::EPSILON) (N. Higham, *Accuracy and
-//! Stability of Numerical Algorithms*, 2002, 3.1).
+//! instruction set that has FMA; only the portable one without it rounds twice. Which NaN it is
+//! where there is one is not promised.
+//!
+//! Before the epilogue, and where nothing over- or underflows, each element is within
+//! `γ (|α| |A| |B| + |β| |C|)` of the exact one, with `γ = n u / (1 - n u)` for its `n ≤ k + 2`
+//! roundings and u half the [`EPSILON`](crate::Float::EPSILON) (N. Higham, *Accuracy and Stability of
+//! Numerical Algorithms*, 2002, 3.1).
 //!
 //! # Threads
 //!
-//! Products above half a million multiply-adds are spread over the current `rayon` pool: rows of C where a
-//! block of B is shared, else columns, each thread with its own panels of B.
+//! Products above half a million multiply-adds are spread over the current `rayon` pool, by columns
+//! of C, or by its rows where it has more tiles that way or a block of B is shared.
 
 mod band;
 mod bands;

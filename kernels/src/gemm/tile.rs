@@ -72,7 +72,13 @@ where
             edge.load::<S, R, N>(simd)
         };
         let tile = if COPY {
-            accumulate_and_copy(simd, tile, a, b, copy)
+            accumulate_and_copy(
+                simd,
+                tile,
+                a,
+                Right { panels: [b.panels[0]], stride: b.stride },
+                copy,
+            )
         } else {
             accumulate(simd, tile, a, b, depth.len())
         };

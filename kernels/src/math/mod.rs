@@ -4,8 +4,8 @@
 //! not depend on its neighbours. NaN gives NaN. None ever steps back as its operand grows.
 //!
 //! Errors in units in the last place (ULP) of the exact value: bounds of the largest found on any
-//! instruction set, among all `f32` and a hundred million `f64`. For `softplus` and `log1p` it was
-//! every 31st `f32`, and for these and `erf` thirty million `f64`, with room for the rest.
+//! instruction set, among all `f32` (every 31st for `log1p`) and a hundred million `f64` (thirty
+//! million for `softplus`, `log1p` and `erf`), with room for the rest.
 //!
 //! |      | `exp` | `expm1` | `sigmoid` | `tanh` | `softplus` | `log1p` | `erf` |
 //! |------|-------|---------|-----------|--------|------------|---------|-------|
