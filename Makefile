@@ -1,6 +1,6 @@
 # The chores. `make check` is what CI runs; nothing here is needed to use the crates.
 
-.PHONY: check fmt lint test isas no-std ndarray docs link bench fixtures
+.PHONY: check fmt lint test isas no-std ndarray docs link bench record fixtures
 .PHONY: hot-kernels hot-loops counts counts-record valgrind asan msrv
 
 check: fmt lint docs test isas no-std ndarray link hot-loops counts valgrind msrv
@@ -90,6 +90,12 @@ msrv:
 
 bench:
 	cargo bench --workspace --locked
+
+# benches/record anew, with peers: two crates, and OpenBLAS and BLIS if the system has them. Their
+# threads would spin while others run.
+record:
+	OMP_WAIT_POLICY=passive OPENBLAS_THREAD_TIMEOUT=4 \
+		cargo run --release --locked -p benches --features peers,system-peers --bin record
 
 # What Keras computes: needs Python, see harness/fixtures/README.md.
 fixtures:

@@ -1,8 +1,7 @@
 //! Races every product of the grid and writes what came out, as Markdown and as JSON lines:
 //!
 //! ```sh
-//! OMP_WAIT_POLICY=passive OPENBLAS_THREAD_TIMEOUT=4 \
-//!     cargo run --release -p benches --features peers,system-peers --bin record
+//! make record
 //! ```
 
 use std::fmt::Write as _;

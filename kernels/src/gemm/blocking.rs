@@ -78,9 +78,10 @@ impl Blocking {
         let size = size_of::<T>();
         // A panel of one operand stays in L1 while the other streams past it from L2. Wide tiles
         // keep A (each vector of B then feeds `mr` multiply-adds, and a deep block reads C less
-        // often: 512 against 256 deep was worth 8 % at 1024³ on Zen 4); others keep B.
+        // often: 512 against 256 deep was worth 8 % at 1024³ on Zen 4); others keep B. In f64 the
+        // block of a wide tile is as deep: A then streams too, which costs less than C.
         let kc = match S::REGISTERS >= 32 {
-            true => (l1 * 3 / 4 / (mr * size)).max(1),
+            true => (l1 * 3 / 4 / (mr * size_of::<f32>())).max(1),
             false => (l1 / 2 / (nr * size)).max(1),
         };
         // The block of A takes half of L2; the other half is for the panels of B that pass.
