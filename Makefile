@@ -85,8 +85,7 @@ MSRV = $(shell sed -n 's/^rust-version = "\(.*\)".*/\1/p' Cargo.toml)
 msrv:
 	@cargo +$(MSRV) --version >/dev/null 2>&1 \
 		|| { echo "msrv skipped: no toolchain $(MSRV), see rustup toolchain install"; exit; }; \
-	cargo +$(MSRV) check --workspace --all-targets --locked && \
-	cargo +$(MSRV) test -p kernels --locked
+	cargo +$(MSRV) check --workspace --all-targets --locked
 
 bench:
 	cargo bench --workspace --locked

@@ -87,7 +87,7 @@ impl Function {
             Function::Sigmoid => [0.84, 0.84],
             Function::Tanh => [0.91, 1.1],
             Function::Softplus => [1.1, 1.1],
-            Function::Log1p => [1.0, 1.1],
+            Function::Log1p => [1.1, 1.1],
             Function::Erf => [1.0, 1.1],
         };
         if size_of::<T>() == 4 { f32 } else { f64 }

@@ -9,7 +9,10 @@ mod common;
 use std::marker::PhantomData;
 use std::{ptr, slice};
 
-use kernels::activation::{Exp, Expm1, Relu, ReluGrad, Sigmoid, SigmoidGrad, Tanh, TanhGrad};
+use kernels::activation::{
+    Erf, Exp, Expm1, Log1p, Relu, ReluGrad, Sigmoid, SigmoidGrad, Softplus, SoftplusGrad, Tanh,
+    TanhGrad,
+};
 use kernels::{Bias, Float, Gemm, Isa, MatMut, MatRef, Packed, Scratch};
 
 use crate::common::{Scalar, noise};
@@ -106,7 +109,7 @@ fn span((rows, cols): (usize, usize), (down, across): (usize, usize)) -> usize {
     if rows * cols == 0 { 0 } else { (rows - 1) * down + (cols - 1) * across + 1 }
 }
 
-/// `C = A B + bias` or `C += A B + bias`, each operand as it lies or packed.
+/// `C = A B`, `C += A B`, with α and β, and with a bias, each operand as it lies or packed.
 fn products<T: Float>(
     isa: Isa,
     (a, b, bias): (MatRef<T>, MatRef<T>, &[T]),
@@ -116,8 +119,12 @@ fn products<T: Float>(
     for gemm in
         [Gemm::new(a, b), Gemm::new(&left, b), Gemm::new(a, &right), Gemm::new(&left, &right)]
     {
+        let (gemm, half) = (gemm.isa(isa), T::from_f64(0.5));
+        for gemm in [gemm, gemm.beta(T::ONE), gemm.alpha(half).beta(half)] {
+            c(&mut |c| gemm.run(c, &mut Scratch::default()));
+        }
         for beta in [T::ZERO, T::ONE] {
-            let gemm = gemm.isa(isa).beta(beta).epilogue(Bias(bias));
+            let gemm = gemm.beta(beta).epilogue(Bias(bias));
             c(&mut |c| gemm.run(c, &mut Scratch::default()));
         }
     }
@@ -170,8 +177,17 @@ fn products_about_a_tile_stay_within_their_operands() {
 
 #[test]
 fn larger_products_stay_within_their_operands() {
-    // One row, one column, one term; past a block in depth; shared among threads.
-    let sizes = [(1, 321, 700), (321, 1, 700), (150, 170, 1), (61, 66, 1050), (129, 131, 130)];
+    // One row, one column, one term; several panels side by side; past a block in depth; shared
+    // among threads.
+    let sizes = [
+        (1, 321, 700),
+        (321, 1, 700),
+        (150, 170, 1),
+        (2, 130, 9),
+        (4, 70, 21),
+        (61, 66, 1050),
+        (129, 131, 130),
+    ];
     // Each in every layout.
     let sizes = || sizes.into_iter().flat_map(|size| [size; LAYOUTS.len()]);
     check_products::<f32>(sizes());
@@ -211,8 +227,8 @@ fn check_slices<T: Scalar>([written, read]: &mut [Pages<T>; 2], run: impl Fn(Isa
 fn activations_stay_within_their_slices() {
     fn check<T: Scalar>() {
         let pages = &mut [(); 2].map(|()| Pages::<T>::of(1001));
-        check_maps! { pages: Exp, Expm1, Sigmoid, Tanh, Relu }
-        check_gradients! { pages: SigmoidGrad, TanhGrad, ReluGrad }
+        check_maps! { pages: Exp, Expm1, Sigmoid, Tanh, Softplus, Log1p, Erf, Relu }
+        check_gradients! { pages: SigmoidGrad, TanhGrad, SoftplusGrad, ReluGrad }
     }
     check::<f32>();
     check::<f64>();

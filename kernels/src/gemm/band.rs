@@ -3,9 +3,10 @@
 use core::ops::Range;
 
 use super::bands::Part;
+use super::block::{Block, BlockA};
 use super::blocking::{Blocking, MR_16, MR_32, NV};
-use super::driver::Job;
 use super::epilogue::Epilogue;
+use super::job::Job;
 use super::microkernel::{Left, Right};
 use super::one_row::OneRow;
 use super::pack::{Pack, pieces};
@@ -14,7 +15,6 @@ use super::tile::{Place, TileOf};
 use crate::buffer::Buffer;
 use crate::matrix::MatRef;
 use crate::simd::{Float, Kernel, Simd};
-use crate::unroll::written_out;
 
 /// Panels of B that must share a block of A before copying it pays: where it lies, a row of the tile
 /// needs a pointer of its own, which costs instructions but hardly time.
@@ -40,25 +40,6 @@ pub(super) struct Band<'a, T, E> {
     pub(super) depth: Range<usize>,
     pub(super) part: Part<'a, T>,
     pub(super) scratch: &'a mut BandScratch<T>,
-}
-
-/// A block of A.
-#[derive(Clone, Copy)]
-enum BlockA<'a, T> {
-    /// Panels, `mr` wide.
-    Packed(&'a [T]),
-    /// Where it lies, neighbours in a row next to each other.
-    Rows(MatRef<'a, T>),
-    /// Where it lies, neighbours in a column next to each other.
-    Columns(MatRef<'a, T>),
-}
-
-/// A block of A, and what it covers.
-#[derive(Clone, Copy)]
-pub(super) struct Block<'a, T> {
-    a: BlockA<'a, T>,
-    rows: &'a Range<usize>,
-    pub(super) depth: &'a Range<usize>,
 }
 
 /// A block of B.
@@ -103,47 +84,6 @@ impl<T: Float, E: Epilogue<T>> Kernel for Band<'_, T, E> {
     }
 }
 
-impl<T: Float, E: Epilogue<T>> Job<'_, T, E> {
-    /// A block of A, packed if it will be read often.
-    #[inline(always)]
-    fn block_of_a<'a, S: Simd>(
-        &'a self,
-        simd: S,
-        few: bool,
-        rows: &Range<usize>,
-        depth: &Range<usize>,
-        memory: &'a mut Buffer<T>,
-    ) -> BlockA<'a, T> {
-        let Job { a, alpha, sizes, .. } = self;
-        let (mr, one) = (sizes.mr, *alpha == T::ONE);
-        match *a {
-            Operand::Packed(a) if one => {
-                BlockA::Packed(&a.panels(depth)[rows.start / mr * mr * depth.len()..])
-            }
-            Operand::Matrix(a) if one && few && a.has_lines() => BlockA::Rows(a),
-            Operand::Matrix(a) if one && few && a.t().has_lines() => BlockA::Columns(a),
-            _ => {
-                memory.resize(rows.len().next_multiple_of(mr) * depth.len());
-                match *a {
-                    Operand::Matrix(a) => {
-                        let (depth, cols) = (depth.clone(), rows.clone());
-                        simd.run(Pack { width: mr, b: a.t(), depth, cols, out: memory });
-                    }
-                    Operand::Packed(a) => {
-                        let panels = &a.panels(depth)[rows.start / mr * mr * depth.len()..];
-                        let len = memory.len();
-                        memory.copy_from_slice(&panels[..len]);
-                    }
-                }
-                if !one {
-                    memory.iter_mut().for_each(|a| *a = *alpha * *a);
-                }
-                BlockA::Packed(memory)
-            }
-        }
-    }
-}
-
 impl<'a, T: Float, E: Epilogue<T>> Band<'a, T, E> {
     /// Loop 2: the panels of B, one after another, or as many as fill the registers where rows are
     /// few.
@@ -174,7 +114,8 @@ impl<'a, T: Float, E: Epilogue<T>> Band<'a, T, E> {
                 Left::Rows([a]) => (a, 1),
             };
             let (row, cols, depth) = (rows.start, cols.clone(), depth.clone());
-            return simd.run(OneRow { band: self, a, b, row, cols, depth });
+            let (job, part) = (self.job, &mut self.part);
+            return simd.run(OneRow { job, part, a, b, row, cols, depth });
         }
         let mut start = cols.start;
         while start < cols.end {
@@ -312,32 +253,7 @@ impl<'a, T: Float, E: Epilogue<T>> Band<'a, T, E> {
             return; // no tile of this instruction set: the compiler drops it
         }
         let (block, place) = (&block, &place);
-        simd.run(TileOf::<_, _, R, N, P, COPY> { band: self, block, b, place, copy });
-    }
-}
-
-impl<'a, T: Float> Block<'a, T> {
-    /// Some rows of it.
-    #[inline(always)]
-    pub(super) fn left<const R: usize>(&self, mr: usize, rows: &Range<usize>) -> Left<'a, T, R> {
-        let depth = self.depth;
-        match self.a {
-            BlockA::Packed(panels) => {
-                Left::Columns(&panels[(rows.start - self.rows.start) * depth.len()..], mr)
-            }
-            // Rows past the last repeat it.
-            BlockA::Rows(a) => {
-                let mut lines: [&[T]; R] = [&[]; R];
-                written_out! { r < R {
-                    let row = (rows.start + r).min(rows.end - 1);
-                    lines[r] = a.row(row, depth.clone()).unwrap_or(&[]);
-                } }
-                Left::Rows(lines)
-            }
-            BlockA::Columns(a) => match a.t().lines(depth.start, rows.start) {
-                Some((columns, stride)) => Left::Columns(columns, stride),
-                None => Left::Columns(&[], 1),
-            },
-        }
+        let (job, part) = (self.job, &mut self.part);
+        simd.run(TileOf::<_, _, R, N, P, COPY> { job, part, block, b, place, copy });
     }
 }

@@ -7,6 +7,7 @@ use super::band::{Band, BandScratch};
 use super::bands::{Bands, Part};
 use super::blocking::Blocking;
 use super::epilogue::Epilogue;
+use super::job::Job;
 use super::pack::{Pack, pieces};
 use super::packed::Operand;
 use crate::buffer::Buffer;
@@ -98,18 +99,6 @@ impl<'a, T: Float> Gemm<'a, T> {
 
 /// Multiply-adds up to which a second thread costs more than it brings: about 10 µs of work.
 const PARALLEL_ABOVE: usize = 1 << 19;
-
-/// A product whose arguments fit each other.
-pub(super) struct Job<'a, T, E> {
-    pub(super) a: Operand<'a, T>,
-    pub(super) b: Operand<'a, T>,
-    pub(super) alpha: T,
-    pub(super) beta: T,
-    pub(super) epilogue: &'a E,
-    pub(super) sizes: Blocking,
-    /// Terms of a sum.
-    pub(super) k: usize,
-}
 
 impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
     /// α: one unless said. A is scaled by it before it is multiplied, which packs it, and must not

@@ -51,10 +51,12 @@
 
 mod band;
 mod bands;
+mod block;
 mod blocking;
 mod caches;
 mod driver;
 mod epilogue;
+mod job;
 mod microkernel;
 mod one_row;
 mod pack;

@@ -2,8 +2,9 @@
 
 use core::ops::Range;
 
-use super::band::Band;
+use super::bands::Part;
 use super::epilogue::Epilogue;
+use super::job::Job;
 use crate::matrix::MatRef;
 use crate::simd::{Float, Kernel, Simd, V, Vector};
 
@@ -16,7 +17,8 @@ const CHAINS: usize = 4;
 
 /// The terms `depth` of one row of C where the rows of B are contiguous.
 pub(super) struct OneRow<'b, 'a, T, E> {
-    pub(super) band: &'b mut Band<'a, T, E>,
+    pub(super) job: &'b Job<'a, T, E>,
+    pub(super) part: &'b mut Part<'a, T>,
     /// The elements of A, from the first of `depth` on, and their distance.
     pub(super) a: (&'b [T], usize),
     pub(super) b: MatRef<'a, T>,
@@ -30,10 +32,9 @@ impl<T: Float, E: Epilogue<T>> Kernel for OneRow<'_, '_, T, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let OneRow { band, a: (a, stride), b, row, cols, depth } = self;
-        let job = band.job;
-        let (local, local_cols) = band.part.local(row, &cols);
-        let c = band.part.c.row(local, local_cols);
+        let OneRow { job, part, a: (a, stride), b, row, cols, depth } = self;
+        let (local, local_cols) = part.local(row, &cols);
+        let c = part.c.row(local, local_cols);
         if depth.start == 0 {
             match job.beta == T::ZERO {
                 true => c.fill(T::ZERO),

@@ -2,11 +2,11 @@
 
 use core::ops::Range;
 
-use super::band::{Band, Block};
 use super::bands::Part;
+use super::block::Block;
 use super::blocking::{Blocking, NV};
-use super::driver::Job;
 use super::epilogue::Epilogue;
+use super::job::Job;
 use super::microkernel::{Right, Tile, accumulate, accumulate_and_copy};
 use crate::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 use crate::unroll::written_out;
@@ -38,7 +38,8 @@ pub(super) struct TileOf<
     const P: usize,
     const COPY: bool,
 > {
-    pub(super) band: &'b mut Band<'a, T, E>,
+    pub(super) job: &'b Job<'a, T, E>,
+    pub(super) part: &'b mut Part<'a, T>,
     pub(super) block: &'b Block<'b, T>,
     pub(super) b: Right<'b, T, P>,
     pub(super) place: &'b Place,
@@ -56,19 +57,19 @@ where
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let TileOf { band, block, b, place, copy } = self;
+        let TileOf { job, part, block, b, place, copy } = self;
         let (mr, _) = Blocking::tile::<S, T>();
         let (a, depth) = (block.left::<R>(mr, &place.rows), block.depth);
         let lanes = V::<S, T>::LANES;
         let (height, width) = (place.rows.len(), place.cols.len());
-        let whole = height == R && width == N * lanes && band.part.c.has_lines();
+        let whole = height == R && width == N * lanes && part.c.has_lines();
         let mut edge = None;
 
         let tile = if whole {
-            band.read::<S, R, N>(simd, place, depth)
+            part.read::<S, R, N, E>(simd, job, place, depth)
         } else {
             let edge = edge.insert(Edge { rows: [[T::ZERO; NV * MAX_LANES]; 16] });
-            simd.run(Gather { band: &mut *band, edge, place, depth });
+            simd.run(Gather { job, part: &mut *part, edge, place, depth });
             edge.load::<S, R, N>(simd)
         };
         let tile = if COPY {
@@ -83,10 +84,10 @@ where
             accumulate(simd, tile, a, b, depth.len())
         };
         match &mut edge {
-            None => band.write::<S, R, N>(simd, tile, place, depth),
+            None => part.write::<S, R, N, E>(simd, tile, job, place, depth),
             Some(edge) => {
                 edge.store::<S, R, N>(tile);
-                simd.run(Scatter { band, edge, place, depth });
+                simd.run(Scatter { job, part, edge, place, depth });
             }
         }
     }
@@ -114,26 +115,27 @@ impl<T: Float> Edge<T> {
     }
 }
 
-impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
+impl<T: Float> Part<'_, T> {
     /// What a whole tile starts from.
     #[inline(always)]
-    fn read<S: Simd, const R: usize, const N: usize>(
+    fn read<S: Simd, const R: usize, const N: usize, E>(
         &mut self,
         simd: S,
+        job: &Job<T, E>,
         place: &Place,
         depth: &Range<usize>,
     ) -> Tile<S, T, R, N> {
         let lanes = V::<S, T>::LANES;
         let mut tile = [[V::<S, T>::splat(simd, T::ZERO); N]; R];
-        let Job { beta, .. } = *self.job;
+        let beta = job.beta;
         let first = depth.start == 0;
         if first && beta == T::ZERO {
             return tile;
         }
         let beta = V::<S, T>::splat(simd, if first { beta } else { T::ONE });
-        let (row, cols) = self.part.local(place.rows.start, &place.cols);
+        let (row, cols) = self.local(place.rows.start, &place.cols);
         written_out! { r < R {
-            let c = self.part.c.row(row + r, cols.clone());
+            let c = self.c.row(row + r, cols.clone());
             for v in 0..N {
                 tile[r][v] = beta * V::<S, T>::load(simd, &c[v * lanes..][..lanes]);
             }
@@ -143,15 +145,16 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
 
     /// Writes a whole tile, finished after the last terms.
     #[inline(always)]
-    fn write<S: Simd, const R: usize, const N: usize>(
+    fn write<S: Simd, const R: usize, const N: usize, E: Epilogue<T>>(
         &mut self,
         simd: S,
         mut tile: Tile<S, T, R, N>,
+        job: &Job<T, E>,
         place: &Place,
         depth: &Range<usize>,
     ) {
         let lanes = V::<S, T>::LANES;
-        let Job { epilogue, k, .. } = self.job;
+        let Job { epilogue, k, .. } = job;
         if depth.end == *k {
             written_out! { r < R {
                 for (v, c) in tile[r].iter_mut().enumerate() {
@@ -160,9 +163,9 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
                 }
             } }
         }
-        let (row, cols) = self.part.local(place.rows.start, &place.cols);
+        let (row, cols) = self.local(place.rows.start, &place.cols);
         written_out! { r < R {
-            let c = self.part.c.row(row + r, cols.clone());
+            let c = self.c.row(row + r, cols.clone());
             for v in 0..N {
                 tile[r][v].store(&mut c[v * lanes..][..lanes]);
             }
@@ -172,7 +175,8 @@ impl<T: Float, E: Epilogue<T>> Band<'_, T, E> {
 
 /// What a tile at an edge starts from.
 struct Gather<'b, 'a, T, E> {
-    band: &'b mut Band<'a, T, E>,
+    job: &'b Job<'a, T, E>,
+    part: &'b mut Part<'a, T>,
     edge: &'b mut Edge<T>,
     place: &'b Place,
     depth: &'b Range<usize>,
@@ -183,15 +187,15 @@ impl<T: Float, E: Epilogue<T>> Kernel for Gather<'_, '_, T, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let Gather { band, edge, place, depth } = self;
-        let (first, beta) = (depth.start == 0, band.job.beta);
+        let Gather { job, part, edge, place, depth } = self;
+        let (first, beta) = (depth.start == 0, job.beta);
         if first && beta == T::ZERO {
             return;
         }
-        let (row, cols) = band.part.local(place.rows.start, &place.cols);
+        let (row, cols) = part.local(place.rows.start, &place.cols);
         for (r, edge) in (0..place.rows.len()).zip(&mut edge.rows) {
             for (edge, j) in edge.iter_mut().zip(cols.clone()) {
-                let c = band.part.c.at(row + r, j);
+                let c = part.c.at(row + r, j);
                 *edge = if first { beta * c } else { c };
             }
         }
@@ -200,7 +204,8 @@ impl<T: Float, E: Epilogue<T>> Kernel for Gather<'_, '_, T, E> {
 
 /// Writes a tile at an edge, finished after the last terms.
 struct Scatter<'b, 'a, T, E> {
-    band: &'b mut Band<'a, T, E>,
+    job: &'b Job<'a, T, E>,
+    part: &'b mut Part<'a, T>,
     edge: &'b mut Edge<T>,
     place: &'b Place,
     depth: &'b Range<usize>,
@@ -211,19 +216,19 @@ impl<T: Float, E: Epilogue<T>> Kernel for Scatter<'_, '_, T, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Scatter { band, edge, place, depth } = self;
+        let Scatter { job, part, edge, place, depth } = self;
         let lanes = V::<S, T>::LANES;
-        let (row, cols) = band.part.local(place.rows.start, &place.cols);
+        let (row, cols) = part.local(place.rows.start, &place.cols);
         for (r, edge) in (0..place.rows.len()).zip(&mut edge.rows) {
-            if depth.end == band.job.k && !E::IDENTITY {
+            if depth.end == job.k && !E::IDENTITY {
                 for at in (0..place.cols.len()).step_by(lanes) {
                     let c = V::<S, T>::load(simd, &edge[at..]);
                     let (row, col) = (place.rows.start + r, place.cols.start + at);
-                    band.job.epilogue.finish(simd, row, col, c).store(&mut edge[at..]);
+                    job.epilogue.finish(simd, row, col, c).store(&mut edge[at..]);
                 }
             }
             for (&edge, j) in edge.iter().zip(cols.clone()) {
-                band.part.c.set(row + r, j, edge);
+                part.c.set(row + r, j, edge);
             }
         }
     }

@@ -5,8 +5,9 @@ use kernels::{Bias, Gemm, Isa, Packed, Scratch};
 use crate::common::{Scalar, noise};
 use crate::operands::{LAYOUTS, Matrix, SCALES};
 
-/// One row, few rows, edges of every tile, more rows than a block, more terms than a block.
-const SIZES: [(usize, usize, usize); 9] = [
+/// Many panels of B, one row, few rows, edges of every tile, more rows than a block, more terms than a block.
+const SIZES: [(usize, usize, usize); 10] = [
+    (13, 1100, 20),
     (1, 300, 70),
     (2, 513, 33),
     (4, 130, 600),
@@ -32,7 +33,7 @@ fn instruction_sets_with_fma_give_the_same_bits() {
                 let (alpha, beta) = SCALES[i % SCALES.len()];
                 let (alpha, beta) = (T::from_f64(alpha), T::from_f64(beta));
                 let results = isas.iter().flat_map(|&isa| {
-                    let packed = Packed::right(isa, b.view());
+                    let (left, right) = (Packed::left(isa, a.view()), Packed::right(isa, b.view()));
                     let run = |gemm: Gemm<T>| {
                         let (mut c, mut d) = (old.clone(), old.clone());
                         let mut scratch = Scratch::default();
@@ -41,7 +42,11 @@ fn instruction_sets_with_fma_give_the_same_bits() {
                         gemm.epilogue(Bias(&bias)).run(d.view_mut(), &mut scratch);
                         [c.bits(), d.bits()]
                     };
-                    [run(Gemm::new(a.view(), b.view())), run(Gemm::new(a.view(), &packed))]
+                    [
+                        run(Gemm::new(a.view(), b.view())),
+                        run(Gemm::new(a.view(), &right)),
+                        run(Gemm::new(&left, b.view())),
+                    ]
                 });
                 let mut results = results.collect::<Vec<_>>().into_iter();
                 let first = results.next();

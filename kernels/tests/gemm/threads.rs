@@ -44,13 +44,14 @@ fn the_number_of_threads_does_not_change_a_bit() {
                 let bias = noise::<T>(4, n);
                 for isa in Isa::available() {
                     let beta = if i % 2 == 0 { T::ZERO } else { T::ONE };
+                    let alpha = if i % 3 == 0 { T::from_f64(-0.7) } else { T::ONE };
                     let (left, right) = (Packed::left(isa, a.view()), Packed::right(isa, b.view()));
                     for gemm in [
                         Gemm::new(a.view(), b.view()),
                         Gemm::new(&left, b.view()),
                         Gemm::new(a.view(), &right),
                     ] {
-                        let gemm = gemm.isa(isa).beta(beta).epilogue(Bias(&bias));
+                        let gemm = gemm.isa(isa).alpha(alpha).beta(beta).epilogue(Bias(&bias));
                         // One scratch for all: more threads find what fewer have left.
                         let mut scratch = Scratch::default();
                         let mut alone = old.clone();
