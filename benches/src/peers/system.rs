@@ -37,20 +37,38 @@ type Gemm<T> = unsafe extern "C" fn(
     i32,
 );
 
+/// How many threads a library may use, by the type of that number.
+enum SetThreads {
+    Int(unsafe extern "C" fn(i32)),
+    Long(unsafe extern "C" fn(i64)),
+}
+
 /// A library that is there.
 struct Blas {
     sgemm: Gemm<f32>,
     dgemm: Gemm<f64>,
-    set_threads: fn(&Library, usize) -> Option<()>,
+    set_threads: SetThreads,
     /// What they are loaded from: never closed.
-    library: Library,
+    _library: Library,
+}
+
+impl Blas {
+    fn set_threads(&self, threads: usize) {
+        // SAFETY: any number of threads will do.
+        unsafe {
+            match self.set_threads {
+                SetThreads::Int(set) => set(threads as i32),
+                SetThreads::Long(set) => set(threads as i64),
+            }
+        }
+    }
 }
 
 /// Opens a library by the name in an environment variable, else by that of its file.
 fn open(
     variable: &str,
     file: &str,
-    set_threads: fn(&Library, usize) -> Option<()>,
+    set_threads: fn(&Library) -> Option<SetThreads>,
 ) -> Option<Blas> {
     let name = env::var_os(variable).unwrap_or_else(|| file.into());
     // SAFETY: its initializers run, as they do in every program that links it.
@@ -58,7 +76,7 @@ fn open(
     // SAFETY: the functions are declared as in cblas.h.
     let (sgemm, dgemm) =
         unsafe { (find(&library, "cblas_sgemm")?, find(&library, "cblas_dgemm")?) };
-    Some(Blas { sgemm, dgemm, set_threads, library })
+    Some(Blas { sgemm, dgemm, set_threads: set_threads(&library)?, _library: library })
 }
 
 /// A function of the library. The wheels of SciPy put their name before it.
@@ -75,13 +93,9 @@ unsafe fn find<F: Copy>(library: &Library, name: &str) -> Option<F> {
 fn openblas() -> Option<&'static Blas> {
     static OPENED: OnceLock<Option<Blas>> = OnceLock::new();
     let open = || {
-        open("OPENBLAS", "libopenblas.so.0", |library, threads| {
-            // SAFETY: declared as in cblas.h; any number of threads will do.
-            unsafe {
-                let set = find::<unsafe extern "C" fn(i32)>(library, "openblas_set_num_threads")?;
-                set(threads as i32);
-            }
-            Some(())
+        open("OPENBLAS", "libopenblas.so.0", |library| {
+            // SAFETY: declared as in cblas.h.
+            unsafe { find(library, "openblas_set_num_threads") }.map(SetThreads::Int)
         })
     };
     OPENED.get_or_init(open).as_ref()
@@ -90,13 +104,9 @@ fn openblas() -> Option<&'static Blas> {
 fn blis() -> Option<&'static Blas> {
     static OPENED: OnceLock<Option<Blas>> = OnceLock::new();
     let open = || {
-        open("BLIS", "libblis.so.4", |library, threads| {
-            // SAFETY: declared as in blis.h; any number of threads will do.
-            unsafe {
-                let set = find::<unsafe extern "C" fn(i64)>(library, "bli_thread_set_num_threads")?;
-                set(threads as i64);
-            }
-            Some(())
+        open("BLIS", "libblis.so.4", |library| {
+            // SAFETY: declared as in blis.h.
+            unsafe { find(library, "bli_thread_set_num_threads") }.map(SetThreads::Long)
         })
     };
     OPENED.get_or_init(open).as_ref()
@@ -105,7 +115,7 @@ fn blis() -> Option<&'static Blas> {
 macro_rules! peers {
     ($scalar:ident, $gemm:ident) => {
         pub(super) fn $scalar() -> Vec<Peer<$scalar>> {
-            fn ready<'a>(blas: &'static Blas, job: Job<'a, $scalar>) -> Option<Run<'a, $scalar>> {
+            fn ready<'a>(blas: &'static Blas, job: Job<'a, $scalar>) -> Run<'a, $scalar> {
                 let Job { product, a, b, threads } = job;
                 let [m, n, k] = [product.m, product.n, product.k].map(|size| size as i32);
                 let layout = |transposed, rows, cols| match transposed {
@@ -114,8 +124,8 @@ macro_rules! peers {
                 };
                 let (trans_a, lda) = layout(product.a_transposed, m, k);
                 let (trans_b, ldb) = layout(product.b_transposed, k, n);
-                (blas.set_threads)(&blas.library, threads)?;
-                Some(Box::new(move |c| {
+                blas.set_threads(threads);
+                Box::new(move |c| {
                     let sizes = (product.m * product.k, product.k * product.n);
                     assert_eq!((a.len(), b.len()), sizes, "sizes");
                     assert_eq!(c.len(), product.m * product.n, "sizes");
@@ -140,18 +150,18 @@ macro_rules! peers {
                             n,
                         );
                     }
-                }))
+                })
             }
 
             let openblas = openblas().map(|_| Peer {
                 name: "OpenBLAS",
                 prepacked: false,
-                ready: |job| ready(openblas()?, job),
+                ready: |job| Some(ready(openblas()?, job)),
             });
             let blis = blis().map(|_| Peer {
                 name: "BLIS",
                 prepacked: false,
-                ready: |job| ready(blis()?, job),
+                ready: |job| Some(ready(blis()?, job)),
             });
             openblas.into_iter().chain(blis).collect()
         }

@@ -13,6 +13,9 @@ use serde_json::Value;
 
 use super::{Outcome, functions, on_threads, threads};
 
+/// Points of `f64`, unless said.
+const POINTS: u64 = 100_000_000;
+
 /// Measures errors of activations in units in the last place (ULP) of the exact value.
 ///
 /// f32: every number there is. f64: points drawn evenly over the bit patterns, half of them
@@ -67,7 +70,7 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
                 (accuracy::of_f32(function, &isas, stride.unwrap_or(1)), function.max_ulps::<f32>())
             }
             Dtype::F64 => (
-                accuracy::of_f64(function, &isas, points.unwrap_or(100_000_000)),
+                accuracy::of_f64(function, &isas, points.unwrap_or(POINTS)),
                 function.max_ulps::<f64>(),
             ),
         })?;
@@ -118,7 +121,7 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
             (Dtype::F32, None | Some(1)) => "every f32".to_owned(),
             (Dtype::F32, Some(stride)) => format!("one f32 of {stride}"),
             (Dtype::F64, _) => {
-                let points = points.unwrap_or(100_000_000);
+                let points = points.unwrap_or(POINTS);
                 format!("{} f64 and the hard cases", thousands(points as f64))
             }
         };

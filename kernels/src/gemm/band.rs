@@ -99,11 +99,9 @@ impl<'a, T: Float, E: Epilogue<T>> Band<'a, T, E> {
         let (mr, nr) = Blocking::tile::<S, T>();
         let Block { rows, depth, .. } = block;
         let contiguous = self.part.c.has_lines();
-        let abreast = match (S::REGISTERS >= 32, rows.len()) {
-            _ if !contiguous => 1,
-            (true, 1) => 8,
-            (true, 2) | (false, 1) => 4,
-            (true, 4) | (false, 2) => 2,
+        // Half of the registers are accumulators, `NV` of a panel in each row.
+        let abreast = match rows.len() {
+            few @ (1 | 2 | 4) if contiguous => S::REGISTERS / 2 / NV / few,
             _ => 1,
         };
         if let (1, true, BlockB::Matrix(b)) = (rows.len(), contiguous && !depth.is_empty(), b)

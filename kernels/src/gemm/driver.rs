@@ -221,11 +221,11 @@ impl<T: Float, E: Epilogue<T>> Job<'_, T, E> {
 /// Whether `Cᵀ = Bᵀ Aᵀ` fills vectors better: its rows are contiguous, or C is too narrow for a vector.
 fn lies_better_transposed<T: Float>(isa: Isa, c: &MatMut<T>) -> bool {
     let (m, n) = (c.rows(), c.cols());
-    if n >= MAX_LANES {
-        return c.is_column_major();
-    }
-    let lanes = isa.lanes::<T>();
-    c.is_column_major() || m * n.div_ceil(lanes) > 2 * n * m.div_ceil(lanes)
+    let narrow = || {
+        let lanes = isa.lanes::<T>();
+        m * n.div_ceil(lanes) > 2 * n * m.div_ceil(lanes)
+    };
+    c.is_column_major() || n < MAX_LANES && narrow()
 }
 
 /// Packs a block of B, its panels in parallel if told so.

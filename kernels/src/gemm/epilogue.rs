@@ -16,8 +16,8 @@ pub trait Epilogue<T: Float>: Sync {
     /// Maps the elements of C at `row`, from column `col` on.
     ///
     /// What becomes of a lane must depend on that lane and its row and column alone: which elements
-    /// share a vector is up to the tile. Mark it `#[inline(always)]`. The last vector of a row may reach past the last column;
-    /// what is returned there is dropped.
+    /// share a vector is up to the tile. The last vector of a row may reach past the last column; what
+    /// is returned there is dropped. Mark it `#[inline(always)]`.
     fn finish<S: Simd>(&self, simd: S, row: usize, col: usize, c: V<S, T>) -> V<S, T>;
 }
 

@@ -67,15 +67,21 @@ pub(super) struct Right<'a, T, const P: usize> {
     pub(super) stride: usize,
 }
 
-/// Adds `depth` terms to a tile of `P` panels, `N / P` vectors each.
+/// Adds `depth` terms to a tile of `P` panels, `N / P` vectors each. With `COPY`, the one panel is
+/// copied to `copy` on the way, row by row.
 #[inline(always)]
-pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, const P: usize>(
+pub(super) fn accumulate<S, T, const R: usize, const N: usize, const P: usize, const COPY: bool>(
     simd: S,
     mut tile: Tile<S, T, R, N>,
     a: Left<T, R>,
     b: Right<T, P>,
     depth: usize,
-) -> Tile<S, T, R, N> {
+    copy: &mut [T],
+) -> Tile<S, T, R, N>
+where
+    S: Simd,
+    T: Float,
+{
     if depth == 0 {
         return tile;
     }
@@ -88,9 +94,7 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
             let a = &a[..(depth - 1) * stride + R];
             for p in 0..depth {
                 let Some(column) = a[p * stride..].first_chunk::<R>() else { break };
-                if ahead {
-                    next_panel(simd, &panels[0][p * b.stride..], width);
-                }
+                on_the_way::<S, T, COPY>(simd, ahead, (panels[0], b.stride), width, p, copy);
                 rank_one_of::<S, T, R, N, P>(simd, &mut tile, column, panels, p * b.stride);
             }
         }
@@ -101,9 +105,7 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
             } }
             for p in 0..depth {
                 let column = Across { rows: &lines, p };
-                if ahead {
-                    next_panel(simd, &panels[0][p * b.stride..], width);
-                }
+                on_the_way::<S, T, COPY>(simd, ahead, (panels[0], b.stride), width, p, copy);
                 rank_one_of::<S, T, R, N, P>(simd, &mut tile, column, panels, p * b.stride);
             }
         }
@@ -111,47 +113,24 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
     tile
 }
 
-/// [`accumulate`] for one panel, which is copied row by row to `copy`; what comes after it in its
-/// rows is asked for, as the next panel.
+/// Asks for what comes after `width` elements of row `p` of a panel, if it is needed next, and copies
+/// them, if they are needed again.
 #[inline(always)]
-pub(super) fn accumulate_and_copy<S: Simd, T: Float, const R: usize, const N: usize>(
+fn on_the_way<S: Simd, T: Copy, const COPY: bool>(
     simd: S,
-    mut tile: Tile<S, T, R, N>,
-    a: Left<T, R>,
-    b: Right<T, 1>,
+    ahead: bool,
+    (panel, stride): (&[T], usize),
+    width: usize,
+    p: usize,
     copy: &mut [T],
-) -> Tile<S, T, R, N> {
-    let width = N * V::<S, T>::LANES;
-    let (panel, rows) = (b.panels[0], copy.chunks_exact_mut(width).enumerate());
-    let on_the_way = |b: &[T], copy: &mut [T]| {
-        next_panel(simd, b, width);
-        copy.copy_from_slice(b);
-    };
-    match a {
-        Left::Columns(a, stride) => {
-            for (p, copy) in rows {
-                let b = &panel[p * b.stride..][..width];
-                let Some(column) = a[p * stride..].first_chunk::<R>() else { break };
-                on_the_way(b, copy);
-                rank_one::<S, T, R, N>(simd, &mut tile, column, b);
-            }
-        }
-        Left::Rows(lines) => {
-            for (p, copy) in rows {
-                let b = &panel[p * b.stride..][..width];
-                on_the_way(b, copy);
-                rank_one::<S, T, R, N>(simd, &mut tile, Across { rows: &lines, p }, b);
-            }
-        }
+) {
+    if ahead {
+        simd.prefetch(panel, p * stride + width);
+        simd.prefetch(panel, p * stride + width + width / 2);
     }
-    tile
-}
-
-/// Asks for what comes after `width` elements of a row of B.
-#[inline(always)]
-fn next_panel<S: Simd, T>(simd: S, row: &[T], width: usize) {
-    simd.prefetch(row, width);
-    simd.prefetch(row, width + width / 2);
+    if COPY {
+        copy[p * width..][..width].copy_from_slice(&panel[p * stride..][..width]);
+    }
 }
 
 /// A column of the left operand.
@@ -181,6 +160,16 @@ impl<T: Copy, const R: usize> Column<T> for Across<'_, '_, T, R> {
     }
 }
 
+/// Each element of a column in every lane of a vector.
+#[inline(always)]
+fn splats<S: Simd, T: Float, const R: usize>(simd: S, a: impl Column<T>) -> [V<S, T>; R] {
+    let mut splats = [V::<S, T>::splat(simd, T::ZERO); R];
+    for (r, splat) in splats.iter_mut().enumerate() {
+        *splat = V::<S, T>::splat(simd, a.at(r));
+    }
+    splats
+}
+
 /// `tile[r][v] += a[r] · b[v]`, the vectors of B from `P` panels.
 #[inline(always)]
 fn rank_one_of<S: Simd, T: Float, const R: usize, const N: usize, const P: usize>(
@@ -194,10 +183,7 @@ fn rank_one_of<S: Simd, T: Float, const R: usize, const N: usize, const P: usize
     if P == 1 {
         return rank_one::<S, T, R, N>(simd, tile, a, &panels[0][at..][..N * lanes]);
     }
-    let mut splats = [V::<S, T>::splat(simd, T::ZERO); R];
-    for (r, splat) in splats.iter_mut().enumerate() {
-        *splat = V::<S, T>::splat(simd, a.at(r));
-    }
+    let splats = splats::<S, T, R>(simd, a);
     written_out! { q < P {
         let b = &panels[q][at..][..width * lanes];
         for v in 0..width {
@@ -221,10 +207,7 @@ fn rank_one<S: Simd, T: Float, const R: usize, const NV: usize>(
 ) {
     let load = |v: usize| V::<S, T>::load(simd, &b[v * V::<S, T>::LANES..]);
     if R < NV {
-        let mut splats = [V::<S, T>::splat(simd, T::ZERO); R];
-        for (r, splat) in splats.iter_mut().enumerate() {
-            *splat = V::<S, T>::splat(simd, a.at(r));
-        }
+        let splats = splats::<S, T, R>(simd, a);
         for (v, b) in (0..NV).map(|v| (v, load(v))) {
             for r in 0..R {
                 tile[r][v] = splats[r].mul_add(b, tile[r][v]);

@@ -7,7 +7,7 @@ use super::block::Block;
 use super::blocking::{Blocking, NV};
 use super::epilogue::Epilogue;
 use super::job::Job;
-use super::microkernel::{Right, Tile, accumulate, accumulate_and_copy};
+use super::microkernel::{Right, Tile, accumulate};
 use crate::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 use crate::unroll::written_out;
 
@@ -69,20 +69,10 @@ where
             part.read::<S, R, N, E>(simd, job, place, depth)
         } else {
             let edge = edge.insert(Edge { rows: [[T::ZERO; NV * MAX_LANES]; 16] });
-            simd.run(Gather { job, part: &mut *part, edge, place, depth });
+            edge.gather(part, job.beta, place, depth);
             edge.load::<S, R, N>(simd)
         };
-        let tile = if COPY {
-            accumulate_and_copy(
-                simd,
-                tile,
-                a,
-                Right { panels: [b.panels[0]], stride: b.stride },
-                copy,
-            )
-        } else {
-            accumulate(simd, tile, a, b, depth.len())
-        };
+        let tile = accumulate::<S, T, R, N, P, COPY>(simd, tile, a, b, depth.len(), copy);
         match &mut edge {
             None => part.write::<S, R, N, E>(simd, tile, job, place, depth),
             Some(edge) => {
@@ -94,6 +84,22 @@ where
 }
 
 impl<T: Float> Edge<T> {
+    /// What the tile starts from.
+    #[inline(never)]
+    fn gather(&mut self, part: &Part<T>, beta: T, place: &Place, depth: &Range<usize>) {
+        let first = depth.start == 0;
+        if first && beta == T::ZERO {
+            return;
+        }
+        let (row, cols) = part.local(place.rows.start, &place.cols);
+        for (r, edge) in (0..place.rows.len()).zip(&mut self.rows) {
+            for (edge, j) in edge.iter_mut().zip(cols.clone()) {
+                let c = part.c.at(row + r, j);
+                *edge = if first { beta * c } else { c };
+            }
+        }
+    }
+
     #[inline(always)]
     fn load<S: Simd, const R: usize, const N: usize>(&self, simd: S) -> Tile<S, T, R, N> {
         let mut tile = [[V::<S, T>::splat(simd, T::ZERO); N]; R];
@@ -116,6 +122,20 @@ impl<T: Float> Edge<T> {
 }
 
 impl<T: Float> Part<'_, T> {
+    /// Asks for rows of C: the next tile arrives while this one is computed.
+    #[inline(always)]
+    pub(super) fn prefetch<S: Simd>(&mut self, simd: S, rows: Range<usize>, cols: &Range<usize>) {
+        if !self.c.has_lines() {
+            return;
+        }
+        for row in rows {
+            let (row, cols) = self.local(row, cols);
+            let c = self.c.row(row, cols);
+            simd.prefetch(c, 0);
+            simd.prefetch(c, c.len() / 2);
+        }
+    }
+
     /// What a whole tile starts from.
     #[inline(always)]
     fn read<S: Simd, const R: usize, const N: usize, E>(
@@ -173,35 +193,6 @@ impl<T: Float> Part<'_, T> {
     }
 }
 
-/// What a tile at an edge starts from.
-struct Gather<'b, 'a, T, E> {
-    job: &'b Job<'a, T, E>,
-    part: &'b mut Part<'a, T>,
-    edge: &'b mut Edge<T>,
-    place: &'b Place,
-    depth: &'b Range<usize>,
-}
-
-impl<T: Float, E: Epilogue<T>> Kernel for Gather<'_, '_, T, E> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Gather { job, part, edge, place, depth } = self;
-        let (first, beta) = (depth.start == 0, job.beta);
-        if first && beta == T::ZERO {
-            return;
-        }
-        let (row, cols) = part.local(place.rows.start, &place.cols);
-        for (r, edge) in (0..place.rows.len()).zip(&mut edge.rows) {
-            for (edge, j) in edge.iter_mut().zip(cols.clone()) {
-                let c = part.c.at(row + r, j);
-                *edge = if first { beta * c } else { c };
-            }
-        }
-    }
-}
-
 /// Writes a tile at an edge, finished after the last terms.
 struct Scatter<'b, 'a, T, E> {
     job: &'b Job<'a, T, E>,
@@ -230,22 +221,6 @@ impl<T: Float, E: Epilogue<T>> Kernel for Scatter<'_, '_, T, E> {
             for (&edge, j) in edge.iter().zip(cols.clone()) {
                 part.c.set(row + r, j, edge);
             }
-        }
-    }
-}
-
-impl<T: Float> Part<'_, T> {
-    /// Asks for rows of C: the next tile arrives while this one is computed.
-    #[inline(always)]
-    pub(super) fn prefetch<S: Simd>(&mut self, simd: S, rows: Range<usize>, cols: &Range<usize>) {
-        if !self.c.has_lines() {
-            return;
-        }
-        for row in rows {
-            let (row, cols) = self.local(row, cols);
-            let c = self.c.row(row, cols);
-            simd.prefetch(c, 0);
-            simd.prefetch(c, c.len() / 2);
         }
     }
 }
