@@ -4,7 +4,8 @@
 #
 # and how many instructions one iteration has, each counted in one column; those of the last column
 # touch the stack. Of the innermost loops of a kernel that is the one with the most multiply-adds;
-# all are shown if several have as many, as the product has for A packed and for A in place.
+# all are shown if several have as many, as the product has for A by rows and by columns. Of its
+# tiles those with fewer than twelve multiply-adds are checked, not shown.
 #
 # Fails if one of them has a call, if the product keeps a vector on the stack, or if a kernel has no
 # such loop.
@@ -77,6 +78,7 @@ function hot_loops(    i, n, words, start, from, to, fma, most) {
         to[n] = i
         fma[n] = 0
         for (start = from[n]; start <= i; start++) fma[n] += multiply_add(code[start])
+        if (kernel == "Tiles" && writes(from[n], i)) fma[n] = 0
         if (fma[n] > most) most = fma[n]
     }
     for (i = 1; most && i <= n; i++) if (fma[i] == most) show(from[i], to[i])
@@ -84,6 +86,12 @@ function hot_loops(    i, n, words, start, from, to, fma, most) {
 
 function multiply_add(code) {
     return code ~ /^vfn?m(add|sub)/
+}
+
+# Whether a loop writes C: then it is the one around the hot one, parts of which lie elsewhere.
+function writes(from, to,    i) {
+    for (i = from; i <= to; i++) if (code[i] ~ /^vmov.* PTR \[.*\],[xyz]mm/ && code[i] !~ /\[rsp/) return 1
+    return 0
 }
 
 function show(from, to,    i, fma, loads, broadcasts, stores, other, stack, spills, calls) {
@@ -98,7 +106,7 @@ function show(from, to,    i, fma, loads, broadcasts, stores, other, stack, spil
         if (code[i] ~ /^v.*\[rsp/) spills++
         if (code[i] ~ /^call/) calls++
     }
-    printf row, isa, kernel " " scalar, fma, loads, broadcasts, stores, other, to - from + 1, stack
+    if (kernel != "Tiles" || fma >= 12 || calls || spills) printf row, isa, kernel " " scalar, fma, loads, broadcasts, stores, other, to - from + 1, stack
     seen[isa, gemm ? "gemm" : kernel, scalar] = 1
     if (calls) fail(calls " calls", isa, scalar)
     if (gemm && spills) fail(spills " vectors of a product on the stack", isa, scalar)

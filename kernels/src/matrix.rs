@@ -39,6 +39,7 @@ fn span_within(
     }
 }
 
+#[allow(unsafe_code, reason = "rows of a view, checked all at once")]
 impl<'a, T: Copy> MatRef<'a, T> {
     /// A row-major matrix: `data` holds one row after another.
     ///
@@ -78,6 +79,22 @@ impl<'a, T: Copy> MatRef<'a, T> {
         }
     }
 
+    /// Some rows and columns.
+    ///
+    /// # Panics
+    ///
+    /// If the matrix does not have them.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn block(self, rows: &Range<usize>, cols: &Range<usize>) -> Self {
+        let within = rows.start <= rows.end && cols.start <= cols.end;
+        assert!(within && rows.end <= self.rows && cols.end <= self.cols, "within the matrix");
+        let start = rows.start * self.row_stride + cols.start * self.col_stride;
+        // Where the block is empty, its first element may lie past the last.
+        let data = self.data.get(start..).unwrap_or(&[]);
+        MatRef { data, rows: rows.len(), cols: cols.len(), ..self }
+    }
+
     /// How many rows.
     pub fn rows(&self) -> usize {
         self.rows
@@ -109,6 +126,23 @@ impl<'a, T: Copy> MatRef<'a, T> {
         }
         let start = i * self.row_stride;
         Some(&self.data[start + cols.start..start + cols.end])
+    }
+
+    /// Parts of `R` rows from `i` on, each a slice.
+    ///
+    /// # Panics
+    ///
+    /// If the matrix has no such elements, or neighbours in a row are no neighbours in memory.
+    #[inline(always)]
+    pub(crate) fn lines_of<const R: usize>(&self, i: usize, cols: Range<usize>) -> [&'a [T]; R] {
+        let within = R <= self.rows && i <= self.rows - R && cols.end <= self.cols;
+        assert!(within && !cols.is_empty() && self.has_lines(), "rows within the matrix");
+        core::array::from_fn(|r| {
+            let start = (i + r) * self.row_stride + cols.start;
+            // SAFETY: as just checked all are elements, next to each other, and those of a view
+            // lie in its memory.
+            unsafe { self.data.get_unchecked(start..start + cols.len()) }
+        })
     }
 
     /// Whether neighbours in a row are neighbours in memory.
@@ -275,6 +309,28 @@ impl<'a, T: Copy> MatMut<'a, T> {
             let start = self.start.add(i * self.row_stride + cols.start);
             core::slice::from_raw_parts_mut(start, cols.len())
         }
+    }
+
+    /// Parts of `R` rows from `i` on, each a slice.
+    ///
+    /// # Panics
+    ///
+    /// If the matrix has no such elements, or neighbours in a row are no neighbours in memory.
+    #[inline(always)]
+    pub(crate) fn lines_of<const R: usize>(
+        &mut self,
+        i: usize,
+        cols: Range<usize>,
+    ) -> [&mut [T]; R] {
+        let within = R <= self.rows && i <= self.rows - R && cols.end <= self.cols;
+        assert!(within && !cols.is_empty() && self.has_lines(), "rows within the matrix");
+        // SAFETY: the first of them is an element.
+        let start = unsafe { self.start.add(i * self.row_stride + cols.start) };
+        core::array::from_fn(|r| {
+            // SAFETY: as just checked all are elements, next to each other, `self` has borrowed
+            // them mutably, and no two rows share a place.
+            unsafe { core::slice::from_raw_parts_mut(start.add(r * self.row_stride), cols.len()) }
+        })
     }
 
     /// The same view for a shorter time.

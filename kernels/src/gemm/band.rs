@@ -3,25 +3,28 @@
 use core::ops::Range;
 
 use super::bands::Part;
-use super::block::{Block, BlockA};
-use super::blocking::{Blocking, MR_16, MR_32, NV};
+use super::block::Block;
+use super::blocking::{Blocking, MR};
 use super::epilogue::Epilogue;
 use super::job::Job;
-use super::microkernel::{Left, Right};
 use super::one_row::OneRow;
 use super::pack::{Pack, pieces};
 use super::packed::Operand;
-use super::tile::{Place, TileOf};
+use super::tile::{Panels, Sum, strips};
 use crate::buffer::Buffer;
 use crate::matrix::MatRef;
-use crate::simd::{Float, Kernel, Simd};
+use crate::simd::{Float, Kernel, Simd, V, Vector};
 
 /// Panels of B that must share a block of A before copying it pays: where it lies, a row of the tile
 /// needs a pointer of its own, which costs instructions but hardly time.
-const PACK_A_ABOVE: usize = 16;
+const PACK_A_ABOVE: usize = 48;
 
-/// Terms below which a tile takes less time than to ask for the next one.
-const SHALLOW: usize = 32;
+/// Rows from which on copying a panel of B pays if its rows are narrow.
+const COPY_B_FROM: usize = 24;
+
+/// Bytes of a row of B from which on it is not narrow: that many cache lines, next to each other, are
+/// read as fast where they lie.
+const WIDE: usize = 256;
 
 /// Memory of one band for packing.
 #[derive(Clone, Debug, Default)]
@@ -47,211 +50,101 @@ pub(super) struct Band<'a, T, E> {
 enum BlockB<'a, T> {
     /// Panels, `nr` wide, the first of which starts at this column.
     Packed(&'a [T], usize),
-    /// Where it lies.
-    Matrix(MatRef<'a, T>),
+    /// Where it lies, from the first term on.
+    InPlace(MatRef<'a, T>),
 }
 
 impl<T: Float, E: Epilogue<T>> Kernel for Band<'_, T, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
-        let Blocking { mc, kc, nc, nr, .. } = self.job.sizes;
-        let (rows, cols) = (self.part.rows.clone(), self.part.cols.clone());
+    fn run<S: Simd>(self, simd: S) {
+        let Band { job, shared, depth, mut part, scratch } = self;
+        let Blocking { mc, kc, nc, nr, .. } = job.sizes;
+        let (rows, cols) = (part.rows.clone(), part.cols.clone());
         if rows.is_empty() || cols.is_empty() {
             return; // the last block of columns may have fewer tiles than there are bands
         }
-        let mut memory = core::mem::take(self.scratch);
+        let all = depth;
         for cols in pieces(cols, nc) {
-            for depth in pieces(self.depth.clone(), kc) {
+            for depth in pieces(all.clone(), kc) {
+                let sum = Sum {
+                    beta: if depth.start == 0 { job.beta } else { T::ONE },
+                    epilogue: (depth.end == job.k).then_some(job.epilogue),
+                };
                 for rows in pieces(rows.clone(), mc) {
-                    let few = cols.len() <= PACK_A_ABOVE * nr || rows.len() < MR_16;
-                    let a = self.job.block_of_a(simd, few, &rows, &depth, &mut memory.a);
-                    let b = match (self.shared, self.job.b) {
+                    let few = cols.len() <= PACK_A_ABOVE * nr || rows.len() < MR;
+                    let a = job.block_of_a(simd, few, &rows, &depth, &mut scratch.a);
+                    let b = match (shared, job.b) {
                         (Some((panels, start)), _) => BlockB::Packed(panels, start),
-                        (None, Operand::Matrix(b)) => BlockB::Matrix(b),
+                        (None, Operand::Matrix(b)) => {
+                            BlockB::InPlace(b.block(&depth, &(0..b.cols())))
+                        }
                         (None, Operand::Packed(b)) => BlockB::Packed(b.panels(&depth), 0),
                     };
-                    if let BlockB::Matrix(_) = b {
-                        memory.b.resize(nr * depth.len());
-                    }
-                    let block = Block { a, rows: &rows, depth: &depth };
-                    self.panels(simd, block, b, &cols, &mut memory.b);
+                    let strips = Strips { part: &mut part, a: &a, b, sum: &sum, nr };
+                    strips.run(simd, &rows, &cols, &mut scratch.b);
                 }
             }
         }
-        *self.scratch = memory;
     }
 }
 
-impl<'a, T: Float, E: Epilogue<T>> Band<'a, T, E> {
-    /// Loop 2: the panels of B, one after another, or as many as fill the registers where rows are
-    /// few.
+/// A block of C, and those of A and B.
+struct Strips<'b, 'a, T, E> {
+    part: &'b mut Part<'a, T>,
+    a: &'b Block<'b, T>,
+    b: BlockB<'b, T>,
+    sum: &'b Sum<'b, T, E>,
+    nr: usize,
+}
+
+impl<T: Float, E: Epilogue<T>> Strips<'_, '_, T, E> {
+    /// Loop 2: the panels of B, one after another.
     #[inline(always)]
-    fn panels<S: Simd>(
-        &mut self,
+    fn run<S: Simd>(
+        self,
         simd: S,
-        block: Block<T>,
-        b: BlockB<'a, T>,
+        rows: &Range<usize>,
         cols: &Range<usize>,
-        memory: &mut [T],
+        memory: &mut Buffer<T>,
     ) {
-        let (mr, nr) = Blocking::tile::<S, T>();
-        let Block { rows, depth, .. } = block;
-        let contiguous = self.part.c.has_lines();
-        // Half of the registers are accumulators, `NV` of a panel in each row.
-        let abreast = match rows.len() {
-            few @ (1 | 2 | 4) if contiguous => S::REGISTERS / 2 / NV / few,
-            _ => 1,
-        };
-        if let (1, true, BlockB::Matrix(b)) = (rows.len(), contiguous && !depth.is_empty(), b)
+        let Strips { part, a, b, sum, nr } = self;
+        let depth = a.depth;
+        if let (1, true, BlockB::InPlace(b)) = (rows.len(), part.c.has_lines() && depth > 0, b)
             && b.has_lines()
         {
-            let a = match block.left::<1>(mr, rows) {
-                Left::Columns(a, stride) => (a, stride),
-                Left::Rows([a]) => (a, 1),
+            return simd.run(OneRow {
+                part,
+                a: a.left::<1>(rows.start),
+                b,
+                row: rows.start,
+                cols: cols.clone(),
+                sum,
+            });
+        }
+        let wide = (WIDE / size_of::<T>()).max(nr);
+        let copies = rows.len() >= COPY_B_FROM && nr < wide;
+        if let BlockB::InPlace(_) = b {
+            memory.resize(wide * depth);
+        }
+        // As many panels at a time as are wide.
+        for cols in pieces(cols.clone(), wide / nr * nr) {
+            let panels = match b {
+                BlockB::Packed(b, first) => {
+                    Ok(Panels::packed(&b[(cols.start - first) * depth..], nr, depth))
+                }
+                BlockB::InPlace(b) if copies => Err(b),
+                BlockB::InPlace(b) => Panels::in_place(b, cols.start, nr).ok_or(b),
             };
-            let (row, cols, depth) = (rows.start, cols.clone(), depth.clone());
-            let (job, part) = (self.job, &mut self.part);
-            return simd.run(OneRow { job, part, a, b, row, cols, depth });
+            let panels = panels.unwrap_or_else(|b| {
+                // No wider than there are columns.
+                let width = cols.len().next_multiple_of(V::<S, T>::LANES).min(nr);
+                let (depth, cols) = (0..depth, cols.clone());
+                simd.run(Pack { width, b, depth, cols, out: memory });
+                Panels::packed(memory, width, b.rows())
+            });
+            strips(simd, part, a, panels, (rows, &cols), sum);
         }
-        let mut start = cols.start;
-        while start < cols.end {
-            let left = cols.end - start;
-            // The panel, the distance of its rows, and that to the next panel.
-            let in_place = match b {
-                BlockB::Packed(panels, first) => {
-                    Some((&panels[(start - first) * depth.len()..], nr, nr * depth.len()))
-                }
-                BlockB::Matrix(b) if left >= nr => {
-                    b.lines(depth.start, start).map(|(lines, stride)| (lines, stride, nr))
-                }
-                BlockB::Matrix(_) => None,
-            };
-            let end = cols.end.min(start + nr);
-            match (in_place, b) {
-                (Some(panels), _) if abreast > 1 && left >= abreast * nr && !depth.is_empty() => {
-                    self.few_rows(simd, block, panels, start..start + abreast * nr);
-                    start += abreast * nr;
-                    continue;
-                }
-                (Some((panel, stride, _)), BlockB::Matrix(_)) if rows.len() > mr && contiguous => {
-                    // The first tile copies the panel, the others read the copy.
-                    let place = Place { rows: rows.start..rows.start + mr, cols: start..end };
-                    let b = Right { panels: [panel], stride };
-                    match S::REGISTERS >= 32 {
-                        true => self.tile::<S, MR_32, NV, 1, true>(simd, block, b, place, memory),
-                        false => self.tile::<S, MR_16, NV, 1, true>(simd, block, b, place, memory),
-                    }
-                    self.tiles(simd, block, (memory, nr), rows.start + mr..rows.end, start..end);
-                }
-                (Some((panel, stride, _)), _) if rows.len() <= mr || stride == nr => {
-                    self.tiles(simd, block, (panel, stride), rows.clone(), start..end);
-                }
-                (_, BlockB::Matrix(b)) => {
-                    let (depth, cols) = (depth.clone(), start..end);
-                    simd.run(Pack { width: nr, b, depth, cols, out: memory });
-                    self.tiles(simd, block, (memory, nr), rows.clone(), start..end);
-                }
-                (_, BlockB::Packed(..)) => unreachable!("packed panels are read in place"),
-            }
-            start = end;
-        }
-    }
-
-    /// Loop 1: the tiles of a panel of B.
-    #[inline(always)]
-    fn tiles<S: Simd>(
-        &mut self,
-        simd: S,
-        block: Block<T>,
-        (panel, stride): (&[T], usize),
-        rows: Range<usize>,
-        cols: Range<usize>,
-    ) {
-        let (mr, nr) = Blocking::tile::<S, T>();
-        let narrow = cols.len() <= nr / NV;
-        let b = Right { panels: [panel], stride };
-        let mut start = rows.start;
-        while start < rows.end {
-            let left = (rows.end - start).min(mr);
-            let height = match (block.a, left) {
-                // Columns end with the matrix: no tile may reach past it.
-                (BlockA::Columns(_), 3) => 2,
-                (BlockA::Columns(_), 5 | 7) => 4,
-                (BlockA::Columns(_), 9..12) => 8,
-                _ => left,
-            };
-            let place = Place { rows: start..start + height, cols: cols.clone() };
-            start += height;
-            if block.depth.len() >= SHALLOW {
-                self.part.prefetch(simd, start..rows.end.min(start + mr), &cols);
-            }
-            macro_rules! tile {
-                ($R:expr) => {
-                    match narrow {
-                        true => self.tile::<S, { $R }, 1, 1, false>(simd, block, b, place, &mut []),
-                        false => {
-                            self.tile::<S, { $R }, NV, 1, false>(simd, block, b, place, &mut [])
-                        }
-                    }
-                };
-            }
-            // The smallest tile that has the rows; those too many are computed for nothing.
-            match height {
-                1 => tile!(1),
-                2 => tile!(2),
-                3..=4 => tile!(4),
-                5..=MR_16 => tile!(MR_16),
-                7..=8 => tile!(8),
-                _ => tile!(MR_32),
-            }
-        }
-    }
-
-    /// Loop 1 where there is one tile: several panels side by side.
-    #[inline(always)]
-    fn few_rows<S: Simd>(
-        &mut self,
-        simd: S,
-        block: Block<T>,
-        (panels, stride, apart): (&[T], usize, usize),
-        cols: Range<usize>,
-    ) {
-        let place = Place { rows: block.rows.clone(), cols };
-        macro_rules! tile {
-            ($R:literal, $N:literal, $P:literal) => {{
-                let panels = core::array::from_fn(|q| &panels[q * apart..]);
-                let b = Right { panels, stride };
-                self.tile::<S, $R, $N, $P, false>(simd, block, b, place, &mut []);
-            }};
-        }
-        match (S::REGISTERS >= 32, place.rows.len()) {
-            (true, 1) => tile!(1, 16, 8),
-            (true, 2) => tile!(2, 8, 4),
-            (true, _) => tile!(4, 4, 2),
-            (false, 1) => tile!(1, 8, 4),
-            (false, _) => tile!(2, 4, 2),
-        }
-    }
-
-    /// A register tile.
-    #[inline(always)]
-    fn tile<S, const R: usize, const N: usize, const P: usize, const COPY: bool>(
-        &mut self,
-        simd: S,
-        block: Block<T>,
-        b: Right<T, P>,
-        place: Place,
-        copy: &mut [T],
-    ) where
-        S: Simd,
-    {
-        if R > const { Blocking::tile::<S, T>().0 } {
-            return; // no tile of this instruction set: the compiler drops it
-        }
-        let (block, place) = (&block, &place);
-        let (job, part) = (self.job, &mut self.part);
-        simd.run(TileOf::<_, _, R, N, P, COPY> { job, part, block, b, place, copy });
     }
 }

@@ -71,10 +71,4 @@ impl<T: Copy> Part<'_, T> {
             }
         }
     }
-
-    /// The place in `c` of a row and columns of C.
-    #[inline(always)]
-    pub(super) fn local(&self, row: usize, cols: &Range<usize>) -> (usize, Range<usize>) {
-        (row - self.origin.0, cols.start - self.origin.1..cols.end - self.origin.1)
-    }
 }

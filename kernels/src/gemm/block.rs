@@ -2,32 +2,58 @@
 
 use core::ops::Range;
 
+use super::blocking::MR;
 use super::job::Job;
 use super::microkernel::Left;
 use super::pack::Pack;
-use super::packed::Operand;
+use super::packed::{Operand, Packed};
 use crate::buffer::Buffer;
 use crate::matrix::MatRef;
 use crate::simd::{Float, Simd};
-use crate::unroll::written_out;
 
-/// A block of A.
-#[derive(Clone, Copy)]
-pub(super) enum BlockA<'a, T> {
-    /// Panels, `mr` wide.
-    Packed(&'a [T]),
-    /// Where it lies, neighbours in a row next to each other.
-    Rows(MatRef<'a, T>),
-    /// Where it lies, neighbours in a column next to each other.
-    Columns(MatRef<'a, T>),
-}
-
-/// A block of A, and what it covers.
+/// Rows of A, some of their terms.
 #[derive(Clone, Copy)]
 pub(super) struct Block<'a, T> {
-    pub(super) a: BlockA<'a, T>,
-    pub(super) rows: &'a Range<usize>,
-    pub(super) depth: &'a Range<usize>,
+    a: BlockA<'a, T>,
+    /// Where it starts.
+    first: usize,
+    pub(super) depth: usize,
+}
+
+#[derive(Clone, Copy)]
+enum BlockA<'a, T> {
+    /// Panels, [`MR`] wide.
+    Packed(&'a [T]),
+    /// Where it lies, its rows or its columns contiguous.
+    InPlace(MatRef<'a, T>),
+}
+
+impl<'a, T: Float> Block<'a, T> {
+    /// All of A where it lies, if its rows or its columns are contiguous and there is a term.
+    #[inline(always)]
+    pub(super) fn in_place(a: MatRef<'a, T>) -> Option<Self> {
+        let contiguous = a.cols() > 0 && (a.has_lines() || a.t().has_lines());
+        contiguous.then(|| Block { a: BlockA::InPlace(a), first: 0, depth: a.cols() })
+    }
+
+    /// Whether tiles have to start where a panel does.
+    #[inline(always)]
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self.a, BlockA::Packed(_))
+    }
+
+    /// Its rows from `row` on.
+    #[inline(always)]
+    pub(super) fn left<const R: usize>(&self, row: usize) -> Left<'a, T, R> {
+        let row = row - self.first;
+        match self.a {
+            BlockA::Packed(panels) => Left::Columns(&panels[row * self.depth..], MR),
+            BlockA::InPlace(a) => match a.t().lines(0, row) {
+                Some((columns, stride)) if !a.has_lines() => Left::Columns(columns, stride),
+                _ => Left::Rows(a.lines_of(row, 0..self.depth)),
+            },
+        }
+    }
 }
 
 impl<T: Float, E> Job<'_, T, E> {
@@ -40,59 +66,36 @@ impl<T: Float, E> Job<'_, T, E> {
         rows: &Range<usize>,
         depth: &Range<usize>,
         memory: &'a mut Buffer<T>,
-    ) -> BlockA<'a, T> {
-        let Job { a, alpha, sizes, .. } = self;
-        let (mr, one) = (sizes.mr, *alpha == T::ONE);
+    ) -> Block<'a, T> {
+        let Job { a, alpha, .. } = self;
+        let one = *alpha == T::ONE;
+        let panels = |a: &'a Packed<T>| &a.panels(depth)[rows.start / MR * MR * depth.len()..];
+        let (first, depth_len) = (rows.start, depth.len());
+        let block = |a| Block { a, first, depth: depth_len };
         match *a {
-            Operand::Packed(a) if one => {
-                BlockA::Packed(&a.panels(depth)[rows.start / mr * mr * depth.len()..])
+            Operand::Packed(a) if one => return block(BlockA::Packed(panels(a))),
+            Operand::Matrix(a) if one && few => {
+                let a = a.block(rows, depth);
+                if let Some(in_place) = Block::in_place(a) {
+                    return Block { first, ..in_place };
+                }
             }
-            Operand::Matrix(a) if one && few && a.has_lines() => BlockA::Rows(a),
-            Operand::Matrix(a) if one && few && a.t().has_lines() => BlockA::Columns(a),
-            _ => {
-                memory.resize(rows.len().next_multiple_of(mr) * depth.len());
-                match *a {
-                    Operand::Matrix(a) => {
-                        let (depth, cols) = (depth.clone(), rows.clone());
-                        simd.run(Pack { width: mr, b: a.t(), depth, cols, out: memory });
-                    }
-                    Operand::Packed(a) => {
-                        let panels = &a.panels(depth)[rows.start / mr * mr * depth.len()..];
-                        let len = memory.len();
-                        memory.copy_from_slice(&panels[..len]);
-                    }
-                }
-                if !one {
-                    memory.iter_mut().for_each(|a| *a = *alpha * *a);
-                }
-                BlockA::Packed(memory)
+            _ => {}
+        }
+        memory.resize(rows.len().next_multiple_of(MR) * depth.len());
+        match *a {
+            Operand::Matrix(a) => {
+                let (depth, cols) = (depth.clone(), rows.clone());
+                simd.run(Pack { width: MR, b: a.t(), depth, cols, out: memory });
+            }
+            Operand::Packed(a) => {
+                let len = memory.len();
+                memory.copy_from_slice(&panels(a)[..len]);
             }
         }
-    }
-}
-
-impl<'a, T: Float> Block<'a, T> {
-    /// Some rows of it.
-    #[inline(always)]
-    pub(super) fn left<const R: usize>(&self, mr: usize, rows: &Range<usize>) -> Left<'a, T, R> {
-        let depth = self.depth;
-        match self.a {
-            BlockA::Packed(panels) => {
-                Left::Columns(&panels[(rows.start - self.rows.start) * depth.len()..], mr)
-            }
-            // Rows past the last repeat it.
-            BlockA::Rows(a) => {
-                let mut lines: [&[T]; R] = [&[]; R];
-                written_out! { r < R {
-                    let row = (rows.start + r).min(rows.end - 1);
-                    lines[r] = a.row(row, depth.clone()).unwrap_or(&[]);
-                } }
-                Left::Rows(lines)
-            }
-            BlockA::Columns(a) => match a.t().lines(depth.start, rows.start) {
-                Some((columns, stride)) => Left::Columns(columns, stride),
-                None => Left::Columns(&[], 1),
-            },
+        if !one {
+            memory.iter_mut().for_each(|a| *a = *alpha * *a);
         }
+        block(BlockA::Packed(memory))
     }
 }

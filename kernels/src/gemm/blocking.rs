@@ -20,13 +20,9 @@ pub struct Blocking {
     pub nc: usize,
 }
 
-/// Vectors in a row of the register tile.
-pub(super) const NV: usize = 2;
-
-/// Rows of the register tile where there are 32 registers: 24 accumulators, 2 of B, 1 of A.
-pub(super) const MR_32: usize = 12;
-/// Rows of the register tile where there are 16 registers: 12 accumulators, 2 of B, 1 of A.
-pub(super) const MR_16: usize = 6;
+/// Rows of the register tile, and the width of a packed panel of A. A tile of six by four vectors
+/// fills 32 registers with four vectors of B and one element of A, a tile of six by two 16.
+pub(super) const MR: usize = 6;
 
 impl Blocking {
     /// The sizes for products of `T` on `isa`, by the caches of this CPU.
@@ -67,19 +63,18 @@ impl Blocking {
         isa.run(Sizes::<T>(caches, PhantomData))
     }
 
-    /// Rows and columns of the register tile.
-    pub(super) const fn tile<S: Simd, T: Float>() -> (usize, usize) {
-        let mr = if S::REGISTERS >= 32 { MR_32 } else { MR_16 };
-        (mr, NV * V::<S, T>::LANES)
+    /// Vectors in a row of the register tile.
+    pub(super) const fn vectors<S: Simd>() -> usize {
+        if S::REGISTERS >= 32 { 4 } else { 2 }
     }
 
     fn cut<S: Simd, T: Float>(Caches { l1, l2, l3 }: Caches) -> Self {
-        let (mr, nr) = Blocking::tile::<S, T>();
+        let (mr, nr) = (MR, Blocking::vectors::<S>() * V::<S, T>::LANES);
         let size = size_of::<T>();
         // A panel of one operand stays in L1 while the other streams past it from L2. Wide tiles
-        // keep A (each vector of B then feeds `mr` multiply-adds, and a deep block reads C less
-        // often: 512 against 256 deep was worth 8 % at 1024³ on Zen 4); others keep B. In f64 the
-        // block of a wide tile is as deep: A then streams too, which costs less than C.
+        // keep A: each vector of B feeds `mr` multiply-adds, and a deep block reads C less often
+        // (256 terms cost 5 % at 2048³ on Zen 4; from 512 to 1024 it is level, in f64 too, where A
+        // then streams). Others keep B.
         let kc = match S::REGISTERS >= 32 {
             true => (l1 * 3 / 4 / (mr * size_of::<f32>())).max(1),
             false => (l1 / 2 / (nr * size)).max(1),

@@ -5,11 +5,13 @@ use core::ops::Range;
 
 use super::band::{Band, BandScratch};
 use super::bands::{Bands, Part};
+use super::block::Block;
 use super::blocking::Blocking;
 use super::epilogue::Epilogue;
 use super::job::Job;
 use super::pack::{Pack, pieces};
 use super::packed::Operand;
+use super::small::Small;
 use crate::buffer::Buffer;
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Float, Isa, MAX_LANES};
@@ -97,6 +99,13 @@ impl<'a, T: Float> Gemm<'a, T> {
     }
 }
 
+/// Multiply-adds up to which packing an operand does not pay.
+const SMALL_UP_TO: usize = 1 << 21;
+
+/// Bytes of B up to which one row of C is computed column by column: beyond L1, rows of B are read
+/// from one end to the other.
+const ONE_ROW_UP_TO: usize = 1 << 15;
+
 /// Multiply-adds up to which a second thread costs more than it brings: about 10 µs of work.
 const PARALLEL_ABOVE: usize = 1 << 19;
 
@@ -130,6 +139,7 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
     ///
     /// If the sizes of A, B, C and the epilogue do not fit, or a packed operand is on the wrong
     /// side or for another instruction set.
+    #[inline]
     #[track_caller]
     pub fn run(self, c: MatMut<T>, scratch: &mut Scratch<T>) {
         let ((m, k), (depth, n)) = (self.a.left_size(), self.b.right_size());
@@ -141,8 +151,37 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
         if m == 0 || n == 0 {
             return;
         }
+        if self.is_small((m, n, k))
+            && let Operand::Matrix(a) = self.a
+            && let Some(a) = Block::in_place(a)
+            && let Some(b) = self.b.panels(k)
+        {
+            let Gemm { beta, epilogue, .. } = &self;
+            return self.isa.run(Small { a, b, c, beta: *beta, epilogue });
+        }
+        self.run_in_blocks(c, k, scratch);
+    }
+
+    /// Whether the product is over before packing an operand would have paid.
+    #[inline]
+    fn is_small(&self, (m, n, k): (usize, usize, usize)) -> bool {
+        let work = work(m, n, k);
+        let small = work <= SMALL_UP_TO && (m > 1 || n * k * size_of::<T>() <= ONE_ROW_UP_TO);
+        small && k > 0 && self.alpha == T::ONE && self.threads(work) == 1
+    }
+
+    /// How many threads compute so many multiply-adds.
+    #[inline]
+    fn threads(&self, work: usize) -> usize {
+        if self.serial || work <= PARALLEL_ABOVE { 1 } else { threads::count() }
+    }
+
+    #[inline(never)]
+    fn run_in_blocks(self, c: MatMut<T>, k: usize, scratch: &mut Scratch<T>) {
+        let (m, n) = (c.rows(), c.cols());
         let Gemm { a, b, alpha, beta, isa, .. } = self;
         let k = if alpha == T::ZERO { 0 } else { k };
+        let threads = self.threads(work(m, n, k));
         let (a, b, c) = match (a, b) {
             // Not with α, which scales the left operand: bits must not depend on how C lies.
             (Operand::Matrix(a), Operand::Matrix(b))
@@ -152,12 +191,15 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
             }
             _ => (a, b, c),
         };
-        let sizes = Blocking::on::<T>(isa).fit((m, n, k));
+        let sizes = Blocking::on::<T>(isa).fit((c.rows(), c.cols(), k));
         let job = Job { a, b, alpha, beta, epilogue: &self.epilogue, sizes, k };
-        let work = m.saturating_mul(n).saturating_mul(k);
-        let alone = self.serial || work <= PARALLEL_ABOVE;
-        job.run(isa, c, if alone { 1 } else { threads::count() }, scratch);
+        job.run(isa, c, threads, scratch);
     }
+}
+
+/// Multiply-adds of a product.
+fn work(m: usize, n: usize, k: usize) -> usize {
+    m.saturating_mul(n).saturating_mul(k)
 }
 
 impl<T: Float, E: Epilogue<T>> Job<'_, T, E> {

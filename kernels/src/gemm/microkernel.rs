@@ -59,43 +59,35 @@ pub(super) enum Left<'a, T, const R: usize> {
     Rows([&'a [T]; R]),
 }
 
-/// The right operand of a tile, `P` panels side by side: element `(p, j)` of each at
-/// `j + p * stride`.
+/// The right operand of a tile: element `(p, j)` at `j + p * stride`.
 #[derive(Clone, Copy)]
-pub(super) struct Right<'a, T, const P: usize> {
-    pub(super) panels: [&'a [T]; P],
+pub(super) struct Right<'a, T> {
+    pub(super) panel: &'a [T],
     pub(super) stride: usize,
+    /// Columns that are read: as many as the tile has, or less than a vector.
+    pub(super) width: usize,
 }
 
-/// Adds `depth` terms to a tile of `P` panels, `N / P` vectors each. With `COPY`, the one panel is
-/// copied to `copy` on the way, row by row.
+/// Adds `depth` terms to a tile.
 #[inline(always)]
-pub(super) fn accumulate<S, T, const R: usize, const N: usize, const P: usize, const COPY: bool>(
+pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize>(
     simd: S,
     mut tile: Tile<S, T, R, N>,
     a: Left<T, R>,
-    b: Right<T, P>,
+    Right { panel, stride, width }: Right<T>,
     depth: usize,
-    copy: &mut [T],
-) -> Tile<S, T, R, N>
-where
-    S: Simd,
-    T: Float,
-{
+) -> Tile<S, T, R, N> {
     if depth == 0 {
         return tile;
     }
-    let width = N / P * V::<S, T>::LANES;
-    let panels = b.panels.map(|panel| &panel[..(depth - 1) * b.stride + width]);
-    // Rows where they lie: what comes after is the next panel.
-    let ahead = P == 1 && N > 1 && b.stride != width;
+    let panel = &panel[..(depth - 1) * stride + width];
     match a {
-        Left::Columns(a, stride) => {
-            let a = &a[..(depth - 1) * stride + R];
+        Left::Columns(a, between) => {
+            let a = &a[..(depth - 1) * between + R];
             for p in 0..depth {
-                let Some(column) = a[p * stride..].first_chunk::<R>() else { break };
-                on_the_way::<S, T, COPY>(simd, ahead, (panels[0], b.stride), width, p, copy);
-                rank_one_of::<S, T, R, N, P>(simd, &mut tile, column, panels, p * b.stride);
+                let Some(column) = a[p * between..].first_chunk::<R>() else { break };
+                let b = &panel[p * stride..][..width];
+                rank_one::<S, T, R, N>(simd, &mut tile, column, b);
             }
         }
         Left::Rows(rows) => {
@@ -104,33 +96,12 @@ where
                 lines[r] = &rows[r][..depth];
             } }
             for p in 0..depth {
-                let column = Across { rows: &lines, p };
-                on_the_way::<S, T, COPY>(simd, ahead, (panels[0], b.stride), width, p, copy);
-                rank_one_of::<S, T, R, N, P>(simd, &mut tile, column, panels, p * b.stride);
+                let b = &panel[p * stride..][..width];
+                rank_one::<S, T, R, N>(simd, &mut tile, Across { rows: &lines, p }, b);
             }
         }
     }
     tile
-}
-
-/// Asks for what comes after `width` elements of row `p` of a panel, if it is needed next, and copies
-/// them, if they are needed again.
-#[inline(always)]
-fn on_the_way<S: Simd, T: Copy, const COPY: bool>(
-    simd: S,
-    ahead: bool,
-    (panel, stride): (&[T], usize),
-    width: usize,
-    p: usize,
-    copy: &mut [T],
-) {
-    if ahead {
-        simd.prefetch(panel, p * stride + width);
-        simd.prefetch(panel, p * stride + width + width / 2);
-    }
-    if COPY {
-        copy[p * width..][..width].copy_from_slice(&panel[p * stride..][..width]);
-    }
 }
 
 /// A column of the left operand.
@@ -168,32 +139,6 @@ fn splats<S: Simd, T: Float, const R: usize>(simd: S, a: impl Column<T>) -> [V<S
         *splat = V::<S, T>::splat(simd, a.at(r));
     }
     splats
-}
-
-/// `tile[r][v] += a[r] · b[v]`, the vectors of B from `P` panels.
-#[inline(always)]
-fn rank_one_of<S: Simd, T: Float, const R: usize, const N: usize, const P: usize>(
-    simd: S,
-    tile: &mut Tile<S, T, R, N>,
-    a: impl Column<T>,
-    panels: [&[T]; P],
-    at: usize,
-) {
-    let (lanes, width) = (V::<S, T>::LANES, N / P);
-    if P == 1 {
-        return rank_one::<S, T, R, N>(simd, tile, a, &panels[0][at..][..N * lanes]);
-    }
-    let splats = splats::<S, T, R>(simd, a);
-    written_out! { q < P {
-        let b = &panels[q][at..][..width * lanes];
-        for v in 0..width {
-            let b = V::<S, T>::load(simd, &b[v * lanes..]);
-            for r in 0..R {
-                let c = &mut tile[r][q * width + v];
-                *c = splats[r].mul_add(b, *c);
-            }
-        }
-    } }
 }
 
 /// `tile[r][v] += a[r] · b[v]`. The shorter operand is held in registers, the other streams by:

@@ -13,13 +13,13 @@
 //!
 //! Operands are packed only where that pays:
 //!
-//! | operand | rows of A         | is read where it lies | is packed                             |
-//! |---------|-------------------|-----------------------|---------------------------------------|
-//! | A       | any               | for up to 16 panels of B, and if it has fewer than 6 rows | else a block at a time; always where α is not one or neither stride is |
-//! | B       | 1                 | six rows at a time    | transposed, a panel at a time         |
-//! | B       | up to `mr`        | panel by panel; with 2 or 4 rows of A several at a time | transposed, as above |
-//! | B       | up to `mc`        | by the first tile of a panel, which copies it for the others | transposed, as above |
-//! | B       | more              | never                 | a block at a time, shared by threads  |
+//! | operand | is read where it lies | is packed |
+//! |---------|-----------------------|-----------|
+//! | A       | if its rows or columns are contiguous, for up to 48 panels of B | else a block at a time; always where α is not one |
+//! | B       | by products of up to two million multiply-adds; by more if A has not more than `mc` rows | a block at a time for more rows, shared by threads |
+//! | B in panels narrower than four cache lines | as above, for fewer than 24 rows | four cache lines of panels at a time |
+//! | B, its rows not contiguous | never | as above, through squares transposed in registers |
+//! | B, for one row | beyond L1: six rows at a time, from one end to the other | as above |
 //!
 //! Without an epilogue, with α = 1 and both operands not packed before, a column-major C, or one too
 //! narrow for a vector, is computed as `Cᵀ = Bᵀ Aᵀ`. Else its elements are written one by one, which
@@ -61,6 +61,7 @@ mod microkernel;
 mod one_row;
 mod pack;
 mod packed;
+mod small;
 mod tile;
 
 pub use blocking::Blocking;

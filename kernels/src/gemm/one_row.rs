@@ -4,7 +4,8 @@ use core::ops::Range;
 
 use super::bands::Part;
 use super::epilogue::Epilogue;
-use super::job::Job;
+use super::microkernel::Left;
+use super::tile::Sum;
 use crate::matrix::MatRef;
 use crate::simd::{Float, Kernel, Simd, V, Vector};
 
@@ -15,16 +16,14 @@ const ABREAST: usize = 6;
 /// Vectors of C that are computed side by side: each is a chain.
 const CHAINS: usize = 4;
 
-/// The terms `depth` of one row of C where the rows of B are contiguous.
+/// A row of C, where the rows of B are contiguous.
 pub(super) struct OneRow<'b, 'a, T, E> {
-    pub(super) job: &'b Job<'a, T, E>,
     pub(super) part: &'b mut Part<'a, T>,
-    /// The elements of A, from the first of `depth` on, and their distance.
-    pub(super) a: (&'b [T], usize),
-    pub(super) b: MatRef<'a, T>,
+    pub(super) a: Left<'b, T, 1>,
+    pub(super) b: MatRef<'b, T>,
     pub(super) row: usize,
     pub(super) cols: Range<usize>,
-    pub(super) depth: Range<usize>,
+    pub(super) sum: &'b Sum<'b, T, E>,
 }
 
 impl<T: Float, E: Epilogue<T>> Kernel for OneRow<'_, '_, T, E> {
@@ -32,29 +31,32 @@ impl<T: Float, E: Epilogue<T>> Kernel for OneRow<'_, '_, T, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let OneRow { job, part, a: (a, stride), b, row, cols, depth } = self;
-        let (local, local_cols) = part.local(row, &cols);
-        let c = part.c.row(local, local_cols);
-        if depth.start == 0 {
-            match job.beta == T::ZERO {
-                true => c.fill(T::ZERO),
-                false => c.iter_mut().for_each(|c| *c = job.beta * *c),
-            }
+        let OneRow { part, a, b, row, cols, sum } = self;
+        let (top, left) = part.origin;
+        let c = part.c.row(row - top, cols.start - left..cols.end - left);
+        match sum.beta {
+            beta if beta == T::ZERO => c.fill(T::ZERO),
+            beta if beta == T::ONE => {}
+            beta => c.iter_mut().for_each(|c| *c = beta * *c),
         }
-        let terms = Terms { a, stride, b, cols: &cols, depth: &depth };
-        let mut p = depth.start;
-        while p < depth.end {
-            p += match depth.end - p {
+        let (a, stride) = match a {
+            Left::Columns(a, stride) => (a, stride),
+            Left::Rows([a]) => (a, 1),
+        };
+        let terms = Terms { a, stride, b, cols: &cols };
+        let mut p = 0;
+        while p < b.rows() {
+            p += match b.rows() - p {
                 ABREAST.. => terms.add::<S, ABREAST>(simd, p, c),
                 2.. => terms.add::<S, 2>(simd, p, c),
                 _ => terms.add::<S, 1>(simd, p, c),
             };
         }
-        if depth.end == job.k && !E::IDENTITY {
+        if let (Some(epilogue), false) = (sum.epilogue, E::IDENTITY) {
             let lanes = V::<S, T>::LANES;
             for (c, col) in c.chunks_mut(lanes).zip(cols.step_by(lanes)) {
                 let finished = V::<S, T>::load(simd, c);
-                job.epilogue.finish(simd, row, col, finished).store(c);
+                epilogue.finish(simd, row, col, finished).store(c);
             }
         }
     }
@@ -66,7 +68,6 @@ struct Terms<'b, 'a, T> {
     stride: usize,
     b: MatRef<'a, T>,
     cols: &'b Range<usize>,
-    depth: &'b Range<usize>,
 }
 
 impl<T: Float> Terms<'_, '_, T> {
@@ -75,7 +76,7 @@ impl<T: Float> Terms<'_, '_, T> {
     fn add<S: Simd, const N: usize>(&self, simd: S, p: usize, c: &mut [T]) -> usize {
         let (mut a, mut lines) = ([V::<S, T>::splat(simd, T::ZERO); N], [&[][..]; N]);
         for (p, (a, line)) in (p..).zip(a.iter_mut().zip(&mut lines)) {
-            *a = V::<S, T>::splat(simd, self.a[(p - self.depth.start) * self.stride]);
+            *a = V::<S, T>::splat(simd, self.a[p * self.stride]);
             *line = &self.b.row(p, self.cols.clone()).unwrap_or(&[])[..c.len()];
         }
         add_lines(simd, a, lines, c);

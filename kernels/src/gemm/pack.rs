@@ -35,11 +35,12 @@ impl<T: Float> Kernel for Pack<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Pack { width, b, depth, cols, out } = self;
+        if b.has_lines() {
+            return pack_rows(simd, width, b, depth, cols, out);
+        }
         let panels = out.chunks_exact_mut((width * depth.len()).max(1));
         for (panel, out) in pieces(cols, width).zip(panels) {
-            if b.has_lines() {
-                pack_rows(simd, width, b, depth.clone(), panel, out);
-            } else if b.t().has_lines() {
+            if b.t().has_lines() {
                 match V::<S, T>::LANES {
                     16 => pack_columns::<S, T, 16>(simd, width, b, depth.clone(), panel, out),
                     8 => pack_columns::<S, T, 8>(simd, width, b, depth.clone(), panel, out),
@@ -58,7 +59,7 @@ impl<T: Float> Kernel for Pack<'_, T> {
     }
 }
 
-/// A panel from rows where they lie.
+/// Panels from rows where they lie, each row read from one end to the other.
 #[inline(always)]
 fn pack_rows<S: Simd, T: Float>(
     simd: S,
@@ -68,11 +69,28 @@ fn pack_rows<S: Simd, T: Float>(
     cols: Range<usize>,
     out: &mut [T],
 ) {
-    let lanes = V::<S, T>::LANES;
-    for (p, out) in depth.zip(out.chunks_exact_mut(width)) {
-        let row = b.row(p, cols.clone()).unwrap_or(&[]);
-        for at in (0..width).step_by(lanes) {
-            V::<S, T>::load(simd, &row[at.min(row.len())..]).store(&mut out[at..]);
+    let (lanes, panel) = (V::<S, T>::LANES, width * depth.len());
+    if panel == 0 {
+        return;
+    }
+    // Eight panels at a time: as many streams are written.
+    for (cols, first) in pieces(cols, 8 * width).zip((0..).step_by(8 * panel)) {
+        for (p, at) in depth.clone().zip((first..).step_by(width)) {
+            let row = b.row(p, cols.clone()).unwrap_or(&[]);
+            // Rows may be pages apart, which the CPU does not foresee.
+            if p + 8 < depth.end
+                && let Some((ahead, _)) = b.lines(p + 8, cols.start)
+            {
+                for at in (0..row.len()).step_by(64 / size_of::<T>()) {
+                    simd.prefetch(ahead, at);
+                }
+            }
+            for (row, at) in row.chunks(width).zip((at..).step_by(panel)) {
+                for v in (0..width).step_by(lanes) {
+                    let within = &row[v.min(row.len())..];
+                    V::<S, T>::load(simd, within).store(&mut out[at + v..at + width]);
+                }
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use super::blocking::Blocking;
 use super::pack::{Pack, pieces};
+use super::tile::Panels;
 use crate::buffer::Buffer;
 use crate::matrix::MatRef;
 use crate::simd::{Float, Isa};
@@ -140,11 +141,23 @@ impl<'a, T: Float> Operand<'a, T> {
         }
     }
 
+    /// The columns of a right operand with `k` terms, where it lies, if its rows are contiguous or
+    /// all of them are in one block.
+    #[inline(always)]
+    pub(super) fn panels(&self, k: usize) -> Option<Panels<'a, T>> {
+        match self {
+            Operand::Matrix(b) => Panels::in_place(*b, 0, b.cols()),
+            Operand::Packed(b) => {
+                (k <= b.kc).then(|| Panels::packed(b.panels(&(0..k)), b.width, k))
+            }
+        }
+    }
+
     /// Whether the operand fits products on `isa`: a matrix always does.
     pub(super) fn is_for(&self, isa: Isa) -> bool {
         match self {
             Operand::Matrix(_) => true,
-            Operand::Packed(packed) => packed.isa.name() == isa.name(),
+            Operand::Packed(packed) => packed.isa == isa,
         }
     }
 }

@@ -1,225 +1,229 @@
-//! One register tile: read C, add the product, map, write C.
+//! Loops 2 and 1: strips of C, as wide as a register tile, and the tiles of each. A tile reads C, adds
+//! the product, maps it and writes C.
 
 use core::ops::Range;
 
 use super::bands::Part;
 use super::block::Block;
-use super::blocking::{Blocking, NV};
+use super::blocking::MR;
 use super::epilogue::Epilogue;
-use super::job::Job;
 use super::microkernel::{Right, Tile, accumulate};
+use super::pack::pieces;
+use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 use crate::unroll::written_out;
 
-/// The rows and columns of C of a tile: not more than it has.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) rows: Range<usize>,
-    pub(super) cols: Range<usize>,
+/// What a sum starts from, and what becomes of it.
+pub(super) struct Sum<'a, T, E> {
+    /// What is there already is scaled by it, and not read if it is zero.
+    pub(super) beta: T,
+    /// What maps it, if no more terms are to come.
+    pub(super) epilogue: Option<&'a E>,
 }
 
-/// A tile at an edge of C, or of a C without contiguous rows, on its way between there and the
-/// registers.
-struct Edge<T> {
-    /// More rows than a tile has: as many as can be [`written_out`].
-    rows: [[T; NV * MAX_LANES]; 16],
+/// Columns of B in panels, each read row by row.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<'a, T> {
+    pub(super) elements: &'a [T],
+    /// From a row to the next.
+    pub(super) stride: usize,
+    /// Columns of a panel.
+    pub(super) width: usize,
+    /// From a panel to the next.
+    pub(super) apart: usize,
+    /// A vector may reach past the last column.
+    pub(super) padded: bool,
 }
 
-/// `depth` terms more for a tile of `R` rows over `P` panels of B, `N` vectors wide. A kernel of its
-/// own, so that each is a function small enough for the compiler to keep the tile in registers.
-/// With more than one panel the tile has to be whole.
-pub(super) struct TileOf<
-    'b,
-    'a,
-    T,
-    E,
-    const R: usize,
-    const N: usize,
-    const P: usize,
-    const COPY: bool,
-> {
-    pub(super) job: &'b Job<'a, T, E>,
-    pub(super) part: &'b mut Part<'a, T>,
-    pub(super) block: &'b Block<'b, T>,
-    pub(super) b: Right<'b, T, P>,
-    pub(super) place: &'b Place,
-    /// Where the panel of B is copied to on the way, if `COPY`.
-    pub(super) copy: &'b mut [T],
+impl<'a, T: Float> Panels<'a, T> {
+    /// Packed ones.
+    #[inline(always)]
+    pub(super) fn packed(elements: &'a [T], width: usize, depth: usize) -> Self {
+        Panels { elements, stride: width, width, apart: width * depth, padded: true }
+    }
+
+    /// The columns from `col` on where they lie, if rows are contiguous.
+    #[inline(always)]
+    pub(super) fn in_place(b: MatRef<'a, T>, col: usize, width: usize) -> Option<Self> {
+        let (elements, stride) = b.lines(0, col)?;
+        Some(Panels { elements, stride, width, apart: width, padded: false })
+    }
 }
 
-impl<T, E, const R: usize, const N: usize, const P: usize, const COPY: bool> Kernel
-    for TileOf<'_, '_, T, E, R, N, P, COPY>
-where
-    T: Float,
-    E: Epilogue<T>,
+/// Adds the product to rows and columns of C, a strip of the columns after another.
+#[inline(always)]
+pub(super) fn strips<S: Simd, T: Float, E: Epilogue<T>>(
+    simd: S,
+    part: &mut Part<T>,
+    block: &Block<T>,
+    b: Panels<T>,
+    (rows, cols): (&Range<usize>, &Range<usize>),
+    sum: &Sum<T, E>,
+) {
+    let lanes = V::<S, T>::LANES;
+    for (panel, first) in pieces(cols.clone(), b.width).zip((0..).step_by(b.apart.max(1))) {
+        let mut start = panel.start;
+        while start < panel.end {
+            let left = panel.end - start;
+            let width = match left / lanes {
+                4.. if S::REGISTERS >= 32 => 4 * lanes,
+                2.. => 2 * lanes,
+                1 => lanes,
+                _ => left,
+            };
+            // Empty where there is no term.
+            let from = b.elements.get(first + start - panel.start..).unwrap_or(&[]);
+            let whole = if b.padded { width.next_multiple_of(lanes) } else { width };
+            let b = Right { panel: from, stride: b.stride, width: whole };
+            let cols = start..start + width;
+            Strip { part, block, b, cols, sum }.run(simd, rows.clone());
+            start += width;
+        }
+    }
+}
+
+/// Columns of C not wider than a tile, and those of B.
+struct Strip<'b, 'a, T, E> {
+    part: &'b mut Part<'a, T>,
+    block: &'b Block<'b, T>,
+    b: Right<'b, T>,
+    cols: Range<usize>,
+    sum: &'b Sum<'b, T, E>,
+}
+
+impl<T: Float, E: Epilogue<T>> Strip<'_, '_, T, E> {
+    /// Adds the product to some rows.
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S, rows: Range<usize>) {
+        match self.cols.len() / V::<S, T>::LANES {
+            4 if S::REGISTERS >= 32 => self.tiles::<S, 4, false>(simd, rows),
+            2 => self.tiles::<S, 2, false>(simd, rows),
+            1 => self.tiles::<S, 1, false>(simd, rows),
+            _ => self.tiles::<S, 1, true>(simd, rows),
+        }
+    }
+
+    #[inline(always)]
+    fn tiles<S: Simd, const N: usize, const PART: bool>(&mut self, simd: S, rows: Range<usize>) {
+        let left = rows.len() % MR;
+        // Two tiles of four rows take less time than one of six and one of two. Those of packed
+        // rows start where a panel does.
+        let eight = left == 2 && rows.len() > MR && !self.block.is_packed();
+        let whole = rows.end - if eight { 8 } else { left };
+        if whole > rows.start {
+            self.rows::<S, MR, N, PART>(simd, rows.start..whole);
+        }
+        let rest = whole..rows.end;
+        match rest.len() {
+            1 => self.rows::<S, 1, N, PART>(simd, rest),
+            2 => self.rows::<S, 2, N, PART>(simd, rest),
+            3 => self.rows::<S, 3, N, PART>(simd, rest),
+            4 | 8 => self.rows::<S, 4, N, PART>(simd, rest),
+            5 => self.rows::<S, 5, N, PART>(simd, rest),
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn rows<S: Simd, const R: usize, const N: usize, const PART: bool>(
+        &mut self,
+        simd: S,
+        rows: Range<usize>,
+    ) {
+        simd.run(Tiles::<T, E, R, N, PART> { strip: self, rows });
+    }
+}
+
+/// Tiles of `R` rows, `N` vectors wide or a `PART` of one.
+struct Tiles<'c, 'b, 'a, T, E, const R: usize, const N: usize, const PART: bool> {
+    strip: &'c mut Strip<'b, 'a, T, E>,
+    rows: Range<usize>,
+}
+
+impl<T: Float, E: Epilogue<T>, const R: usize, const N: usize, const PART: bool> Kernel
+    for Tiles<'_, '_, '_, T, E, R, N, PART>
 {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let TileOf { job, part, block, b, place, copy } = self;
-        let (mr, _) = Blocking::tile::<S, T>();
-        let (a, depth) = (block.left::<R>(mr, &place.rows), block.depth);
+        let Tiles { strip: Strip { part, block, b, cols, sum }, rows } = self;
         let lanes = V::<S, T>::LANES;
-        let (height, width) = (place.rows.len(), place.cols.len());
-        let whole = height == R && width == N * lanes && part.c.has_lines();
-        let mut edge = None;
-
-        let tile = if whole {
-            part.read::<S, R, N, E>(simd, job, place, depth)
-        } else {
-            let edge = edge.insert(Edge { rows: [[T::ZERO; NV * MAX_LANES]; 16] });
-            edge.gather(part, job.beta, place, depth);
-            edge.load::<S, R, N>(simd)
-        };
-        let tile = accumulate::<S, T, R, N, P, COPY>(simd, tile, a, b, depth.len(), copy);
-        match &mut edge {
-            None => part.write::<S, R, N, E>(simd, tile, job, place, depth),
-            Some(edge) => {
-                edge.store::<S, R, N>(tile);
-                simd.run(Scatter { job, part, edge, place, depth });
+        let width = if PART { cols.len() } else { N * lanes };
+        let b = Right { width: if PART { b.width } else { N * lanes }, ..*b };
+        let (top, left) = part.origin;
+        let local = cols.start - left..cols.start - left + width;
+        let whole = part.c.has_lines();
+        for row in rows.step_by(R) {
+            let local_row = row - top;
+            let mut tile: Tile<S, T, R, N> = [[V::<S, T>::splat(simd, T::ZERO); N]; R];
+            if sum.beta != T::ZERO {
+                let beta = V::<S, T>::splat(simd, sum.beta);
+                let mut scattered = None;
+                let c: [&mut [T]; R] = match whole {
+                    true => part.c.lines_of(local_row, local.clone()),
+                    false => scattered
+                        .insert(Scattered([[T::ZERO; WIDTH]; R]))
+                        .gather(&part.c, local_row, &local),
+                };
+                written_out! { r < R {
+                    for v in 0..N {
+                        tile[r][v] = beta * V::<S, T>::load(simd, &c[r][v * lanes..width]);
+                    }
+                } }
             }
-        }
-    }
-}
-
-impl<T: Float> Edge<T> {
-    /// What the tile starts from.
-    #[inline(never)]
-    fn gather(&mut self, part: &Part<T>, beta: T, place: &Place, depth: &Range<usize>) {
-        let first = depth.start == 0;
-        if first && beta == T::ZERO {
-            return;
-        }
-        let (row, cols) = part.local(place.rows.start, &place.cols);
-        for (r, edge) in (0..place.rows.len()).zip(&mut self.rows) {
-            for (edge, j) in edge.iter_mut().zip(cols.clone()) {
-                let c = part.c.at(row + r, j);
-                *edge = if first { beta * c } else { c };
+            let a = block.left::<R>(row);
+            tile = accumulate(simd, tile, a, b, block.depth);
+            if let Some(epilogue) = sum.epilogue {
+                written_out! { r < R {
+                    for (v, sum) in tile[r].iter_mut().enumerate() {
+                        *sum = epilogue.finish(simd, row + r, cols.start + v * lanes, *sum);
+                    }
+                } }
             }
-        }
-    }
-
-    #[inline(always)]
-    fn load<S: Simd, const R: usize, const N: usize>(&self, simd: S) -> Tile<S, T, R, N> {
-        let mut tile = [[V::<S, T>::splat(simd, T::ZERO); N]; R];
-        written_out! { r < R {
-            for (v, c) in tile[r].iter_mut().enumerate() {
-                *c = V::<S, T>::load(simd, &self.rows[r][v * V::<S, T>::LANES..]);
-            }
-        } }
-        tile
-    }
-
-    #[inline(always)]
-    fn store<S: Simd, const R: usize, const N: usize>(&mut self, tile: Tile<S, T, R, N>) {
-        written_out! { r < R {
-            for (v, c) in tile[r].iter().enumerate() {
-                c.store(&mut self.rows[r][v * V::<S, T>::LANES..]);
-            }
-        } }
-    }
-}
-
-impl<T: Float> Part<'_, T> {
-    /// Asks for rows of C: the next tile arrives while this one is computed.
-    #[inline(always)]
-    pub(super) fn prefetch<S: Simd>(&mut self, simd: S, rows: Range<usize>, cols: &Range<usize>) {
-        if !self.c.has_lines() {
-            return;
-        }
-        for row in rows {
-            let (row, cols) = self.local(row, cols);
-            let c = self.c.row(row, cols);
-            simd.prefetch(c, 0);
-            simd.prefetch(c, c.len() / 2);
-        }
-    }
-
-    /// What a whole tile starts from.
-    #[inline(always)]
-    fn read<S: Simd, const R: usize, const N: usize, E>(
-        &mut self,
-        simd: S,
-        job: &Job<T, E>,
-        place: &Place,
-        depth: &Range<usize>,
-    ) -> Tile<S, T, R, N> {
-        let lanes = V::<S, T>::LANES;
-        let mut tile = [[V::<S, T>::splat(simd, T::ZERO); N]; R];
-        let beta = job.beta;
-        let first = depth.start == 0;
-        if first && beta == T::ZERO {
-            return tile;
-        }
-        let beta = V::<S, T>::splat(simd, if first { beta } else { T::ONE });
-        let (row, cols) = self.local(place.rows.start, &place.cols);
-        written_out! { r < R {
-            let c = self.c.row(row + r, cols.clone());
-            for v in 0..N {
-                tile[r][v] = beta * V::<S, T>::load(simd, &c[v * lanes..][..lanes]);
-            }
-        } }
-        tile
-    }
-
-    /// Writes a whole tile, finished after the last terms.
-    #[inline(always)]
-    fn write<S: Simd, const R: usize, const N: usize, E: Epilogue<T>>(
-        &mut self,
-        simd: S,
-        mut tile: Tile<S, T, R, N>,
-        job: &Job<T, E>,
-        place: &Place,
-        depth: &Range<usize>,
-    ) {
-        let lanes = V::<S, T>::LANES;
-        let Job { epilogue, k, .. } = job;
-        if depth.end == *k {
+            let mut scattered = None;
+            let c: [&mut [T]; R] = match whole {
+                true => part.c.lines_of(local_row, local.clone()),
+                false => scattered.insert(Scattered([[T::ZERO; WIDTH]; R])).rows(width),
+            };
             written_out! { r < R {
-                for (v, c) in tile[r].iter_mut().enumerate() {
-                    let col = place.cols.start + v * lanes;
-                    *c = epilogue.finish(simd, place.rows.start + r, col, *c);
+                for v in 0..N {
+                    tile[r][v].store(&mut c[r][v * lanes..width]);
                 }
             } }
-        }
-        let (row, cols) = self.local(place.rows.start, &place.cols);
-        written_out! { r < R {
-            let c = self.c.row(row + r, cols.clone());
-            for v in 0..N {
-                tile[r][v].store(&mut c[v * lanes..][..lanes]);
+            if let Some(scattered) = scattered {
+                scattered.scatter(&mut part.c, local_row, &local);
             }
-        } }
+        }
     }
 }
 
-/// Writes a tile at an edge, finished after the last terms.
-struct Scatter<'b, 'a, T, E> {
-    job: &'b Job<'a, T, E>,
-    part: &'b mut Part<'a, T>,
-    edge: &'b mut Edge<T>,
-    place: &'b Place,
-    depth: &'b Range<usize>,
-}
+/// Columns of the widest tile.
+const WIDTH: usize = 4 * MAX_LANES;
 
-impl<T: Float, E: Epilogue<T>> Kernel for Scatter<'_, '_, T, E> {
-    type Output = ();
+/// A tile of a C whose rows are not contiguous, on its way between there and the registers.
+struct Scattered<T, const R: usize>([[T; WIDTH]; R]);
 
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Scatter { job, part, edge, place, depth } = self;
-        let lanes = V::<S, T>::LANES;
-        let (row, cols) = part.local(place.rows.start, &place.cols);
-        for (r, edge) in (0..place.rows.len()).zip(&mut edge.rows) {
-            if depth.end == job.k && !E::IDENTITY {
-                for at in (0..place.cols.len()).step_by(lanes) {
-                    let c = V::<S, T>::load(simd, &edge[at..]);
-                    let (row, col) = (place.rows.start + r, place.cols.start + at);
-                    job.epilogue.finish(simd, row, col, c).store(&mut edge[at..]);
-                }
+impl<T: Float, const R: usize> Scattered<T, R> {
+    fn rows(&mut self, width: usize) -> [&mut [T]; R] {
+        self.0.each_mut().map(|row| &mut row[..width])
+    }
+
+    #[inline(never)]
+    fn gather(&mut self, c: &MatMut<T>, row: usize, cols: &Range<usize>) -> [&mut [T]; R] {
+        for (r, line) in self.0.iter_mut().enumerate() {
+            for (x, col) in line.iter_mut().zip(cols.clone()) {
+                *x = c.at(row + r, col);
             }
-            for (&edge, j) in edge.iter().zip(cols.clone()) {
-                part.c.set(row + r, j, edge);
+        }
+        self.rows(cols.len())
+    }
+
+    #[inline(never)]
+    fn scatter(&self, c: &mut MatMut<T>, row: usize, cols: &Range<usize>) {
+        for (r, line) in self.0.iter().enumerate() {
+            for (&x, col) in line.iter().zip(cols.clone()) {
+                c.set(row + r, col, x);
             }
         }
     }

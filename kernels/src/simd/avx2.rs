@@ -10,7 +10,7 @@ use super::lanewise::{has, operators};
 use super::{Kernel, Simd, Vector};
 
 /// Proof that the CPU has AVX2 and FMA.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx2(());
 
 impl Avx2 {
@@ -28,13 +28,18 @@ impl Simd for Avx2 {
     #[inline]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         // The features of `detect`, and no others.
-        #[inline(never)]
         #[target_feature(enable = "avx2,fma")]
         fn run<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
             kernel.run(simd)
         }
-        // SAFETY: `self` proves the features.
-        unsafe { run(self, kernel) }
+        // Beside `target_feature` rustc 1.95 drops `inline(never)`; nothing with other features is
+        // inlined here.
+        #[inline(never)]
+        fn apart<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
+            // SAFETY: `simd` proves the features.
+            unsafe { run(simd, kernel) }
+        }
+        apart(self, kernel)
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@ use super::lanewise::{has, operators};
 use super::{Kernel, Simd, Vector};
 
 /// Proof that the CPU has AVX-512 F and DQ.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512(());
 
 impl Avx512 {
@@ -27,13 +27,18 @@ impl Simd for Avx512 {
     #[inline]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         // The features of `detect`, and no others.
-        #[inline(never)]
         #[target_feature(enable = "avx512f,avx512dq")]
         fn run<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
             kernel.run(simd)
         }
-        // SAFETY: `self` proves the features.
-        unsafe { run(self, kernel) }
+        // Beside `target_feature` rustc 1.95 drops `inline(never)`; nothing with other features is
+        // inlined here.
+        #[inline(never)]
+        fn apart<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
+            // SAFETY: `simd` proves the features.
+            unsafe { run(simd, kernel) }
+        }
+        apart(self, kernel)
     }
 
     #[inline(always)]

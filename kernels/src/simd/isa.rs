@@ -11,7 +11,7 @@ use super::{Avx2, Avx512};
 use super::{Float, Kernel, Portable, Simd, V, Vector};
 
 /// An instruction set that this CPU has.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
     /// 512-bit vectors, 32 registers.
     #[cfg(target_arch = "x86_64")]

@@ -12,7 +12,7 @@ use super::lanewise::{operators, padded};
 use super::{Kernel, Simd, Vector};
 
 /// No proof needed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portable;
 
 impl Simd for Portable {

@@ -58,11 +58,13 @@ fn gemm_is_the_reference_at_the_edges_of_a_block() {
             let Blocking { mr, nr, mc, kc, nc } = Blocking::on::<T>(isa);
             let (ms, ns) = (about(mr, mc), about(nr, nc));
             let ks = [kc, kc + 1];
-            // Every pair of edges, beside a small third size. A is packed above 16 panels of B.
+            // Every pair of edges, beside a small third size.
             let mut sizes = Vec::new();
             sizes.extend(ms.iter().flat_map(|m| ks.map(|k| (*m, 16 * nr + 1, k))));
             sizes.extend(ns.map(|n| (mr + 1, n, kc + 1)));
             sizes.push((mr + 1, nr + 1, 2 * kc + 1));
+            // A is packed for more than 48 panels of B.
+            sizes.extend([3, kc + 1].map(|k| (mr + 1, 48 * nr + 1, k)));
             // Few terms let blocks grow. A block of B is shared where rows are more than a block.
             sizes.extend(ms.iter().flat_map(|m| ns.map(|n| (*m, n, 3))));
             sizes.push((mc + 1, nc + 1, kc + 1));
