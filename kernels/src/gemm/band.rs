@@ -116,7 +116,7 @@ impl<T: Float, E: Epilogue<T>> Strips<'_, '_, T, E> {
         {
             return simd.run(OneRow {
                 part,
-                a: a.left::<1>(rows.start),
+                a: a.row(rows.start),
                 b,
                 row: rows.start,
                 cols: cols.clone(),

@@ -4,7 +4,6 @@ use core::ops::Range;
 
 use super::blocking::MR;
 use super::job::Job;
-use super::microkernel::Left;
 use super::pack::Pack;
 use super::packed::{Operand, Packed};
 use crate::buffer::Buffer;
@@ -16,7 +15,7 @@ use crate::simd::{Float, Simd};
 pub(super) struct Block<'a, T> {
     a: BlockA<'a, T>,
     /// Where it starts.
-    first: usize,
+    pub(super) first: usize,
     pub(super) depth: usize,
 }
 
@@ -42,16 +41,37 @@ impl<'a, T: Float> Block<'a, T> {
         matches!(self.a, BlockA::Packed(_))
     }
 
-    /// Its rows from `row` on.
+    /// Its rows where they lie, if they are contiguous.
     #[inline(always)]
-    pub(super) fn left<const R: usize>(&self, row: usize) -> Left<'a, T, R> {
-        let row = row - self.first;
+    pub(super) fn rows(&self) -> Option<MatRef<'a, T>> {
         match self.a {
-            BlockA::Packed(panels) => Left::Columns(&panels[row * self.depth..], MR),
-            BlockA::InPlace(a) => match a.t().lines(0, row) {
-                Some((columns, stride)) if !a.has_lines() => Left::Columns(columns, stride),
-                _ => Left::Rows(a.lines_of(row, 0..self.depth)),
-            },
+            BlockA::InPlace(a) if a.has_lines() => Some(a),
+            _ => None,
+        }
+    }
+
+    /// The elements of a row, and their distance.
+    #[inline(always)]
+    pub(super) fn row(&self, row: usize) -> (&'a [T], usize) {
+        match self.rows() {
+            Some(a) => (a.row(row - self.first, 0..self.depth).unwrap_or(&[]), 1),
+            None => {
+                let (elements, stride, step) = self.columns();
+                (&elements[(row - self.first) * step..], stride)
+            }
+        }
+    }
+
+    /// Its columns otherwise: all elements, the distance of columns, and that of rows where a tile
+    /// may start.
+    #[inline(always)]
+    pub(super) fn columns(&self) -> (&'a [T], usize, usize) {
+        match self.a {
+            BlockA::Packed(panels) => (panels, MR, self.depth),
+            BlockA::InPlace(a) => {
+                let (columns, stride) = a.t().lines(0, 0).unwrap_or((&[], 1));
+                (columns, stride, 1)
+            }
         }
     }
 }

@@ -151,15 +151,35 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
         if m == 0 || n == 0 {
             return;
         }
-        if self.is_small((m, n, k))
-            && let Operand::Matrix(a) = self.a
-            && let Some(a) = Block::in_place(a)
-            && let Some(b) = self.b.panels(k)
+        let (mut gemm, mut c) = (self, c);
+        if let (Operand::Matrix(a), Operand::Matrix(b)) = (gemm.a, gemm.b)
+            && gemm.lies_better_transposed(a, &c)
         {
-            let Gemm { beta, epilogue, .. } = &self;
-            return self.isa.run(Small { a, b, c, beta: *beta, epilogue });
+            (gemm.a, gemm.b, c) = (Operand::Matrix(b.t()), Operand::Matrix(a.t()), c.t());
         }
-        self.run_in_blocks(c, k, scratch);
+        if gemm.is_small((m, n, k))
+            && let Operand::Matrix(a) = gemm.a
+            && let Some(a) = Block::in_place(a)
+            && let Some(b) = gemm.b.panels(k)
+        {
+            let Gemm { beta, epilogue, .. } = &gemm;
+            return gemm.isa.run(Small { a, b, c, beta: *beta, epilogue });
+        }
+        gemm.run_in_blocks(c, k, scratch);
+    }
+
+    /// Whether `Cᵀ = Bᵀ Aᵀ` fills vectors better: its rows are contiguous, or C is too narrow for a
+    /// vector and the rows of `Aᵀ` can be read where they lie. Not with α, which scales the left
+    /// operand: bits must not depend on how C lies.
+    #[inline]
+    fn lies_better_transposed(&self, a: MatRef<T>, c: &MatMut<T>) -> bool {
+        let (m, n) = (c.rows(), c.cols());
+        let narrow = || {
+            let lanes = self.isa.lanes::<T>();
+            a.t().has_lines() && m * n.div_ceil(lanes) > 2 * n * m.div_ceil(lanes)
+        };
+        let better = c.is_column_major() || n < MAX_LANES && narrow();
+        better && E::IDENTITY && self.alpha == T::ONE
     }
 
     /// Whether the product is over before packing an operand would have paid.
@@ -182,16 +202,7 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
         let Gemm { a, b, alpha, beta, isa, .. } = self;
         let k = if alpha == T::ZERO { 0 } else { k };
         let threads = self.threads(work(m, n, k));
-        let (a, b, c) = match (a, b) {
-            // Not with α, which scales the left operand: bits must not depend on how C lies.
-            (Operand::Matrix(a), Operand::Matrix(b))
-                if E::IDENTITY && alpha == T::ONE && lies_better_transposed(isa, &c) =>
-            {
-                (Operand::Matrix(b.t()), Operand::Matrix(a.t()), c.t())
-            }
-            _ => (a, b, c),
-        };
-        let sizes = Blocking::on::<T>(isa).fit((c.rows(), c.cols(), k));
+        let sizes = Blocking::on::<T>(isa).fit((m, n, k));
         let job = Job { a, b, alpha, beta, epilogue: &self.epilogue, sizes, k };
         job.run(isa, c, threads, scratch);
     }
@@ -258,16 +269,6 @@ impl<T: Float, E: Epilogue<T>> Job<'_, T, E> {
             || self.fork(isa, bands, shared, depth.clone(), second, right),
         );
     }
-}
-
-/// Whether `Cᵀ = Bᵀ Aᵀ` fills vectors better: its rows are contiguous, or C is too narrow for a vector.
-fn lies_better_transposed<T: Float>(isa: Isa, c: &MatMut<T>) -> bool {
-    let (m, n) = (c.rows(), c.cols());
-    let narrow = || {
-        let lanes = isa.lanes::<T>();
-        m * n.div_ceil(lanes) > 2 * n * m.div_ceil(lanes)
-    };
-    c.is_column_major() || n < MAX_LANES && narrow()
 }
 
 /// Packs a block of B, its panels in parallel if told so.

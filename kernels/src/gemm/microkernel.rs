@@ -3,7 +3,6 @@
 //! Public because a fused kernel (an LSTM cell, say) wants the tile itself, with its own epilogue.
 
 use crate::simd::{Float, Simd, V, Vector};
-use crate::unroll::written_out;
 
 /// A register tile.
 pub(super) type Tile<S, T, const R: usize, const NV: usize> = [[V<S, T>; NV]; R];
@@ -37,26 +36,14 @@ pub fn accumulate_panels<S: Simd, T: Float, const R: usize, const NV: usize>(
 #[inline(always)]
 pub fn accumulate_rows<S: Simd, T: Float, const R: usize, const NV: usize>(
     simd: S,
-    mut tile: [[V<S, T>; NV]; R],
+    tile: [[V<S, T>; NV]; R],
     a: [&[T]; R],
     b: &[T],
 ) -> [[V<S, T>; NV]; R] {
-    let lanes = V::<S, T>::LANES;
-    let depth = b.len() / (NV * lanes);
+    let width = NV * V::<S, T>::LANES;
+    let depth = b.len() / width;
     let a = a.map(|row| &row[..depth]);
-    for (p, b) in b.chunks_exact(NV * lanes).enumerate().take(depth) {
-        rank_one::<S, T, R, NV>(simd, &mut tile, Across { rows: &a, p }, b);
-    }
-    tile
-}
-
-/// The left operand of a tile.
-#[derive(Clone, Copy)]
-pub(super) enum Left<'a, T, const R: usize> {
-    /// Element `(r, p)` at `r + p * stride`: a packed panel, or columns where they lie.
-    Columns(&'a [T], usize),
-    /// Rows where they lie, each as long as the product is deep.
-    Rows([&'a [T]; R]),
+    accumulate(simd, tile, a, Right { panel: b, stride: width, width }, depth)
 }
 
 /// The right operand of a tile: element `(p, j)` at `j + p * stride`.
@@ -73,7 +60,7 @@ pub(super) struct Right<'a, T> {
 pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize>(
     simd: S,
     mut tile: Tile<S, T, R, N>,
-    a: Left<T, R>,
+    a: impl Left<T>,
     Right { panel, stride, width }: Right<T>,
     depth: usize,
 ) -> Tile<S, T, R, N> {
@@ -81,31 +68,43 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize>(
         return tile;
     }
     let panel = &panel[..(depth - 1) * stride + width];
-    match a {
-        Left::Columns(a, between) => {
-            let a = &a[..(depth - 1) * between + R];
-            for p in 0..depth {
-                let Some(column) = a[p * between..].first_chunk::<R>() else { break };
-                let b = &panel[p * stride..][..width];
-                rank_one::<S, T, R, N>(simd, &mut tile, column, b);
-            }
-        }
-        Left::Rows(rows) => {
-            let mut lines: [&[T]; R] = [&[]; R];
-            written_out! { r < R {
-                lines[r] = &rows[r][..depth];
-            } }
-            for p in 0..depth {
-                let b = &panel[p * stride..][..width];
-                rank_one::<S, T, R, N>(simd, &mut tile, Across { rows: &lines, p }, b);
-            }
-        }
+    for p in 0..depth {
+        rank_one::<S, T, R, N>(simd, &mut tile, a.column(p), &panel[p * stride..][..width]);
     }
     tile
 }
 
+/// The left operand of a tile.
+pub(super) trait Left<T>: Copy {
+    /// Its elements of term `p`.
+    fn column(self, p: usize) -> impl Column<T>;
+}
+
+/// Rows where they lie.
+impl<T: Copy, const R: usize> Left<T> for [&[T]; R] {
+    #[inline(always)]
+    fn column(self, p: usize) -> impl Column<T> {
+        Across { rows: self, p }
+    }
+}
+
+/// Columns where they lie, or a packed panel: element `(r, p)` at `r + p * stride`.
+#[derive(Clone, Copy)]
+pub(super) struct Columns<'a, T, const R: usize> {
+    pub(super) elements: &'a [T],
+    pub(super) stride: usize,
+}
+
+impl<'a, T: Copy, const R: usize> Left<T> for Columns<'a, T, R> {
+    #[inline(always)]
+    fn column(self, p: usize) -> impl Column<T> {
+        let column = &self.elements[p * self.stride..][..R];
+        column.first_chunk::<R>().expect("as many as there are rows")
+    }
+}
+
 /// A column of the left operand.
-trait Column<T>: Copy {
+pub(super) trait Column<T>: Copy {
     /// Its element in row `r`.
     fn at(self, r: usize) -> T;
 }
@@ -119,12 +118,12 @@ impl<T: Copy, const R: usize> Column<T> for &[T; R] {
 
 /// A column of rows where they lie.
 #[derive(Clone, Copy)]
-struct Across<'b, 'a, T, const R: usize> {
-    rows: &'b [&'a [T]; R],
+struct Across<'a, T, const R: usize> {
+    rows: [&'a [T]; R],
     p: usize,
 }
 
-impl<T: Copy, const R: usize> Column<T> for Across<'_, '_, T, R> {
+impl<T: Copy, const R: usize> Column<T> for Across<'_, T, R> {
     #[inline(always)]
     fn at(self, r: usize) -> T {
         self.rows[r][self.p]

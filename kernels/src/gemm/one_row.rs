@@ -4,7 +4,6 @@ use core::ops::Range;
 
 use super::bands::Part;
 use super::epilogue::Epilogue;
-use super::microkernel::Left;
 use super::tile::Sum;
 use crate::matrix::MatRef;
 use crate::simd::{Float, Kernel, Simd, V, Vector};
@@ -19,7 +18,8 @@ const CHAINS: usize = 4;
 /// A row of C, where the rows of B are contiguous.
 pub(super) struct OneRow<'b, 'a, T, E> {
     pub(super) part: &'b mut Part<'a, T>,
-    pub(super) a: Left<'b, T, 1>,
+    /// The elements of A, and their distance.
+    pub(super) a: (&'b [T], usize),
     pub(super) b: MatRef<'b, T>,
     pub(super) row: usize,
     pub(super) cols: Range<usize>,
@@ -39,10 +39,7 @@ impl<T: Float, E: Epilogue<T>> Kernel for OneRow<'_, '_, T, E> {
             beta if beta == T::ONE => {}
             beta => c.iter_mut().for_each(|c| *c = beta * *c),
         }
-        let (a, stride) = match a {
-            Left::Columns(a, stride) => (a, stride),
-            Left::Rows([a]) => (a, 1),
-        };
+        let (a, stride) = a;
         let terms = Terms { a, stride, b, cols: &cols };
         let mut p = 0;
         while p < b.rows() {

@@ -110,11 +110,10 @@ fn pack_columns<S: Simd, T: Float, const L: usize>(
         return; // another instruction set's: the compiler drops it
     }
     let columns = b.t();
-    for (terms, start) in pieces(depth.clone(), L).zip((0..).step_by(L * width)) {
-        let out = &mut out[start..];
-        // A vector may reach past the width, into the row after it, which is written later: rows
-        // from the first, squares from the last.
-        for at in (0..width).step_by(L).rev() {
+    // A vector may reach past the width, into the row after it, which is written later: squares from
+    // the last, rows from the first. Down the columns, as many streams are read as a square is wide.
+    for at in (0..width).step_by(L).rev() {
+        for (terms, start) in pieces(depth.clone(), L).zip((0..).step_by(L * width)) {
             let zero = V::<S, T>::splat(simd, T::ZERO);
             let mut square = [zero; L];
             written_out! { i < L {
@@ -124,6 +123,7 @@ fn pack_columns<S: Simd, T: Float, const L: usize>(
                 }
             } }
             let square = V::<S, T>::transpose(square);
+            let out = &mut out[start..];
             written_out! { p < L {
                 if p < terms.len() {
                     square[p].store(&mut out[p * width + at..]);

@@ -7,7 +7,7 @@ use super::bands::Part;
 use super::block::Block;
 use super::blocking::MR;
 use super::epilogue::Epilogue;
-use super::microkernel::{Right, Tile, accumulate};
+use super::microkernel::{Columns, Left, Right, Tile, accumulate};
 use super::pack::pieces;
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
@@ -147,33 +147,58 @@ impl<T: Float, E: Epilogue<T>, const R: usize, const N: usize, const PART: bool>
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        let Block { first, depth, .. } = *self.strip.block;
+        if let Some(a) = self.strip.block.rows() {
+            self.each(simd, |row| a.lines_of::<R>(row - first, 0..depth));
+        } else {
+            let (elements, stride, step) = self.strip.block.columns();
+            self.each(simd, |row| {
+                let elements = &elements[(row - first) * step..];
+                Columns::<T, R> { elements, stride }
+            });
+        }
+    }
+}
+
+impl<T: Float, E: Epilogue<T>, const R: usize, const N: usize, const PART: bool>
+    Tiles<'_, '_, '_, T, E, R, N, PART>
+{
+    /// The tiles, with what is on the left of each.
+    #[inline(always)]
+    fn each<S: Simd, L: Left<T>>(self, simd: S, left: impl Fn(usize) -> L) {
         let Tiles { strip: Strip { part, block, b, cols, sum }, rows } = self;
         let lanes = V::<S, T>::LANES;
         let width = if PART { cols.len() } else { N * lanes };
         let b = Right { width: if PART { b.width } else { N * lanes }, ..*b };
-        let (top, left) = part.origin;
-        let local = cols.start - left..cols.start - left + width;
-        let whole = part.c.has_lines();
+        let (origin, depth) = (part.origin, block.depth);
+        let local = cols.start - origin.1..cols.start - origin.1 + width;
+        let mut c = part.c.reborrow();
+        let mut scattered = (!c.has_lines()).then_some(Scattered([[T::ZERO; WIDTH]; R]));
         for row in rows.step_by(R) {
-            let local_row = row - top;
+            let local_row = row - origin.0;
             let mut tile: Tile<S, T, R, N> = [[V::<S, T>::splat(simd, T::ZERO); N]; R];
             if sum.beta != T::ZERO {
                 let beta = V::<S, T>::splat(simd, sum.beta);
-                let mut scattered = None;
-                let c: [&mut [T]; R] = match whole {
-                    true => part.c.lines_of(local_row, local.clone()),
-                    false => scattered
-                        .insert(Scattered([[T::ZERO; WIDTH]; R]))
-                        .gather(&part.c, local_row, &local),
-                };
-                written_out! { r < R {
-                    for v in 0..N {
-                        tile[r][v] = beta * V::<S, T>::load(simd, &c[r][v * lanes..width]);
+                match &mut scattered {
+                    None => {
+                        let c: [&mut [T]; R] = c.lines_of(local_row, local.clone());
+                        written_out! { r < R {
+                            for v in 0..N {
+                                tile[r][v] = beta * V::<S, T>::load(simd, &c[r][v * lanes..width]);
+                            }
+                        } }
                     }
-                } }
+                    Some(scattered) => {
+                        scattered.gather(&c, local_row, &local);
+                        written_out! { r < R {
+                            for v in 0..N {
+                                tile[r][v] = beta * V::<S, T>::load(simd, &scattered.0[r][v * lanes..]);
+                            }
+                        } }
+                    }
+                }
             }
-            let a = block.left::<R>(row);
-            tile = accumulate(simd, tile, a, b, block.depth);
+            tile = accumulate(simd, tile, left(row), b, depth);
             if let Some(epilogue) = sum.epilogue {
                 written_out! { r < R {
                     for (v, sum) in tile[r].iter_mut().enumerate() {
@@ -181,18 +206,23 @@ impl<T: Float, E: Epilogue<T>, const R: usize, const N: usize, const PART: bool>
                     }
                 } }
             }
-            let mut scattered = None;
-            let c: [&mut [T]; R] = match whole {
-                true => part.c.lines_of(local_row, local.clone()),
-                false => scattered.insert(Scattered([[T::ZERO; WIDTH]; R])).rows(width),
-            };
-            written_out! { r < R {
-                for v in 0..N {
-                    tile[r][v].store(&mut c[r][v * lanes..width]);
+            match &mut scattered {
+                None => {
+                    let c: [&mut [T]; R] = c.lines_of(local_row, local.clone());
+                    written_out! { r < R {
+                        for v in 0..N {
+                            tile[r][v].store(&mut c[r][v * lanes..width]);
+                        }
+                    } }
                 }
-            } }
-            if let Some(scattered) = scattered {
-                scattered.scatter(&mut part.c, local_row, &local);
+                Some(scattered) => {
+                    written_out! { r < R {
+                        for v in 0..N {
+                            tile[r][v].store(&mut scattered.0[r][v * lanes..]);
+                        }
+                    } }
+                    scattered.scatter(&mut c, local_row, &local);
+                }
             }
         }
     }
@@ -205,18 +235,13 @@ const WIDTH: usize = 4 * MAX_LANES;
 struct Scattered<T, const R: usize>([[T; WIDTH]; R]);
 
 impl<T: Float, const R: usize> Scattered<T, R> {
-    fn rows(&mut self, width: usize) -> [&mut [T]; R] {
-        self.0.each_mut().map(|row| &mut row[..width])
-    }
-
     #[inline(never)]
-    fn gather(&mut self, c: &MatMut<T>, row: usize, cols: &Range<usize>) -> [&mut [T]; R] {
+    fn gather(&mut self, c: &MatMut<T>, row: usize, cols: &Range<usize>) {
         for (r, line) in self.0.iter_mut().enumerate() {
             for (x, col) in line.iter_mut().zip(cols.clone()) {
                 *x = c.at(row + r, col);
             }
         }
-        self.rows(cols.len())
     }
 
     #[inline(never)]
