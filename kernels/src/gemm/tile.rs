@@ -183,16 +183,16 @@ impl<T: Float, E: Epilogue<T>, const R: usize, const N: usize, const PART: bool>
                     None => {
                         let c: [&mut [T]; R] = c.lines_of(local_row, local.clone());
                         written_out! { r < R {
-                            for v in 0..N {
-                                tile[r][v] = beta * V::<S, T>::load(simd, &c[r][v * lanes..width]);
+                            for (v, sum) in tile[r].iter_mut().enumerate() {
+                                *sum = beta * V::<S, T>::load(simd, &c[r][v * lanes..width]);
                             }
                         } }
                     }
                     Some(scattered) => {
                         scattered.gather(&c, local_row, &local);
                         written_out! { r < R {
-                            for v in 0..N {
-                                tile[r][v] = beta * V::<S, T>::load(simd, &scattered.0[r][v * lanes..]);
+                            for (v, sum) in tile[r].iter_mut().enumerate() {
+                                *sum = beta * V::<S, T>::load(simd, &scattered.0[r][v * lanes..]);
                             }
                         } }
                     }
@@ -210,15 +210,15 @@ impl<T: Float, E: Epilogue<T>, const R: usize, const N: usize, const PART: bool>
                 None => {
                     let c: [&mut [T]; R] = c.lines_of(local_row, local.clone());
                     written_out! { r < R {
-                        for v in 0..N {
-                            tile[r][v].store(&mut c[r][v * lanes..width]);
+                        for (v, sum) in tile[r].iter().enumerate() {
+                            sum.store(&mut c[r][v * lanes..width]);
                         }
                     } }
                 }
                 Some(scattered) => {
                     written_out! { r < R {
-                        for v in 0..N {
-                            tile[r][v].store(&mut scattered.0[r][v * lanes..]);
+                        for (v, sum) in tile[r].iter().enumerate() {
+                            sum.store(&mut scattered.0[r][v * lanes..]);
                         }
                     } }
                     scattered.scatter(&mut c, local_row, &local);
