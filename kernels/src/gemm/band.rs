@@ -26,6 +26,13 @@ const COPY_B_FROM: usize = 24;
 /// read as fast where they lie.
 const WIDE: usize = 256;
 
+/// Bytes that a block of B spans above which its panels are copied on the way if its rows are whole
+/// pages apart: 2048 pages, what the TLB of a core reaches. Of such rows it holds fewer, those of a
+/// panel have left it when the next tile comes.
+const COPY_B_ABOVE: usize = 8 << 20;
+
+const PAGE: usize = 4096;
+
 /// Memory of one band for packing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BandScratch<T> {
@@ -125,6 +132,10 @@ impl<T: Float, E: Epilogue<T>> Strips<'_, '_, T, E> {
         }
         let wide = (WIDE / size_of::<T>()).max(nr);
         let copies = rows.len() >= COPY_B_FROM && nr < wide;
+        let on_the_way = |b: &Panels<T>| {
+            let row = b.stride * size_of::<T>();
+            !b.padded && rows.len() > MR && row.is_multiple_of(PAGE) && row * depth > COPY_B_ABOVE
+        };
         if let BlockB::InPlace(_) = b {
             memory.resize(wide * depth);
         }
@@ -137,14 +148,17 @@ impl<T: Float, E: Epilogue<T>> Strips<'_, '_, T, E> {
                 BlockB::InPlace(b) if copies => Err(b),
                 BlockB::InPlace(b) => Panels::in_place(b, cols.start, nr).ok_or(b),
             };
-            let panels = panels.unwrap_or_else(|b| {
-                // No wider than there are columns.
-                let width = cols.len().next_multiple_of(V::<S, T>::LANES).min(nr);
-                let (depth, cols) = (0..depth, cols.clone());
-                simd.run(Pack { width, b, depth, cols, out: memory });
-                Panels::packed(memory, width, b.rows())
-            });
-            strips(simd, part, a, panels, (rows, &cols), sum);
+            let (panels, copy) = match panels {
+                Ok(panels) => (panels, on_the_way(&panels).then_some(&mut memory[..])),
+                Err(b) => {
+                    // No wider than there are columns.
+                    let width = cols.len().next_multiple_of(V::<S, T>::LANES).min(nr);
+                    let (terms, cols) = (0..depth, cols.clone());
+                    simd.run(Pack { width, b, depth: terms, cols, out: memory });
+                    (Panels::packed(memory, width, depth), None)
+                }
+            };
+            strips(simd, part, a, panels, (rows, &cols), sum, copy);
         }
     }
 }

@@ -43,7 +43,8 @@ pub fn accumulate_rows<S: Simd, T: Float, const R: usize, const NV: usize>(
     let width = NV * V::<S, T>::LANES;
     let depth = b.len() / width;
     let a = a.map(|row| &row[..depth]);
-    accumulate(simd, tile, a, Right { panel: b, stride: width, width }, depth)
+    let b = Right { panel: b, stride: width, width };
+    accumulate::<S, T, R, NV, false>(simd, tile, a, b, depth, &mut [])
 }
 
 /// The right operand of a tile: element `(p, j)` at `j + p * stride`.
@@ -55,21 +56,30 @@ pub(super) struct Right<'a, T> {
     pub(super) width: usize,
 }
 
-/// Adds `depth` terms to a tile.
+/// Adds `depth` terms to a tile. With `COPY`, the right operand is copied to `copy` on the way, and
+/// what lies after it is asked for.
 #[inline(always)]
-pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize>(
+pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, const COPY: bool>(
     simd: S,
     mut tile: Tile<S, T, R, N>,
     a: impl Left<T>,
     Right { panel, stride, width }: Right<T>,
     depth: usize,
+    copy: &mut [T],
 ) -> Tile<S, T, R, N> {
     if depth == 0 {
         return tile;
     }
     let panel = &panel[..(depth - 1) * stride + width];
     for p in 0..depth {
-        rank_one::<S, T, R, N>(simd, &mut tile, a.column(p), &panel[p * stride..][..width]);
+        let b = &panel[p * stride..][..width];
+        if COPY {
+            for v in 0..N {
+                simd.prefetch(panel, p * stride + width + v * V::<S, T>::LANES);
+            }
+            copy[p * width..][..width].copy_from_slice(b);
+        }
+        rank_one::<S, T, R, N>(simd, &mut tile, a.column(p), b);
     }
     tile
 }

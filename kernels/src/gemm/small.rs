@@ -25,6 +25,6 @@ impl<T: Float, E: Epilogue<T>> Kernel for Small<'_, T, E> {
         let sum = Sum { beta, epilogue: Some(epilogue) };
         let (rows, cols) = (0..c.rows(), 0..c.cols());
         let mut part = Part { rows: rows.clone(), cols: cols.clone(), c, origin: (0, 0) };
-        strips(simd, &mut part, &a, b, (&rows, &cols), &sum);
+        strips(simd, &mut part, &a, b, (&rows, &cols), &sum, None);
     }
 }

@@ -50,7 +50,8 @@ impl<'a, T: Float> Panels<'a, T> {
     }
 }
 
-/// Adds the product to rows and columns of C, a strip of the columns after another.
+/// Adds the product to rows and columns of C, a strip of the columns after another. Whole panels of B
+/// are copied on the way, if there is where to.
 #[inline(always)]
 pub(super) fn strips<S: Simd, T: Float, E: Epilogue<T>>(
     simd: S,
@@ -59,6 +60,7 @@ pub(super) fn strips<S: Simd, T: Float, E: Epilogue<T>>(
     b: Panels<T>,
     (rows, cols): (&Range<usize>, &Range<usize>),
     sum: &Sum<T, E>,
+    mut copy: Option<&mut [T]>,
 ) {
     let lanes = V::<S, T>::LANES;
     for (panel, first) in pieces(cols.clone(), b.width).zip((0..).step_by(b.apart.max(1))) {
@@ -76,7 +78,13 @@ pub(super) fn strips<S: Simd, T: Float, E: Epilogue<T>>(
             let whole = if b.padded { width.next_multiple_of(lanes) } else { width };
             let b = Right { panel: from, stride: b.stride, width: whole };
             let cols = start..start + width;
-            Strip { part, block, b, cols, sum }.run(simd, rows.clone());
+            let strip = Strip { part, block, b, cols, sum };
+            match &mut copy {
+                Some(copy) if S::REGISTERS >= 32 && width == 4 * lanes => {
+                    strip.copying(simd, rows.clone(), copy);
+                }
+                _ => strip.run(simd, rows.clone()),
+            }
             start += width;
         }
     }
@@ -101,6 +109,17 @@ impl<T: Float, E: Epilogue<T>> Strip<'_, '_, T, E> {
             1 => self.tiles::<S, 1, false>(simd, rows),
             _ => self.tiles::<S, 1, true>(simd, rows),
         }
+    }
+
+    /// The same for a whole panel: the first tile copies it, the others read the copy.
+    #[inline(always)]
+    fn copying<S: Simd>(mut self, simd: S, rows: Range<usize>, copy: &mut [T]) {
+        let first = rows.start..rows.start + MR;
+        simd.run(Tiles::<T, E, MR, 4, false, true> { strip: &mut self, rows: first, copy });
+        let Strip { part, block, cols, sum, .. } = self;
+        let width = cols.len();
+        let b = Right { panel: copy, stride: width, width };
+        Strip { part, block, b, cols, sum }.run(simd, rows.start + MR..rows.end);
     }
 
     #[inline(always)]
@@ -130,18 +149,23 @@ impl<T: Float, E: Epilogue<T>> Strip<'_, '_, T, E> {
         simd: S,
         rows: Range<usize>,
     ) {
-        simd.run(Tiles::<T, E, R, N, PART> { strip: self, rows });
+        simd.run(Tiles::<T, E, R, N, PART, false> { strip: self, rows, copy: &mut [] });
     }
 }
 
 /// Tiles of `R` rows, `N` vectors wide or a `PART` of one.
-struct Tiles<'c, 'b, 'a, T, E, const R: usize, const N: usize, const PART: bool> {
+struct Tiles<'c, 'b, 'a, T, E, const R: usize, const N: usize, const PART: bool, const COPY: bool> {
     strip: &'c mut Strip<'b, 'a, T, E>,
     rows: Range<usize>,
+    /// Where the strip of B is copied to on the way, if `COPY`.
+    copy: &'c mut [T],
 }
 
-impl<T: Float, E: Epilogue<T>, const R: usize, const N: usize, const PART: bool> Kernel
-    for Tiles<'_, '_, '_, T, E, R, N, PART>
+impl<T, E, const R: usize, const N: usize, const PART: bool, const COPY: bool> Kernel
+    for Tiles<'_, '_, '_, T, E, R, N, PART, COPY>
+where
+    T: Float,
+    E: Epilogue<T>,
 {
     type Output = ();
 
@@ -160,13 +184,16 @@ impl<T: Float, E: Epilogue<T>, const R: usize, const N: usize, const PART: bool>
     }
 }
 
-impl<T: Float, E: Epilogue<T>, const R: usize, const N: usize, const PART: bool>
-    Tiles<'_, '_, '_, T, E, R, N, PART>
+impl<T, E, const R: usize, const N: usize, const PART: bool, const COPY: bool>
+    Tiles<'_, '_, '_, T, E, R, N, PART, COPY>
+where
+    T: Float,
+    E: Epilogue<T>,
 {
     /// The tiles, with what is on the left of each.
     #[inline(always)]
     fn each<S: Simd, L: Left<T>>(self, simd: S, left: impl Fn(usize) -> L) {
-        let Tiles { strip: Strip { part, block, b, cols, sum }, rows } = self;
+        let Tiles { strip: Strip { part, block, b, cols, sum }, rows, copy } = self;
         let lanes = V::<S, T>::LANES;
         let width = if PART { cols.len() } else { N * lanes };
         let b = Right { width: if PART { b.width } else { N * lanes }, ..*b };
@@ -198,7 +225,7 @@ impl<T: Float, E: Epilogue<T>, const R: usize, const N: usize, const PART: bool>
                     }
                 }
             }
-            tile = accumulate(simd, tile, left(row), b, depth);
+            tile = accumulate::<S, T, R, N, COPY>(simd, tile, left(row), b, depth, copy);
             if let Some(epilogue) = sum.epilogue {
                 written_out! { r < R {
                     for (v, sum) in tile[r].iter_mut().enumerate() {

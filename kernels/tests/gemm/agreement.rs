@@ -4,7 +4,7 @@ use kernels::gemm::Blocking;
 use kernels::{Gemm, Isa, Scratch};
 
 use crate::common::Scalar;
-use crate::operands::{Expected, LAYOUTS, Layout, Matrix, SCALES, tile_sizes};
+use crate::operands::{Expected, LAYOUTS, Layout, Matrix, Order, ROWS, SCALES, tile_sizes};
 
 /// `C = A B` or `C += A B` of noise on `isa`, against the reference.
 fn check<T: Scalar>(
@@ -77,6 +77,22 @@ fn gemm_is_the_reference_at_the_edges_of_a_block() {
     }
     sweep::<f32>();
     sweep::<f64>();
+}
+
+#[test]
+fn gemm_is_the_reference_where_rows_of_b_are_pages_apart() {
+    fn sweep<T: Scalar>(isa: Isa) {
+        // 600 terms span more than 8 MB: a tile copies whole panels on the way, another reads them.
+        for gap in [0, 3900] {
+            let b = Layout(Order::Rows, 0, gap);
+            let sizes = (9, 4096 - gap, 600);
+            check::<T>(isa, sizes, [ROWS, b, ROWS], SCALES[0], &mut Scratch::default());
+        }
+    }
+    for isa in Isa::available() {
+        sweep::<f32>(isa);
+        sweep::<f64>(isa);
+    }
 }
 
 #[test]
