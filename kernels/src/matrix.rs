@@ -296,21 +296,6 @@ impl<'a, T: Copy> MatMut<'a, T> {
         self.row_stride == 1 && self.col_stride != 1
     }
 
-    /// Part of row `i` as a slice; empty where neighbours in a row are no neighbours in memory.
-    #[inline(always)]
-    pub(crate) fn row(&mut self, i: usize, cols: Range<usize>) -> &mut [T] {
-        if self.col_stride != 1 || cols.is_empty() {
-            return &mut [];
-        }
-        assert!(i < self.rows && cols.end <= self.cols, "a row within the matrix");
-        // SAFETY: as just checked all are elements, next to each other by the stride, and
-        // `self` has borrowed them mutably.
-        unsafe {
-            let start = self.start.add(i * self.row_stride + cols.start);
-            core::slice::from_raw_parts_mut(start, cols.len())
-        }
-    }
-
     /// Parts of `R` rows from `i` on, each a slice.
     ///
     /// # Panics

@@ -89,16 +89,16 @@ impl<T: Float, E: Epilogue<T>> Kernel for Band<'_, T, E> {
                         }
                         (None, Operand::Packed(b)) => BlockB::Packed(b.panels(&depth), 0),
                     };
-                    let strips = Strips { part: &mut part, a: &a, b, sum: &sum, nr };
-                    strips.run(simd, &rows, &cols, &mut scratch.b);
+                    let product = BlockProduct { part: &mut part, a: &a, b, sum: &sum, nr };
+                    product.run(simd, &rows, &cols, &mut scratch.b);
                 }
             }
         }
     }
 }
 
-/// A block of C, and those of A and B.
-struct Strips<'b, 'a, T, E> {
+/// A block of C, and those of A and B whose product it takes.
+struct BlockProduct<'b, 'a, T, E> {
     part: &'b mut Part<'a, T>,
     a: &'b Block<'b, T>,
     b: BlockB<'b, T>,
@@ -106,7 +106,7 @@ struct Strips<'b, 'a, T, E> {
     nr: usize,
 }
 
-impl<T: Float, E: Epilogue<T>> Strips<'_, '_, T, E> {
+impl<T: Float, E: Epilogue<T>> BlockProduct<'_, '_, T, E> {
     /// Loop 2: the panels of B, one after another.
     #[inline(always)]
     fn run<S: Simd>(
@@ -116,7 +116,7 @@ impl<T: Float, E: Epilogue<T>> Strips<'_, '_, T, E> {
         cols: &Range<usize>,
         memory: &mut Buffer<T>,
     ) {
-        let Strips { part, a, b, sum, nr } = self;
+        let BlockProduct { part, a, b, sum, nr } = self;
         let depth = a.depth;
         if let (1, true, BlockB::InPlace(b)) = (rows.len(), part.c.has_lines() && depth > 0, b)
             && b.has_lines()
@@ -136,9 +136,6 @@ impl<T: Float, E: Epilogue<T>> Strips<'_, '_, T, E> {
             let row = b.stride * size_of::<T>();
             !b.padded && rows.len() > MR && row.is_multiple_of(PAGE) && row * depth > COPY_B_ABOVE
         };
-        if let BlockB::InPlace(_) = b {
-            memory.resize(wide * depth);
-        }
         // As many panels at a time as are wide.
         for cols in pieces(cols.clone(), wide / nr * nr) {
             let panels = match b {
@@ -149,12 +146,16 @@ impl<T: Float, E: Epilogue<T>> Strips<'_, '_, T, E> {
                 BlockB::InPlace(b) => Panels::in_place(b, cols.start, nr).ok_or(b),
             };
             let (panels, copy) = match panels {
-                Ok(panels) => (panels, on_the_way(&panels).then_some(&mut memory[..])),
+                Ok(panels) if on_the_way(&panels) => {
+                    memory.resize(nr * depth);
+                    (panels, Some(&mut memory[..]))
+                }
+                Ok(panels) => (panels, None),
                 Err(b) => {
                     // No wider than there are columns.
                     let width = cols.len().next_multiple_of(V::<S, T>::LANES).min(nr);
-                    let (terms, cols) = (0..depth, cols.clone());
-                    simd.run(Pack { width, b, depth: terms, cols, out: memory });
+                    memory.resize(cols.len().next_multiple_of(width) * depth);
+                    simd.run(Pack { width, b: b.block(&(0..depth), &cols), out: memory });
                     (Panels::packed(memory, width, depth), None)
                 }
             };

@@ -105,8 +105,7 @@ impl<T: Float, E> Job<'_, T, E> {
         memory.resize(rows.len().next_multiple_of(MR) * depth.len());
         match *a {
             Operand::Matrix(a) => {
-                let (depth, cols) = (depth.clone(), rows.clone());
-                simd.run(Pack { width: MR, b: a.t(), depth, cols, out: memory });
+                simd.run(Pack { width: MR, b: a.block(rows, depth).t(), out: memory });
             }
             Operand::Packed(a) => {
                 let len = memory.len();

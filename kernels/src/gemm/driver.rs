@@ -230,9 +230,9 @@ impl<T: Float, E: Epilogue<T>> Job<'_, T, E> {
             Operand::Matrix(b) if m > mc => {
                 for cols in pieces(0..n, nc) {
                     for depth in pieces(0..self.k, kc) {
-                        let panels = cols.len().div_ceil(nr);
-                        scratch.b.resize(panels * nr * depth.len());
-                        pack_b(isa, nr, b, &depth, &cols, &mut scratch.b, bands.count() > 1);
+                        scratch.b.resize(cols.len().next_multiple_of(nr) * depth.len());
+                        let b = b.block(&depth, &cols);
+                        pack_b(isa, nr, b, &mut scratch.b, bands.count() > 1);
                         let shared = Some((&scratch.b[..], cols.start));
                         let c = c.reborrow();
                         let part = Part { rows: 0..m, cols: cols.clone(), c, origin: (0, 0) };
@@ -272,24 +272,13 @@ impl<T: Float, E: Epilogue<T>> Job<'_, T, E> {
 }
 
 /// Packs a block of B, its panels in parallel if told so.
-fn pack_b<T: Float>(
-    isa: Isa,
-    nr: usize,
-    b: MatRef<T>,
-    depth: &Range<usize>,
-    cols: &Range<usize>,
-    out: &mut [T],
-    parallel: bool,
-) {
-    let pack = |cols, out: &mut [T]| {
-        isa.run(Pack { width: nr, b, depth: depth.clone(), cols, out });
-    };
-    if parallel && !depth.is_empty() {
-        threads::for_each_chunk(out, nr * depth.len(), |panel, out| {
-            let start = cols.start + panel * nr;
-            pack(start..cols.end.min(start + nr), out);
+fn pack_b<T: Float>(isa: Isa, width: usize, b: MatRef<T>, out: &mut [T], parallel: bool) {
+    if parallel && b.rows() > 0 {
+        threads::for_each_chunk(out, width * b.rows(), |panel, out| {
+            let cols = panel * width..b.cols().min((panel + 1) * width);
+            isa.run(Pack { width, b: b.block(&(0..b.rows()), &cols), out });
         });
     } else {
-        pack(cols.clone(), out);
+        isa.run(Pack { width, b, out });
     }
 }

@@ -140,16 +140,6 @@ impl<T: Copy, const R: usize> Column<T> for Across<'_, T, R> {
     }
 }
 
-/// Each element of a column in every lane of a vector.
-#[inline(always)]
-fn splats<S: Simd, T: Float, const R: usize>(simd: S, a: impl Column<T>) -> [V<S, T>; R] {
-    let mut splats = [V::<S, T>::splat(simd, T::ZERO); R];
-    for (r, splat) in splats.iter_mut().enumerate() {
-        *splat = V::<S, T>::splat(simd, a.at(r));
-    }
-    splats
-}
-
 /// `tile[r][v] += a[r] · b[v]`. The shorter operand is held in registers, the other streams by:
 /// beside the accumulators there may be room for no more.
 #[inline(always)]
@@ -161,10 +151,10 @@ fn rank_one<S: Simd, T: Float, const R: usize, const NV: usize>(
 ) {
     let load = |v: usize| V::<S, T>::load(simd, &b[v * V::<S, T>::LANES..]);
     if R < NV {
-        let splats = splats::<S, T, R>(simd, a);
+        let a: [_; R] = core::array::from_fn(|r| V::<S, T>::splat(simd, a.at(r)));
         for (v, b) in (0..NV).map(|v| (v, load(v))) {
             for r in 0..R {
-                tile[r][v] = splats[r].mul_add(b, tile[r][v]);
+                tile[r][v] = a[r].mul_add(b, tile[r][v]);
             }
         }
     } else {

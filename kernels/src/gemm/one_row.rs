@@ -31,16 +31,15 @@ impl<T: Float, E: Epilogue<T>> Kernel for OneRow<'_, '_, T, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let OneRow { part, a, b, row, cols, sum } = self;
+        let OneRow { part, a: (a, stride), b, row, cols, sum } = self;
         let (top, left) = part.origin;
-        let c = part.c.row(row - top, cols.start - left..cols.end - left);
+        let [c] = part.c.lines_of(row - top, cols.start - left..cols.end - left);
         match sum.beta {
             beta if beta == T::ZERO => c.fill(T::ZERO),
             beta if beta == T::ONE => {}
             beta => c.iter_mut().for_each(|c| *c = beta * *c),
         }
-        let (a, stride) = a;
-        let terms = Terms { a, stride, b, cols: &cols };
+        let terms = Terms { a, stride, b: b.block(&(0..b.rows()), &cols) };
         let mut p = 0;
         while p < b.rows() {
             p += match b.rows() - p {
@@ -60,23 +59,21 @@ impl<T: Float, E: Epilogue<T>> Kernel for OneRow<'_, '_, T, E> {
 }
 
 /// What is added up.
-struct Terms<'b, 'a, T> {
-    a: &'b [T],
+struct Terms<'a, T> {
+    a: &'a [T],
     stride: usize,
     b: MatRef<'a, T>,
-    cols: &'b Range<usize>,
 }
 
-impl<T: Float> Terms<'_, '_, T> {
+impl<T: Float> Terms<'_, T> {
     /// Adds `N` terms from `p` on to `c`, one after another. Returns how many.
     #[inline(always)]
     fn add<S: Simd, const N: usize>(&self, simd: S, p: usize, c: &mut [T]) -> usize {
-        let (mut a, mut lines) = ([V::<S, T>::splat(simd, T::ZERO); N], [&[][..]; N]);
-        for (p, (a, line)) in (p..).zip(a.iter_mut().zip(&mut lines)) {
+        let mut a = [V::<S, T>::splat(simd, T::ZERO); N];
+        for (p, a) in (p..).zip(&mut a) {
             *a = V::<S, T>::splat(simd, self.a[p * self.stride]);
-            *line = &self.b.row(p, self.cols.clone()).unwrap_or(&[])[..c.len()];
         }
-        add_lines(simd, a, lines, c);
+        add_lines(simd, a, self.b.lines_of(p, 0..c.len()), c);
         N
     }
 }

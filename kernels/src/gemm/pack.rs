@@ -23,9 +23,6 @@ pub(super) fn pieces(range: Range<usize>, step: usize) -> impl Iterator<Item = R
 pub(super) struct Pack<'a, T> {
     pub(super) width: usize,
     pub(super) b: MatRef<'a, T>,
-    /// Rows of `b`.
-    pub(super) depth: Range<usize>,
-    pub(super) cols: Range<usize>,
     pub(super) out: &'a mut [T],
 }
 
@@ -34,21 +31,21 @@ impl<T: Float> Kernel for Pack<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Pack { width, b, depth, cols, out } = self;
+        let Pack { width, b, out } = self;
         if b.has_lines() {
-            return pack_rows(simd, width, b, depth, cols, out);
+            return pack_rows(simd, width, b, out);
         }
-        let panels = out.chunks_exact_mut((width * depth.len()).max(1));
-        for (panel, out) in pieces(cols, width).zip(panels) {
+        let panels = out.chunks_exact_mut((width * b.rows()).max(1));
+        for (panel, out) in pieces(0..b.cols(), width).zip(panels) {
             if b.t().has_lines() {
                 match V::<S, T>::LANES {
-                    16 => pack_columns::<S, T, 16>(simd, width, b, depth.clone(), panel, out),
-                    8 => pack_columns::<S, T, 8>(simd, width, b, depth.clone(), panel, out),
-                    4 => pack_columns::<S, T, 4>(simd, width, b, depth.clone(), panel, out),
-                    _ => pack_columns::<S, T, 2>(simd, width, b, depth.clone(), panel, out),
+                    16 => pack_columns::<S, T, 16>(simd, width, b, panel, out),
+                    8 => pack_columns::<S, T, 8>(simd, width, b, panel, out),
+                    4 => pack_columns::<S, T, 4>(simd, width, b, panel, out),
+                    _ => pack_columns::<S, T, 2>(simd, width, b, panel, out),
                 }
             } else {
-                for (p, out) in depth.clone().zip(out.chunks_exact_mut(width)) {
+                for (p, out) in out.chunks_exact_mut(width).enumerate() {
                     for (out, j) in out.iter_mut().zip(panel.clone()) {
                         *out = b.at(p, j);
                     }
@@ -61,24 +58,17 @@ impl<T: Float> Kernel for Pack<'_, T> {
 
 /// Panels from rows where they lie, each row read from one end to the other.
 #[inline(always)]
-fn pack_rows<S: Simd, T: Float>(
-    simd: S,
-    width: usize,
-    b: MatRef<T>,
-    depth: Range<usize>,
-    cols: Range<usize>,
-    out: &mut [T],
-) {
-    let (lanes, panel) = (V::<S, T>::LANES, width * depth.len());
+fn pack_rows<S: Simd, T: Float>(simd: S, width: usize, b: MatRef<T>, out: &mut [T]) {
+    let (lanes, panel) = (V::<S, T>::LANES, width * b.rows());
     if panel == 0 {
         return;
     }
     // Eight panels at a time: as many streams are written.
-    for (cols, first) in pieces(cols, 8 * width).zip((0..).step_by(8 * panel)) {
-        for (p, at) in depth.clone().zip((first..).step_by(width)) {
+    for (cols, first) in pieces(0..b.cols(), 8 * width).zip((0..).step_by(8 * panel)) {
+        for (p, at) in (0..b.rows()).zip((first..).step_by(width)) {
             let row = b.row(p, cols.clone()).unwrap_or(&[]);
             // Rows may be pages apart, which the CPU does not foresee.
-            if p + 8 < depth.end
+            if p + 8 < b.rows()
                 && let Some((ahead, _)) = b.lines(p + 8, cols.start)
             {
                 for at in (0..row.len()).step_by(64 / size_of::<T>()) {
@@ -102,7 +92,6 @@ fn pack_columns<S: Simd, T: Float, const L: usize>(
     simd: S,
     width: usize,
     b: MatRef<T>,
-    depth: Range<usize>,
     cols: Range<usize>,
     out: &mut [T],
 ) {
@@ -113,7 +102,7 @@ fn pack_columns<S: Simd, T: Float, const L: usize>(
     // A vector may reach past the width, into the row after it, which is written later: squares from
     // the last, rows from the first. Down the columns, as many streams are read as a square is wide.
     for at in (0..width).step_by(L).rev() {
-        for (terms, start) in pieces(depth.clone(), L).zip((0..).step_by(L * width)) {
+        for (terms, start) in pieces(0..b.rows(), L).zip((0..).step_by(L * width)) {
             let zero = V::<S, T>::splat(simd, T::ZERO);
             let mut square = [zero; L];
             written_out! { i < L {

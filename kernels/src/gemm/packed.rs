@@ -81,8 +81,8 @@ impl<T: Float> Packed<T> {
         let mut rest = &mut self.data[..];
         for depth in pieces(0..self.depth, self.kc) {
             let (block, after) = rest.split_at_mut(depth.len() * padded);
-            let cols = 0..self.extent;
-            self.isa.run(Pack { width: self.width, b, depth, cols, out: block });
+            let b = b.block(&depth, &(0..self.extent));
+            self.isa.run(Pack { width: self.width, b, out: block });
             rest = after;
         }
     }

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use super::bands::Part;
 use super::block::Block;
-use super::blocking::MR;
+use super::blocking::{Blocking, MR};
 use super::epilogue::Epilogue;
 use super::microkernel::{Columns, Left, Right, Tile, accumulate};
 use super::pack::pieces;
@@ -68,7 +68,7 @@ pub(super) fn strips<S: Simd, T: Float, E: Epilogue<T>>(
         while start < panel.end {
             let left = panel.end - start;
             let width = match left / lanes {
-                4.. if S::REGISTERS >= 32 => 4 * lanes,
+                4.. if Blocking::vectors::<S>() == 4 => 4 * lanes,
                 2.. => 2 * lanes,
                 1 => lanes,
                 _ => left,
@@ -80,7 +80,7 @@ pub(super) fn strips<S: Simd, T: Float, E: Epilogue<T>>(
             let cols = start..start + width;
             let strip = Strip { part, block, b, cols, sum };
             match &mut copy {
-                Some(copy) if S::REGISTERS >= 32 && width == 4 * lanes => {
+                Some(copy) if Blocking::vectors::<S>() == 4 && width == 4 * lanes => {
                     strip.copying(simd, rows.clone(), copy);
                 }
                 _ => strip.run(simd, rows.clone()),
@@ -104,7 +104,7 @@ impl<T: Float, E: Epilogue<T>> Strip<'_, '_, T, E> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S, rows: Range<usize>) {
         match self.cols.len() / V::<S, T>::LANES {
-            4 if S::REGISTERS >= 32 => self.tiles::<S, 4, false>(simd, rows),
+            4 if Blocking::vectors::<S>() == 4 => self.tiles::<S, 4, false>(simd, rows),
             2 => self.tiles::<S, 2, false>(simd, rows),
             1 => self.tiles::<S, 1, false>(simd, rows),
             _ => self.tiles::<S, 1, true>(simd, rows),

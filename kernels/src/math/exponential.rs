@@ -172,6 +172,18 @@ pub fn tanh<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
     rest.mul_add(reciprocal, quotient).copysign(x)
 }
 
+/// `deˣ/dx = y`, from `y = eˣ`.
+#[inline(always)]
+pub fn exp_grad<S: Simd, X: Vector<S>>(_: S, y: X) -> X {
+    y
+}
+
+/// `d(eˣ - 1)/dx = y + 1`, from `y = eˣ - 1`.
+#[inline(always)]
+pub fn expm1_grad<S: Simd, X: Vector<S>>(simd: S, y: X) -> X {
+    y + X::splat(simd, X::Scalar::ONE)
+}
+
 /// `dσ/dx = y (1 - y)`, from `y = σ(x)`.
 #[inline(always)]
 pub fn sigmoid_grad<S: Simd, X: Vector<S>>(simd: S, y: X) -> X {

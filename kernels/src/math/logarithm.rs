@@ -10,7 +10,7 @@
 //! does not count: the terms are within twice each other and differ in sign (P. Sterbenz,
 //! *Floating-Point Computation*, 1974).
 
-use super::exponential::{Wide, expm1, powers, reduce};
+use super::exponential::{Wide, exp, expm1, powers, reduce};
 use super::polynomial::polynomial;
 use crate::simd::{Float, Simd, Vector};
 
@@ -46,6 +46,12 @@ pub fn log1p<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
     // -∞ at -1, and NaN below and for NaN.
     let beyond = X::select_gt(-one, x, splat(X::Scalar::NAN), x - infinity);
     X::select_gt(x, -one, within, beyond)
+}
+
+/// `dlog(1 + x)/dx = 1 / (1 + x) = e⁻ʸ`, from `y = log(1 + x)`.
+#[inline(always)]
+pub fn log1p_grad<S: Simd, X: Vector<S>>(simd: S, y: X) -> X {
+    exp(simd, -y)
 }
 
 /// `log(1 + eˣ) = max(x, 0) + log(1 + e^-|x|)`

@@ -1,10 +1,11 @@
 //! Derivatives, from what the activation returned.
 
-use kernels::Isa;
 use kernels::activation::{
-    ReluGrad, SigmoidGrad, SoftplusGrad, TanhGrad, relu_grad, sigmoid_grad, softplus_grad,
-    tanh_grad,
+    ExpGrad, Expm1Grad, Log1pGrad, ReluGrad, SigmoidGrad, SoftplusGrad, TanhGrad, exp_grad,
+    expm1_grad, log1p_grad, relu_grad, sigmoid_grad, softplus_grad, tanh_grad,
 };
+use kernels::simd::{Float, Kernel, Simd, V, Vector};
+use kernels::{Isa, math};
 
 use crate::A;
 use crate::common::{Scalar, noise, specials};
@@ -89,25 +90,61 @@ fn softplus_grad_is_dy_times_one_minus_a_power_of_e() {
 
 #[test]
 fn derivatives_are_those_of_the_functions() {
-    // Central differences, whose error is the square of the step times the third derivative, below
-    // one for both, plus that of the functions over the step.
+    // Central differences, whose error is a sixth of the square of the step times the third
+    // derivative, for which 4 (1 + |y'|) stands, plus that of the functions over the step.
     let step = f64::EPSILON.cbrt();
+    let activations = [A::Exp, A::Expm1, A::Sigmoid, A::Tanh, A::Softplus, A::Log1p, A::Erf];
     for isa in Isa::available() {
-        for activation in [A::Sigmoid, A::Tanh, A::Softplus] {
-            for x in (-80..80).map(|i| f64::from(i) / 10.0) {
+        for activation in activations {
+            // log(1 + x) has a pole at -1.
+            let first = if activation == A::Log1p { -5 } else { -80 };
+            for x in (first..80).map(|i| f64::from(i) / 10.0) {
                 let of = |x| activation.of(isa, x);
                 let numeric = (of(x + step) - of(x - step)) / (2.0 * step);
                 let (y, mut dx) = ([of(x)], [1.0]);
                 match activation {
+                    A::Exp => isa.run(ExpGrad { y: &y, dy: &mut dx }),
+                    A::Expm1 => isa.run(Expm1Grad { y: &y, dy: &mut dx }),
                     A::Sigmoid => isa.run(SigmoidGrad { y: &y, dy: &mut dx }),
                     A::Softplus => isa.run(SoftplusGrad { y: &y, dy: &mut dx }),
-                    _ => isa.run(TanhGrad { y: &y, dy: &mut dx }),
+                    A::Log1p => isa.run(Log1pGrad { y: &y, dy: &mut dx }),
+                    A::Erf => dx = [isa.run(ErfGrad(x))],
+                    A::Tanh | A::Relu => isa.run(TanhGrad { y: &y, dy: &mut dx }),
                 }
                 let error = (dx[0] - numeric).abs();
-                let bound = step * step + 4.0 * f64::EPSILON * y[0].abs().max(1.0) / step;
+                let bent = step * step * (1.0 + dx[0].abs());
+                let bound = bent + 4.0 * f64::EPSILON * y[0].abs().max(1.0) / step;
                 assert!(error < bound, "{isa}: {activation:?} at {x}: {} and {numeric}", dx[0]);
             }
         }
+    }
+}
+
+/// The derivative of `erf`, from its operand.
+struct ErfGrad<T>(T);
+
+impl<T: Float> Kernel for ErfGrad<T> {
+    type Output = T;
+
+    fn run<S: Simd>(self, simd: S) -> T {
+        let mut y = [T::ZERO];
+        math::erf_grad(simd, V::<S, T>::splat(simd, self.0)).store(&mut y);
+        y[0]
+    }
+}
+
+#[test]
+fn erf_grad_is_the_density_times_a_constant() {
+    for isa in Isa::available() {
+        for x in (-100..100).map(|i| i as f32 * 0.11) {
+            let exact = std::f64::consts::FRAC_2_SQRT_PI * (-f64::from(x).powi(2)).exp();
+            let error = (f64::from(isa.run(ErfGrad(x))) - exact).abs();
+            assert!(error <= 4.0 * f64::from(f32::EPSILON) * exact + 2e-45, "{isa}: at {x}");
+        }
+        for x in [f64::INFINITY, -f64::INFINITY, 1e300, -30.0] {
+            assert_eq!(isa.run(ErfGrad(x)), 0.0, "{isa}: at {x}");
+        }
+        assert!(isa.run(ErfGrad(f32::NAN)).is_nan());
     }
 }
 
@@ -120,6 +157,15 @@ fn gradient_functions_run_on_the_best_instruction_set() {
     assert_eq!(one, other);
     tanh_grad(&y, &mut one);
     isa.run(TanhGrad { y: &y, dy: &mut other });
+    assert_eq!(one, other);
+    exp_grad(&y, &mut one);
+    isa.run(ExpGrad { y: &y, dy: &mut other });
+    assert_eq!(one, other);
+    expm1_grad(&y, &mut one);
+    isa.run(Expm1Grad { y: &y, dy: &mut other });
+    assert_eq!(one, other);
+    log1p_grad(&y, &mut one);
+    isa.run(Log1pGrad { y: &y, dy: &mut other });
     assert_eq!(one, other);
     softplus_grad(&y, &mut one);
     isa.run(SoftplusGrad { y: &y, dy: &mut other });
