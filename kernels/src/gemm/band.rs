@@ -81,7 +81,11 @@ impl<T: Float, E: Epilogue<T>> Kernel for Band<'_, T, E> {
                 };
                 for rows in pieces(rows.clone(), mc) {
                     let few = cols.len() <= PACK_A_ABOVE * nr || rows.len() < MR;
-                    let a = job.block_of_a(simd, few, &rows, &depth, &mut scratch.a);
+                    let in_place = job.a_in_place(few, &rows, &depth);
+                    let a = match &in_place {
+                        Some(a) => Block::in_place(a, rows.start),
+                        None => job.packed_block_of_a(simd, &rows, &depth, &mut scratch.a),
+                    };
                     let b = match (shared, job.b) {
                         (Some((panels, start)), _) => BlockB::Packed(panels, start),
                         (None, Operand::Matrix(b)) => {
@@ -159,7 +163,8 @@ impl<T: Float, E: Epilogue<T>> BlockProduct<'_, '_, T, E> {
                     (Panels::packed(memory, width, depth), None)
                 }
             };
-            strips(simd, part, a, panels, (rows, &cols), sum, copy);
+            let c = (&mut part.c, part.origin);
+            strips(simd, c, a, &panels, (rows, &cols), sum, copy);
         }
     }
 }

@@ -24,15 +24,14 @@ enum BlockA<'a, T> {
     /// Panels, [`MR`] wide.
     Packed(&'a [T]),
     /// Where it lies, its rows or its columns contiguous.
-    InPlace(MatRef<'a, T>),
+    InPlace(&'a MatRef<'a, T>),
 }
 
 impl<'a, T: Float> Block<'a, T> {
-    /// All of A where it lies, if its rows or its columns are contiguous and there is a term.
+    /// All of `a` where it lies: its rows or its columns are contiguous, and there is a term.
     #[inline(always)]
-    pub(super) fn in_place(a: MatRef<'a, T>) -> Option<Self> {
-        let contiguous = a.cols() > 0 && (a.has_lines() || a.t().has_lines());
-        contiguous.then(|| Block { a: BlockA::InPlace(a), first: 0, depth: a.cols() })
+    pub(super) fn in_place(a: &'a MatRef<'a, T>, first: usize) -> Self {
+        Block { a: BlockA::InPlace(a), first, depth: a.cols() }
     }
 
     /// Whether tiles have to start where a panel does.
@@ -43,7 +42,7 @@ impl<'a, T: Float> Block<'a, T> {
 
     /// Its rows where they lie, if they are contiguous.
     #[inline(always)]
-    pub(super) fn rows(&self) -> Option<MatRef<'a, T>> {
+    pub(super) fn rows(&self) -> Option<&'a MatRef<'a, T>> {
         match self.a {
             BlockA::InPlace(a) if a.has_lines() => Some(a),
             _ => None,
@@ -76,31 +75,44 @@ impl<'a, T: Float> Block<'a, T> {
     }
 }
 
-impl<T: Float, E> Job<'_, T, E> {
-    /// A block of A, packed if it will be read often.
+/// Whether tiles can read `a` where it lies: its rows or its columns are contiguous.
+#[inline(always)]
+pub(super) fn lies_well<T: Copy>(a: &MatRef<T>) -> bool {
+    a.cols() > 0 && (a.has_lines() || a.t().has_lines())
+}
+
+impl<'a, T: Float, E> Job<'a, T, E> {
+    /// A block of A, if it is to be read where it lies: few panels of B need it.
     #[inline(always)]
-    pub(super) fn block_of_a<'a, S: Simd>(
-        &'a self,
-        simd: S,
+    pub(super) fn a_in_place(
+        &self,
         few: bool,
         rows: &Range<usize>,
         depth: &Range<usize>,
-        memory: &'a mut Buffer<T>,
-    ) -> Block<'a, T> {
-        let Job { a, alpha, .. } = self;
-        let one = *alpha == T::ONE;
-        let panels = |a: &'a Packed<T>| &a.panels(depth)[rows.start / MR * MR * depth.len()..];
-        let (first, depth_len) = (rows.start, depth.len());
-        let block = |a| Block { a, first, depth: depth_len };
-        match *a {
-            Operand::Packed(a) if one => return block(BlockA::Packed(panels(a))),
-            Operand::Matrix(a) if one && few => {
-                let a = a.block(rows, depth);
-                if let Some(in_place) = Block::in_place(a) {
-                    return Block { first, ..in_place };
-                }
+    ) -> Option<MatRef<'a, T>> {
+        match self.a {
+            Operand::Matrix(a) if few && self.alpha == T::ONE => {
+                Some(a.block(rows, depth)).filter(lies_well)
             }
-            _ => {}
+            _ => None,
+        }
+    }
+
+    /// A block of A that was packed before, or is now.
+    #[inline(always)]
+    pub(super) fn packed_block_of_a<'b, S: Simd>(
+        &'b self,
+        simd: S,
+        rows: &Range<usize>,
+        depth: &Range<usize>,
+        memory: &'b mut Buffer<T>,
+    ) -> Block<'b, T> {
+        let Job { a, alpha, .. } = self;
+        let panels = |a: &'b Packed<T>| &a.panels(depth)[rows.start / MR * MR * depth.len()..];
+        let block = |a| Block { a: BlockA::Packed(a), first: rows.start, depth: depth.len() };
+        let one = *alpha == T::ONE;
+        if let (Operand::Packed(a), true) = (a, one) {
+            return block(panels(a));
         }
         memory.resize(rows.len().next_multiple_of(MR) * depth.len());
         match *a {
@@ -115,6 +127,6 @@ impl<T: Float, E> Job<'_, T, E> {
         if !one {
             memory.iter_mut().for_each(|a| *a = *alpha * *a);
         }
-        block(BlockA::Packed(memory))
+        block(memory)
     }
 }

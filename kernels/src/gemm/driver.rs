@@ -5,13 +5,14 @@ use core::ops::Range;
 
 use super::band::{Band, BandScratch};
 use super::bands::{Bands, Part};
-use super::block::Block;
+use super::block::{Block, lies_well};
 use super::blocking::Blocking;
 use super::epilogue::Epilogue;
 use super::job::Job;
 use super::pack::{Pack, pieces};
 use super::packed::Operand;
 use super::small::Small;
+use super::tile::Sum;
 use crate::buffer::Buffer;
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Float, Isa, MAX_LANES};
@@ -139,40 +140,62 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
     ///
     /// If the sizes of A, B, C and the epilogue do not fit, or a packed operand is on the wrong
     /// side or for another instruction set.
+    #[inline(always)]
+    #[track_caller]
+    pub fn run(self, mut c: MatMut<T>, scratch: &mut Scratch<T>) {
+        // By reference: moving them takes as long as a small product.
+        self.check(&c);
+        self.compute(&mut c, scratch);
+    }
+
     #[inline]
     #[track_caller]
-    pub fn run(self, c: MatMut<T>, scratch: &mut Scratch<T>) {
+    fn check(&self, c: &MatMut<T>) {
         let ((m, k), (depth, n)) = (self.a.left_size(), self.b.right_size());
         assert_eq!(k, depth, "A has {k} columns, B has {depth} rows");
         assert_eq!((c.rows(), c.cols()), (m, n), "A B is {m}×{n}, C is {}×{}", c.rows(), c.cols());
         assert!(self.a.is_for(self.isa), "A was packed for another instruction set");
         assert!(self.b.is_for(self.isa), "B was packed for another instruction set");
         self.epilogue.check(m, n);
-        if m == 0 || n == 0 {
+    }
+
+    #[inline(never)]
+    fn compute(&self, c: &mut MatMut<T>, scratch: &mut Scratch<T>) {
+        if c.rows() == 0 || c.cols() == 0 {
             return;
         }
-        let (mut gemm, mut c) = (self, c);
-        if let (Operand::Matrix(a), Operand::Matrix(b)) = (gemm.a, gemm.b)
-            && gemm.lies_better_transposed(a, &c)
+        if let (Operand::Matrix(a), Operand::Matrix(b)) = (&self.a, &self.b)
+            && self.lies_better_transposed(a, c)
         {
-            (gemm.a, gemm.b, c) = (Operand::Matrix(b.t()), Operand::Matrix(a.t()), c.t());
+            let (a, b) = (Operand::Matrix(b.t()), Operand::Matrix(a.t()));
+            let Gemm { alpha, beta, isa, serial, .. } = *self;
+            let transposed = Gemm { a, b, alpha, beta, epilogue: (), isa, serial };
+            transposed.compute_as_it_lies(&mut c.reborrow().t(), scratch);
+        } else {
+            self.compute_as_it_lies(c, scratch);
         }
-        if gemm.is_small((m, n, k))
-            && let Operand::Matrix(a) = gemm.a
-            && let Some(a) = Block::in_place(a)
-            && let Some(b) = gemm.b.panels(k)
+    }
+
+    #[inline]
+    fn compute_as_it_lies(&self, c: &mut MatMut<T>, scratch: &mut Scratch<T>) {
+        let (m, n, k) = (c.rows(), c.cols(), self.a.left_size().1);
+        if self.is_small((m, n, k))
+            && let Operand::Matrix(a) = &self.a
+            && lies_well(a)
+            && let Some(b) = &self.b.panels(k)
         {
-            let Gemm { beta, epilogue, .. } = &gemm;
-            return gemm.isa.run(Small { a, b, c, beta: *beta, epilogue });
+            let sum = &Sum { beta: self.beta, epilogue: Some(&self.epilogue) };
+            self.isa.run(Small { a: &Block::in_place(a, 0), b, c, sum });
+        } else {
+            self.run_in_blocks(c.reborrow(), k, scratch);
         }
-        gemm.run_in_blocks(c, k, scratch);
     }
 
     /// Whether `Cᵀ = Bᵀ Aᵀ` fills vectors better: its rows are contiguous, or C is too narrow for a
     /// vector and the rows of `Aᵀ` can be read where they lie. Not with α, which scales the left
     /// operand: bits must not depend on how C lies.
     #[inline]
-    fn lies_better_transposed(&self, a: MatRef<T>, c: &MatMut<T>) -> bool {
+    fn lies_better_transposed(&self, a: &MatRef<T>, c: &MatMut<T>) -> bool {
         let (m, n) = (c.rows(), c.cols());
         let narrow = || {
             let lanes = self.isa.lanes::<T>();
@@ -197,13 +220,13 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
     }
 
     #[inline(never)]
-    fn run_in_blocks(self, c: MatMut<T>, k: usize, scratch: &mut Scratch<T>) {
+    fn run_in_blocks(&self, c: MatMut<T>, k: usize, scratch: &mut Scratch<T>) {
         let (m, n) = (c.rows(), c.cols());
-        let Gemm { a, b, alpha, beta, isa, .. } = self;
+        let Gemm { a, b, alpha, beta, ref epilogue, isa, .. } = *self;
         let k = if alpha == T::ZERO { 0 } else { k };
         let threads = self.threads(work(m, n, k));
         let sizes = Blocking::on::<T>(isa).fit((m, n, k));
-        let job = Job { a, b, alpha, beta, epilogue: &self.epilogue, sizes, k };
+        let job = Job { a, b, alpha, beta, epilogue, sizes, k };
         job.run(isa, c, threads, scratch);
     }
 }

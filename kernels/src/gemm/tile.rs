@@ -3,7 +3,6 @@
 
 use core::ops::Range;
 
-use super::bands::Part;
 use super::block::Block;
 use super::blocking::{Blocking, MR};
 use super::epilogue::Epilogue;
@@ -55,9 +54,9 @@ impl<'a, T: Float> Panels<'a, T> {
 #[inline(always)]
 pub(super) fn strips<S: Simd, T: Float, E: Epilogue<T>>(
     simd: S,
-    part: &mut Part<T>,
+    (c, origin): (&mut MatMut<T>, (usize, usize)),
     block: &Block<T>,
-    b: Panels<T>,
+    b: &Panels<T>,
     (rows, cols): (&Range<usize>, &Range<usize>),
     sum: &Sum<T, E>,
     mut copy: Option<&mut [T]>,
@@ -78,7 +77,7 @@ pub(super) fn strips<S: Simd, T: Float, E: Epilogue<T>>(
             let whole = if b.padded { width.next_multiple_of(lanes) } else { width };
             let b = Right { panel: from, stride: b.stride, width: whole };
             let cols = start..start + width;
-            let strip = Strip { part, block, b, cols, sum };
+            let strip = Strip { c, origin, block, b, cols, sum };
             match &mut copy {
                 Some(copy) if Blocking::vectors::<S>() == 4 && width == 4 * lanes => {
                     strip.copying(simd, rows.clone(), copy);
@@ -92,7 +91,9 @@ pub(super) fn strips<S: Simd, T: Float, E: Epilogue<T>>(
 
 /// Columns of C not wider than a tile, and those of B.
 struct Strip<'b, 'a, T, E> {
-    part: &'b mut Part<'a, T>,
+    c: &'b mut MatMut<'a, T>,
+    /// The row and column of C where `c` starts.
+    origin: (usize, usize),
     block: &'b Block<'b, T>,
     b: Right<'b, T>,
     cols: Range<usize>,
@@ -116,10 +117,10 @@ impl<T: Float, E: Epilogue<T>> Strip<'_, '_, T, E> {
     fn copying<S: Simd>(mut self, simd: S, rows: Range<usize>, copy: &mut [T]) {
         let first = rows.start..rows.start + MR;
         simd.run(Tiles::<T, E, MR, 4, false, true> { strip: &mut self, rows: first, copy });
-        let Strip { part, block, cols, sum, .. } = self;
+        let Strip { c, origin, block, cols, sum, .. } = self;
         let width = cols.len();
         let b = Right { panel: copy, stride: width, width };
-        Strip { part, block, b, cols, sum }.run(simd, rows.start + MR..rows.end);
+        Strip { c, origin, block, b, cols, sum }.run(simd, rows.start + MR..rows.end);
     }
 
     #[inline(always)]
@@ -193,13 +194,12 @@ where
     /// The tiles, with what is on the left of each.
     #[inline(always)]
     fn each<S: Simd, L: Left<T>>(self, simd: S, left: impl Fn(usize) -> L) {
-        let Tiles { strip: Strip { part, block, b, cols, sum }, rows, copy } = self;
+        let Tiles { strip: Strip { c, origin, block, b, cols, sum }, rows, copy } = self;
         let lanes = V::<S, T>::LANES;
         let width = if PART { cols.len() } else { N * lanes };
         let b = Right { width: if PART { b.width } else { N * lanes }, ..*b };
-        let (origin, depth) = (part.origin, block.depth);
+        let depth = block.depth;
         let local = cols.start - origin.1..cols.start - origin.1 + width;
-        let mut c = part.c.reborrow();
         let mut scattered = (!c.has_lines()).then_some(Scattered([[T::ZERO; WIDTH]; R]));
         for row in rows.step_by(R) {
             let local_row = row - origin.0;
@@ -216,7 +216,7 @@ where
                         } }
                     }
                     Some(scattered) => {
-                        scattered.gather(&c, local_row, &local);
+                        scattered.gather(c, local_row, &local);
                         written_out! { r < R {
                             for (v, sum) in tile[r].iter_mut().enumerate() {
                                 *sum = beta * V::<S, T>::load(simd, &scattered.0[r][v * lanes..]);
@@ -248,7 +248,7 @@ where
                             sum.store(&mut scattered.0[r][v * lanes..]);
                         }
                     } }
-                    scattered.scatter(&mut c, local_row, &local);
+                    scattered.scatter(c, local_row, &local);
                 }
             }
         }

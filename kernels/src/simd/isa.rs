@@ -51,8 +51,17 @@ impl Isa {
     /// # Panics
     ///
     /// Where [`chosen`](Isa::chosen) has an error.
+    #[inline]
     pub fn best() -> Isa {
-        Isa::chosen().unwrap_or_else(|error| panic!("KERNELS_ISA: {error}"))
+        let choose = || Isa::chosen().unwrap_or_else(|error| panic!("KERNELS_ISA: {error}"));
+        #[cfg(feature = "std")]
+        {
+            // Read at every product: cheaper than what was chosen, which may be an error.
+            static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
+            *BEST.get_or_init(choose)
+        }
+        #[cfg(not(feature = "std"))]
+        choose()
     }
 
     /// What [`best`](Isa::best) takes, for programs that would rather not panic. An empty
