@@ -51,7 +51,7 @@ END {
     if (skipped) exit
     hot_loops()
     split("avx512 avx2", isas, " ")
-    split("gemm Exp Sigmoid Tanh", names, " ")
+    split("gemm Exp Expm1 Sigmoid Tanh Softplus Log1p Erf", names, " ")
     split("f32 f64", scalars, " ")
     for (i in isas) for (n in names) for (s in scalars) {
         if (!((isas[i], names[n], scalars[s]) in seen)) fail(names[n] " has no loop", isas[i], scalars[s])

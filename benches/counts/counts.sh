@@ -11,6 +11,7 @@ set -euo pipefail
 
 program=$1
 baseline=$(dirname "$0")/baseline.txt
+kernels='gemm gemm_packed gemm_columns gemm_tiny gemm_row exp expm1 sigmoid tanh softplus log1p erf'
 grep -qs avx2 /proc/cpuinfo || { echo "counts skipped: no AVX2 here"; exit; }
 
 count() {
@@ -21,7 +22,7 @@ count() {
 
 counts() {
     for scalar in f32 f64; do
-        for kernel in gemm gemm_packed exp sigmoid tanh; do
+        for kernel in $kernels; do
             instructions=$(count $kernel $scalar)
             echo "$kernel $scalar $instructions"
         done

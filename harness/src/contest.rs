@@ -7,6 +7,7 @@ use kernels::activation::Function;
 use kernels::{Gemm, Isa, MatMut, MatRef, Packed, Scratch};
 
 use crate::dtype::Dtype;
+use crate::peak::Clock;
 use crate::peer::Scalar;
 use crate::random::Random;
 use crate::timing::{Timing, interleave};
@@ -21,6 +22,15 @@ pub struct Times {
     pub ours: Timing,
     /// Of the peer.
     pub peer: Timing,
+}
+
+/// The times of a contest of activations.
+#[derive(Clone, Copy, Debug)]
+pub struct Activations {
+    /// Those of the contestants.
+    pub times: Times,
+    /// Cycles of the CPU in a second of the same contest, if it has AVX2.
+    pub clock: Option<f64>,
 }
 
 /// `C = A B` of row-major matrices, by `kernels` and by `matrixmultiply`.
@@ -62,14 +72,14 @@ fn gemm_as<T: Scalar>(isa: Isa, (m, n, k): (usize, usize, usize), prepacked: boo
 /// [peer](crate::peer::of).
 ///
 /// The activations of `kernels` work in place: a copy of x to y is part of their time.
-pub fn activation(dtype: Dtype, isa: Isa, function: Function, len: usize) -> Times {
+pub fn activation(dtype: Dtype, isa: Isa, function: Function, len: usize) -> Activations {
     match dtype {
         Dtype::F32 => activation_as::<f32>(isa, function, len),
         Dtype::F64 => activation_as::<f64>(isa, function, len),
     }
 }
 
-fn activation_as<T: Scalar>(isa: Isa, function: Function, len: usize) -> Times {
+fn activation_as<T: Scalar>(isa: Isa, function: Function, len: usize) -> Activations {
     let mut x = Random::new(0).numbers::<T>(len, 4.0);
     if function == Function::Log1p {
         x.iter_mut().for_each(|x| *x += T::from_f64(4.0));
@@ -95,6 +105,13 @@ fn activation_as<T: Scalar>(isa: Isa, function: Function, len: usize) -> Times {
         }
         each!(Exp Expm1 Sigmoid Tanh Softplus Log1p Erf);
     };
-    let [ours, peer] = interleave(BUDGET, [&mut ours, &mut peer]);
-    Times { ours, peer }
+    let clock = Clock::new();
+    let mut tick = || {
+        if let Some(clock) = &clock {
+            clock.run();
+        }
+    };
+    let [ours, peer, ticks] = interleave(BUDGET, [&mut ours, &mut peer, &mut tick]);
+    let clock = clock.map(|clock| clock.cycles() / ticks.median);
+    Activations { times: Times { ours, peer }, clock }
 }

@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 
-use kernels::activation::{Exp, Sigmoid, Tanh};
+use kernels::activation::{Erf, Exp, Expm1, Log1p, Sigmoid, Softplus, Tanh};
 use kernels::{Float, Gemm, Isa, MatMut, MatRef, Packed, Scratch};
 
 /// What `make counts` counts: the second run, when memory is there.
@@ -30,6 +30,15 @@ fn gemm<T: Float>(isa: Isa, (m, n, k): (usize, usize, usize), packed: bool) {
     black_box(c);
 }
 
+/// The same with B in columns.
+fn gemm_columns<T: Float>(isa: Isa, (m, n, k): (usize, usize, usize)) {
+    let (a, b, mut c) = (vec![T::ONE; m * k], vec![T::ONE; k * n], vec![T::ZERO; m * n]);
+    let gemm = Gemm::new(MatRef::new(&a, m, k), MatRef::new(&b, n, k).t()).isa(isa).serial();
+    let mut scratch = Scratch::default();
+    twice(|| gemm.run(MatMut::new(&mut c, m, n), &mut scratch));
+    black_box(c);
+}
+
 /// A map of 1024 elements between -1 and 1.
 fn map<T: Float>(mut run: impl FnMut(&mut [T])) {
     let mut xs: Vec<T> = (0..1024).map(|i| T::from_f64(f64::from(i) / 512.0 - 1.0)).collect();
@@ -37,15 +46,35 @@ fn map<T: Float>(mut run: impl FnMut(&mut [T])) {
     black_box(xs);
 }
 
-const KERNELS: [&str; 5] = ["gemm", "gemm_packed", "exp", "sigmoid", "tanh"];
+const KERNELS: [&str; 12] = [
+    "gemm",
+    "gemm_packed",
+    "gemm_columns",
+    "gemm_tiny",
+    "gemm_row",
+    "exp",
+    "expm1",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "log1p",
+    "erf",
+];
 
 fn run<T: Float>(isa: Isa, kernel: &str) {
     match kernel {
         "gemm" => gemm::<T>(isa, (64, 64, 64), false),
         "gemm_packed" => gemm::<T>(isa, (16, 256, 64), true),
+        "gemm_columns" => gemm_columns::<T>(isa, (64, 64, 64)),
+        "gemm_tiny" => gemm::<T>(isa, (8, 16, 4), false),
+        "gemm_row" => gemm::<T>(isa, (1, 256, 256), false),
         "exp" => map::<T>(|xs| isa.run(Exp(xs))),
+        "expm1" => map::<T>(|xs| isa.run(Expm1(xs))),
         "sigmoid" => map::<T>(|xs| isa.run(Sigmoid(xs))),
         "tanh" => map::<T>(|xs| isa.run(Tanh(xs))),
+        "softplus" => map::<T>(|xs| isa.run(Softplus(xs))),
+        "log1p" => map::<T>(|xs| isa.run(Log1p(xs))),
+        "erf" => map::<T>(|xs| isa.run(Erf(xs))),
         _ => panic!("no kernel `{kernel}`: one of {KERNELS:?}"),
     }
 }
