@@ -8,7 +8,7 @@ use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{accuracy, activation, bench, conformance, gemm, gradcheck, page, peak};
+use commands::{accuracy, activation, bench, conformance, gemm, gradcheck, page, peak, plan};
 use kernels::Isa;
 use pipe::Pipe;
 
@@ -32,6 +32,7 @@ enum Command {
     Activation(activation::Args),
     Accuracy(accuracy::Args),
     Peak(peak::Args),
+    Plan(plan::Args),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +59,7 @@ fn run(cli: Cli) -> Result<bool, Box<dyn Error>> {
         Some(Command::Activation(args)) => activation::run(args, out)?,
         Some(Command::Accuracy(args)) => accuracy::run(args, out)?,
         Some(Command::Peak(args)) => peak::run(args, out)?,
+        Some(Command::Plan(args)) => plan::run(args, out)?,
     };
     out.flush()?;
     Ok(passed)

@@ -61,6 +61,25 @@ fn bench_prints_one_object_for_each_shape() {
 }
 
 #[test]
+fn plan_prints_one_object_for_each_shape() {
+    let args = "plan --shape 1,50,1024,1024 --shape 64,10,8,1 --threads 3 --json";
+    let lines = json(&args.split(' ').collect::<Vec<_>>());
+    let [one, few] = &lines[..] else { panic!("{lines:?}") };
+    let names =
+        ["cut", "dtype", "group", "hoisted_steps", "isa", "lanes", "mode", "shape", "threads"];
+    assert_eq!(fields(one), names);
+    assert_eq!(
+        (&one["lanes"], &one["cut"], &one["mode"]),
+        (&"units".into(), &"units".into(), &"train".into())
+    );
+    assert_eq!((&one["hoisted_steps"], &one["threads"]), (&50.into(), &3.into()));
+    assert_eq!(
+        (&few["lanes"], &few["hoisted_steps"], &few["threads"]),
+        (&"batch".into(), &0.into(), &1.into())
+    );
+}
+
+#[test]
 fn bench_takes_layers_threads_scalar_and_instruction_set() {
     let args = "bench --shape 3,2,2,4 --layers 3 --threads 2 --dtype f64 --isa portable --json";
     let lines = json(&args.split(' ').collect::<Vec<_>>());

@@ -15,7 +15,7 @@ impl Float for f64 {}
 pub(crate) mod compiled {
     use kernels::{Buffer, Isa};
 
-    use crate::engine::{Backward, Forward, Gradient, Products, View};
+    use crate::engine::{Backward, Forward, Gradient, Hoist, Products, View};
     use crate::layer::{Layer, Operation};
     use crate::optimizer::State;
     use crate::shape::Shape;
@@ -28,6 +28,7 @@ pub(crate) mod compiled {
             view: View<Self>,
             x: &[Self],
             y: Option<&mut [Self]>,
+            hoists: &mut [Hoist<Self>],
             threads: usize,
         );
         fn backward(job: Backward<Self>, view: View<Self>, dy: Gradient<Self>, threads: usize);
@@ -51,9 +52,10 @@ pub(crate) mod compiled {
                     view: View<Self>,
                     x: &[Self],
                     y: Option<&mut [Self]>,
+                    hoists: &mut [Hoist<Self>],
                     threads: usize,
                 ) {
-                    job.run(view, x, y, threads);
+                    job.run(view, x, y, hoists, threads);
                 }
 
                 fn backward(

@@ -9,6 +9,7 @@ pub(crate) mod gemm;
 pub(crate) mod gradcheck;
 pub(crate) mod page;
 pub(crate) mod peak;
+pub(crate) mod plan;
 
 use std::error::Error;
 

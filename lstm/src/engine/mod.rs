@@ -14,11 +14,15 @@ mod call;
 mod cell;
 mod panels;
 mod parts;
+mod plan;
 mod rows;
 mod sequence;
+#[cfg(test)]
+mod tests;
 mod workspace;
 
 use kernels::Isa;
+use kernels::gemm::Caches;
 use kernels::simd::{Kernel, Simd};
 
 use crate::activation::Activation;
@@ -27,19 +31,11 @@ pub use call::{Call, Gradients, Incoming, Options, Weights};
 use panels::Padding;
 use parts::Packed;
 pub(crate) use parts::{Backward, Forward, Products};
+pub use plan::{Cut, InputProduct, Lanes, Plan, Sizes};
+pub(crate) use rows::Hoist;
 pub use sequence::Gradient;
 pub(crate) use workspace::View;
 use workspace::{Dims, Workspace};
-
-/// What runs over the lanes of a vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lanes {
-    Units,
-    Batch,
-}
-
-/// Multiply-adds of a whole call below which a second thread costs more than it brings.
-const PARALLEL_ABOVE: usize = 1 << 21;
 
 /// One layer's engine.
 #[derive(Clone, Debug)]
@@ -47,13 +43,24 @@ pub struct Engine<T> {
     isa: Isa,
     options: Options,
     registers: usize,
-    /// The version of the weights packed for forward and for backward.
-    rows: (rows::Packed<T>, [Option<u64>; 2]),
-    panels: (panels::Packed<T>, [Option<u64>; 2]),
+    rows: rows::Packed<T>,
+    panels: panels::Packed<T>,
+    /// What is packed for forward and for backward.
+    packed: [Option<Version>; 2],
     workspace: Workspace<T>,
     products: rows::Products<T>,
-    /// The batch, dimensions and orientation of the last forward call.
-    call: Option<(usize, Dims, Lanes)>,
+    /// What hoisted products need, for each thread.
+    hoists: Vec<rows::Hoist<T>>,
+    /// The batch, dimensions and plan of the last forward call.
+    call: Option<(usize, Dims, Plan)>,
+}
+
+/// Which weights are packed, and for which plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version {
+    weights: u64,
+    lanes: Lanes,
+    hoisted: bool,
 }
 
 impl<T: Float> Engine<T> {
@@ -74,30 +81,35 @@ impl<T: Float> Engine<T> {
             registers: isa.run(Registers),
             rows: Default::default(),
             panels: Default::default(),
+            packed: [None; 2],
             workspace: Workspace::default(),
             products: rows::Products::default(),
+            hoists: Vec::new(),
             call: None,
         }
     }
 
-    /// Sizes in memory, and the orientation: the one that leaves fewer lanes empty, units if there
-    /// is little between them, since their products are proper matrix products.
-    fn dims(&self, batch: usize, steps: usize, training: bool) -> (Dims, Lanes) {
+    /// How a call of these sizes is computed on the current `rayon` pool.
+    pub fn plan(&self, batch: usize, steps: usize, training: bool) -> Plan {
         let Options { inputs, units, .. } = self.options;
-        let lanes = self.isa.lanes::<T>();
-        let (padded_units, padded_batch) =
-            (units.next_multiple_of(lanes), batch.next_multiple_of(lanes));
-        // batch / padded_batch > 5/4 units / padded_units
-        let by_batch = 4 * batch * padded_units > 5 * units * padded_batch;
+        let sizes = Sizes { batch, steps, inputs, units, training };
+        Plan::of::<T>(self.isa, Caches::of_this_cpu(), sizes, rayon::current_num_threads)
+    }
+
+    /// Sizes in memory.
+    fn dims(&self, batch: usize, steps: usize, training: bool, plan: Plan) -> Dims {
+        let Options { inputs, units, .. } = self.options;
+        let (batch, width) = match plan.lanes {
+            Lanes::Units => (batch, units.next_multiple_of(self.isa.lanes::<T>())),
+            Lanes::Batch => (batch.next_multiple_of(plan.group), units),
+        };
+        let gates = match plan.input {
+            _ if training => steps,
+            InputProduct::Hoisted(steps) => steps,
+            InputProduct::Fused => 0,
+        };
         let slots = if training { steps + 1 } else { 2 };
-        let dims =
-            Dims { batch, group: rows::GROUP, steps, inputs, units, width: padded_units, slots };
-        match by_batch {
-            true => {
-                (Dims { batch: padded_batch, group: lanes, width: units, ..dims }, Lanes::Batch)
-            }
-            false => (dims, Lanes::Units),
-        }
+        Dims { batch, group: plan.group, steps, inputs, units, width, slots, gates }
     }
 
     /// Runs the layer over `call.x`. Writes the output of every step, `[batch, steps, units]`, to
@@ -107,16 +119,25 @@ impl<T: Float> Engine<T> {
     ///
     /// If an array does not have the size stated for it.
     pub fn forward(&mut self, call: &Call<T>, y: Option<&mut [T]>) {
-        let Options { inputs, units, .. } = self.options;
-        let Call { batch, steps, .. } = *call;
         call.check(self.options);
+        let plan = self.plan(call.batch, call.steps, call.training);
+        self.forward_as(plan, call, y);
+    }
+
+    fn forward_as(&mut self, plan: Plan, call: &Call<T>, y: Option<&mut [T]>) {
+        let Options { units, .. } = self.options;
+        let Call { batch, steps, .. } = *call;
         if let Some(y) = &y {
             assert_eq!(y.len(), batch * steps * units, "y");
         }
-        let (dims, lanes) = self.dims(batch, steps, call.training);
-        self.call = Some((batch, dims, lanes));
-        self.pack(lanes, call);
+        let dims = self.dims(batch, steps, call.training, plan);
+        let lanes = plan.lanes;
+        self.call = Some((batch, dims, plan));
+        self.pack(plan, call);
         self.workspace.reserve(dims, call.training);
+        if matches!(plan.input, InputProduct::Hoisted(_)) && self.hoists.len() < plan.threads {
+            self.hoists.resize_with(plan.threads, Default::default);
+        }
 
         let (h, c) = (&mut self.workspace.h, &mut self.workspace.c);
         for (states, initial) in [(h, call.initial[0]), (c, call.initial[1])] {
@@ -127,14 +148,18 @@ impl<T: Float> Engine<T> {
             isa: self.isa,
             options: self.options,
             weights: match lanes {
-                Lanes::Units => Packed::Rows(&self.rows.0),
-                Lanes::Batch => Packed::Panels(&self.panels.0),
+                Lanes::Units => Packed::Rows(&self.rows),
+                Lanes::Batch => Packed::Panels(&self.panels),
             },
+            plan,
             kept: call.training,
             live: batch,
         };
-        let work = batch * steps * 4 * units * (inputs + units);
-        T::forward(job, view, call.x, y, threads(work, dims));
+        let hoists = match plan.input {
+            InputProduct::Hoisted(_) => &mut self.hoists[..plan.threads],
+            InputProduct::Fused => &mut [],
+        };
+        T::forward(job, view, call.x, y, hoists, plan.threads);
     }
 
     /// Copies `h` and `c` after the last step of the last forward call, `[batch, units]`.
@@ -143,7 +168,7 @@ impl<T: Float> Engine<T> {
     ///
     /// If there was none, or a slice has another size.
     pub fn states(&self, h: Option<&mut [T]>, c: Option<&mut [T]>) {
-        let Some((batch, dims, lanes)) = self.call else { panic!("no forward call") };
+        let Some((batch, dims, Plan { lanes, .. })) = self.call else { panic!("no forward call") };
         let slot = dims.steps % dims.slots;
         for (states, out) in [(&self.workspace.h, h), (&self.workspace.c, c)] {
             let Some(out) = out else { continue };
@@ -176,7 +201,8 @@ impl<T: Float> Engine<T> {
         dx: Option<&mut [T]>,
         initial: [Option<&mut [T]>; 2],
     ) {
-        let Some((batch, dims, lanes)) = self.call.take() else { panic!("no forward call") };
+        let Some((batch, dims, plan)) = self.call.take() else { panic!("no forward call") };
+        let lanes = plan.lanes;
         assert_eq!((batch, dims.slots), (call.batch, call.steps + 1), "another forward call");
         let Options { inputs, units, go_backwards, .. } = self.options;
         call.check(self.options);
@@ -188,7 +214,7 @@ impl<T: Float> Engine<T> {
         for gradient in initial.iter().flatten() {
             assert_eq!(gradient.len(), batch * units, "gradient of an initial state");
         }
-        self.pack_backward(lanes, call);
+        self.pack_backward(plan, call);
 
         let (dh, dc) = (&mut self.workspace.dh, &mut self.workspace.dc);
         let states = Dims { slots: 1, ..dims };
@@ -199,13 +225,13 @@ impl<T: Float> Engine<T> {
             isa: self.isa,
             options: self.options,
             weights: match lanes {
-                Lanes::Units => Packed::Rows(&self.rows.0),
-                Lanes::Batch => Packed::Panels(&self.panels.0),
+                Lanes::Units => Packed::Rows(&self.rows),
+                Lanes::Batch => Packed::Panels(&self.panels),
             },
+            plan,
             initial: initial[0].is_some(),
         };
-        let work = 2 * batch * dims.steps * 4 * units * units;
-        T::backward(job, self.workspace.view(dims), incoming.dy, threads(work, dims));
+        T::backward(job, self.workspace.view(dims), incoming.dy, plan.threads);
 
         for (gradient, out) in [&self.workspace.dh, &self.workspace.dc].into_iter().zip(initial) {
             let Some(out) = out else { continue };
@@ -223,8 +249,8 @@ impl<T: Float> Engine<T> {
         T::products(Products {
             isa: self.isa,
             weights: match lanes {
-                Lanes::Units => Packed::Rows(&self.rows.0),
-                Lanes::Batch => Packed::Panels(&self.panels.0),
+                Lanes::Units => Packed::Rows(&self.rows),
+                Lanes::Batch => Packed::Panels(&self.panels),
             },
             view: self.workspace.view(dims),
             grads,
@@ -233,37 +259,39 @@ impl<T: Float> Engine<T> {
         });
     }
 
-    /// Packs the weights for forward unless this version is packed already.
-    fn pack(&mut self, lanes: Lanes, call: &Call<T>) {
-        let units = self.options.units;
-        let (isa, registers) = (self.isa, self.registers);
-        match lanes {
-            Lanes::Units if self.rows.1[0] != Some(call.version) => {
-                self.rows.0.pack_forward(isa, units, call.weights);
-                self.rows.1[0] = Some(call.version);
-            }
-            Lanes::Batch if self.panels.1[0] != Some(call.version) => {
-                self.panels.0.pack_forward(registers, units, call.weights);
-                self.panels.1[0] = Some(call.version);
-            }
-            _ => {}
+    /// Packs the weights for forward unless they are packed already.
+    fn pack(&mut self, plan: Plan, call: &Call<T>) {
+        let version = Version::new(plan, call.version);
+        if self.packed[0] == Some(version) {
+            return;
         }
+        let (isa, units) = (self.isa, self.options.units);
+        match plan.lanes {
+            Lanes::Units => self.rows.pack_forward(isa, units, call.weights, version.hoisted),
+            Lanes::Batch => self.panels.pack_forward(self.registers, units, call.weights),
+        }
+        self.packed[0] = Some(version);
     }
 
-    /// Packs the weights for backward unless this version is packed already.
-    fn pack_backward(&mut self, lanes: Lanes, call: &Call<T>) {
-        let (isa, units) = (self.isa, self.options.units);
-        match lanes {
-            Lanes::Units if self.rows.1[1] != Some(call.version) => {
-                self.rows.0.pack_backward(isa, units, call.weights);
-                self.rows.1[1] = Some(call.version);
-            }
-            Lanes::Batch if self.panels.1[1] != Some(call.version) => {
-                self.panels.0.pack_backward(units, call.weights);
-                self.panels.1[1] = Some(call.version);
-            }
-            _ => {}
+    /// Packs the weights for backward unless they are packed already.
+    fn pack_backward(&mut self, plan: Plan, call: &Call<T>) {
+        let version = Version { hoisted: false, ..Version::new(plan, call.version) };
+        if self.packed[1] == Some(version) {
+            return;
         }
+        let (isa, units) = (self.isa, self.options.units);
+        match plan.lanes {
+            Lanes::Units => self.rows.pack_backward(isa, units, call.weights),
+            Lanes::Batch => self.panels.pack_backward(units, call.weights),
+        }
+        self.packed[1] = Some(version);
+    }
+}
+
+impl Version {
+    fn new(plan: Plan, weights: u64) -> Self {
+        let hoisted = matches!(plan.input, InputProduct::Hoisted(_));
+        Version { weights, lanes: plan.lanes, hoisted }
     }
 }
 
@@ -277,14 +305,6 @@ impl Kernel for Registers {
     fn run<S: Simd>(self, _: S) -> usize {
         S::REGISTERS
     }
-}
-
-/// Threads that `work` multiply-adds are worth, of those that the current pool has.
-fn threads(work: usize, dims: Dims) -> usize {
-    if work < PARALLEL_ABOVE {
-        return 1; // without a look at the pool, which would be started by it
-    }
-    rayon::current_num_threads().min(dims.groups().count())
 }
 
 /// Writes `[batch, units]`, or zeros, to slot 0 of an array of states.

@@ -6,6 +6,7 @@ use kernels::Isa;
 
 use super::call::{Gradients, Options};
 use super::cell::{Activations, Chosen, Standard};
+use super::plan::{Cut, InputProduct, Plan};
 use super::sequence::Gradient;
 use super::workspace::{Dims, View};
 use super::{panels, rows};
@@ -31,6 +32,7 @@ pub(crate) struct Forward<'a, T> {
     pub(super) isa: Isa,
     pub(super) options: Options,
     pub(super) weights: Packed<'a, T>,
+    pub(super) plan: Plan,
     pub(super) kept: bool,
     /// Rows of the batch without padding.
     pub(super) live: usize,
@@ -38,8 +40,15 @@ pub(crate) struct Forward<'a, T> {
 
 impl<T: kernels::Float> Forward<'_, T> {
     /// Halves the batch until there is one part for each thread.
-    pub(crate) fn run(self, mut view: View<T>, x: &[T], y: Option<&mut [T]>, threads: usize) {
-        if threads > 1 {
+    pub(crate) fn run(
+        self,
+        mut view: View<T>,
+        x: &[T],
+        y: Option<&mut [T]>,
+        hoists: &mut [rows::Hoist<T>],
+        threads: usize,
+    ) {
+        if threads > 1 && self.plan.cut == Cut::Batch {
             let (first, rows) = halves(view.dims, threads);
             let Dims { steps, inputs, units, .. } = view.dims;
             let live = rows.min(self.live);
@@ -49,11 +58,12 @@ impl<T: kernels::Float> Forward<'_, T> {
                 None => (None, None),
             };
             let (view, view_rest) = view.split(rows);
+            let (hoists, hoists_rest) = hoists.split_at_mut(first.min(hoists.len()));
             let (this, rest) =
                 (Forward { live, ..self }, Forward { live: self.live - live, ..self });
             rayon::join(
-                || this.run(view, x, y, first),
-                || rest.run(view_rest, x_rest, y_rest, threads - first),
+                || this.run(view, x, y, hoists, first),
+                || rest.run(view_rest, x_rest, y_rest, hoists_rest, threads - first),
             );
             return;
         }
@@ -64,19 +74,51 @@ impl<T: kernels::Float> Forward<'_, T> {
             Packed::Panels(_) => panels::read_input(&mut view, x, go_backwards),
         }
         match (activation, recurrent_activation) {
-            (Activation::Tanh, Activation::Sigmoid) => self.with(Standard, view, y),
-            (cell, gate) => self.with(Chosen { gate, cell }, view, y),
+            (Activation::Tanh, Activation::Sigmoid) => self.with(Standard, view, y, hoists),
+            (cell, gate) => self.with(Chosen { gate, cell }, view, y, hoists),
         }
     }
 
-    fn with(self, activations: impl Activations, view: View<T>, y: Option<&mut [T]>) {
-        let kept = self.kept;
-        match self.weights {
-            Packed::Rows(weights) => {
-                self.isa.run(rows::Forward { activations, weights, view, y, kept });
+    fn with(
+        self,
+        activations: impl Activations,
+        mut view: View<T>,
+        mut y: Option<&mut [T]>,
+        hoists: &mut [rows::Hoist<T>],
+    ) {
+        let Forward { isa, kept, plan, .. } = self;
+        match (self.weights, plan.input) {
+            (Packed::Rows(weights), input) => {
+                let (ahead, hoisted) = match input {
+                    InputProduct::Fused => (view.dims.steps, false),
+                    InputProduct::Hoisted(ahead) => (ahead, true),
+                };
+                let serial = plan.cut == Cut::Batch && plan.threads > 1;
+                for start in (0..view.dims.steps).step_by(ahead) {
+                    let steps = start..view.dims.steps.min(start + ahead);
+                    if let [hoist, ..] = hoists {
+                        hoist.run(isa, weights, &mut view, steps.clone(), serial);
+                    }
+                    let (view, y) = (&mut view, y.as_deref_mut());
+                    if plan.cut == Cut::Units {
+                        let row =
+                            rows::OneRow { isa, activations, weights, view, threads: plan.threads };
+                        rayon::scope(|_| row.forward(y, (kept, hoisted), steps));
+                    } else {
+                        isa.run(rows::Forward {
+                            activations,
+                            weights,
+                            view,
+                            y,
+                            kept,
+                            hoisted,
+                            steps,
+                        });
+                    }
+                }
             }
-            Packed::Panels(weights) => {
-                self.isa.run(panels::Forward { activations, weights, view, y, kept });
+            (Packed::Panels(weights), _) => {
+                isa.run(panels::Forward { activations, weights, view, y, kept });
             }
         }
     }
@@ -88,13 +130,14 @@ pub(crate) struct Backward<'a, T> {
     pub(super) isa: Isa,
     pub(super) options: Options,
     pub(super) weights: Packed<'a, T>,
+    pub(super) plan: Plan,
     pub(super) initial: bool,
 }
 
 impl<T: kernels::Float> Backward<'_, T> {
     /// Halves the batch until there is one part for each thread.
     pub(crate) fn run(self, view: View<T>, dy: Gradient<T>, threads: usize) {
-        if threads > 1 {
+        if threads > 1 && self.plan.cut == Cut::Batch {
             let (first, rows) = halves(view.dims, threads);
             let (dy, dy_rest) = dy.split(rows, view.dims.units, view.dims.steps);
             let (view, view_rest) = view.split(rows);
@@ -110,14 +153,19 @@ impl<T: kernels::Float> Backward<'_, T> {
         }
     }
 
-    fn with(self, activations: impl Activations, view: View<T>, dy: Gradient<T>) {
-        let initial = self.initial;
+    fn with(self, activations: impl Activations, mut view: View<T>, dy: Gradient<T>) {
+        let Backward { isa, plan, initial, .. } = self;
         match self.weights {
+            Packed::Rows(weights) if plan.cut == Cut::Units => {
+                let view = &mut view;
+                let row = rows::OneRow { isa, activations, weights, view, threads: plan.threads };
+                rayon::scope(|_| row.backward(dy, initial));
+            }
             Packed::Rows(weights) => {
-                self.isa.run(rows::Backward { activations, weights, view, dy, initial });
+                isa.run(rows::Backward { activations, weights, view, dy, initial });
             }
             Packed::Panels(weights) => {
-                self.isa.run(panels::Backward { activations, weights, view, dy, initial });
+                isa.run(panels::Backward { activations, weights, view, dy, initial });
             }
         }
     }

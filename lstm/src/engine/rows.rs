@@ -7,8 +7,12 @@
 //! Arrays of gates have the same order, `[row][unit vector][i f g o][lanes]`; packed matrices of
 //! weights that are multiplied with `dz` have their gate axis in this order, too.
 
+mod hoist;
+mod one_row;
 mod pack;
 mod products;
+
+use std::ops::Range;
 
 use kernels::gemm::accumulate_rows;
 use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
@@ -16,11 +20,19 @@ use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 use super::cell::{self, Activations, Run};
 use super::sequence::{Gradient, read_rows, write_rows};
 use super::workspace::{Dims, Group, View, before_and_after};
+pub(crate) use hoist::Hoist;
+pub(super) use one_row::OneRow;
 pub(super) use pack::Packed;
 pub(super) use products::Products;
 
-/// Rows of a group: their states stay in L1 while a panel of weights is used for all of them.
-pub(super) const GROUP: usize = 16;
+/// Rows of a group, at most: their states stay in L1 while a panel of weights is used for all of them.
+const GROUP: usize = 16;
+
+/// Rows of a group in a batch. Groups are what threads share, so from twelve rows on their number is
+/// even.
+pub(super) fn group(batch: usize) -> usize {
+    if batch < 12 { batch.max(1) } else { batch.div_ceil(2 * batch.div_ceil(2 * GROUP)) }
+}
 
 /// Rows of a forward tile where there are 32 registers: with four vectors a row 24 accumulators.
 const FORWARD_32: usize = 6;
@@ -49,23 +61,26 @@ fn tiles(rows: usize, highest: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// Forward over all steps for the rows of `view`.
-pub(super) struct Forward<'a, T, A> {
+/// Forward over some steps for the rows of `view`.
+pub(super) struct Forward<'a, 'v, T, A> {
     pub(super) activations: A,
     pub(super) weights: &'a Packed<T>,
-    pub(super) view: View<'a, T>,
+    pub(super) view: &'a mut View<'v, T>,
     /// The output of every step, `[rows, steps, units]`, if it is wanted.
     pub(super) y: Option<&'a mut [T]>,
     pub(super) kept: bool,
+    /// Whether `b + x W` is there already, where the gates go.
+    pub(super) hoisted: bool,
+    pub(super) steps: Range<usize>,
 }
 
-impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
+impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
-        for t in 0..dims.steps {
+        for t in self.steps.clone() {
             for vector in 0..dims.width / V::<S, T>::LANES {
                 for group in dims.groups() {
                     self.vector(simd, t, vector, group);
@@ -82,34 +97,81 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
     }
 }
 
-impl<T: Float, A: Activations> Forward<'_, T, A> {
+impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
     /// One step of one vector of units, for the rows of a group.
     #[inline(always)]
     fn vector<S: Simd>(&mut self, simd: S, t: usize, vector: usize, group: Group) {
-        let Dims { steps, inputs, units, width, slots, .. } = self.view.dims;
-        let lanes = V::<S, T>::LANES;
-        let (before, after) = self.view.dims.around(t);
-        let x = &self.view.x[group.slot(steps, t, inputs)];
-        let kernel = &self.weights.kernel[vector * inputs * 4 * lanes..][..inputs * 4 * lanes];
-        let recurrent = &self.weights.recurrent[vector * units * 4 * lanes..][..units * 4 * lanes];
-        let bias = &self.weights.bias[vector * 4 * lanes..][..4 * lanes];
-        let at = vector * lanes;
+        let View { dims, x, h, c, a, gates, .. } = self.view;
+        let Dims { steps, inputs, width, slots, gates: kept_gates, .. } = *dims;
+        let (before, after) = dims.around(t);
+        let (before, after) = (group.slot(slots, before, width), group.slot(slots, after, width));
+        let (h_prev, h) = before_and_after(h, before.clone(), after.clone());
+        let (c_prev, c) = before_and_after(c, before, after);
+        let at = vector * V::<S, T>::LANES;
+        let step = Step {
+            activations: self.activations,
+            weights: self.weights,
+            rows: group.rows,
+            units: dims.units,
+            width,
+            x: if self.hoisted { None } else { Some(&x[group.slot(steps, t, inputs)]) },
+            h_prev,
+            c_prev: &c_prev[at..],
+            h: &mut h[at..],
+            c: &mut c[at..],
+            gates: match kept_gates {
+                0 => &mut [],
+                slots => &mut gates[group.slot(slots, t % slots, 4 * width)][4 * at..],
+            },
+            a: self.kept.then(|| &mut a[group.slot(steps, t, width)][at..]),
+        };
+        step.vector(simd, vector);
+    }
+}
 
-        let (h_prev, h) = before_and_after(
-            self.view.h,
-            group.slot(slots, before, width),
-            group.slot(slots, after, width),
-        );
-        let (c_prev, c) = before_and_after(
-            self.view.c,
-            group.slot(slots, before, width),
-            group.slot(slots, after, width),
-        );
+/// A step of neighbouring vectors of units, for some rows.
+pub(super) struct Step<'a, T, A> {
+    pub(super) activations: A,
+    pub(super) weights: &'a Packed<T>,
+    pub(super) rows: usize,
+    pub(super) units: usize,
+    /// From a row to the next, in the states.
+    pub(super) width: usize,
+    /// `[rows][inputs]`, unless `b + x W` is there already, where the gates go.
+    pub(super) x: Option<&'a [T]>,
+    /// Of all units.
+    pub(super) h_prev: &'a [T],
+    // Of these vectors alone.
+    pub(super) c_prev: &'a [T],
+    pub(super) h: &'a mut [T],
+    pub(super) c: &'a mut [T],
+    pub(super) gates: &'a mut [T],
+    /// Backward will need it, and the gates.
+    pub(super) a: Option<&'a mut [T]>,
+}
+
+impl<T: Float, A: Activations> Step<'_, T, A> {
+    /// The first of the vectors, which is this one of the layer.
+    #[inline(always)]
+    fn vector<S: Simd>(self, simd: S, vector: usize) {
+        let Step { rows, units, width, h_prev, weights, .. } = self;
+        let lanes = V::<S, T>::LANES;
+        let panel = 4 * lanes;
+        let recurrent = &weights.recurrent[vector * units * panel..][..units * panel];
+        let start = match self.x {
+            Some(x) => {
+                let inputs = x.len() / rows;
+                let kernel = &weights.kernel[vector * inputs * panel..][..inputs * panel];
+                let bias = &weights.bias[vector * panel..][..panel];
+                Start::Input { x, kernel, bias, inputs }
+            }
+            None => Start::Hoisted(&*self.gates),
+        };
 
         // z = b + x W + h₋ U
         let mut z = [T::ZERO; GROUP * 4 * MAX_LANES];
-        for (first, height) in tiles(group.rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
-            let tile = Tile { x, h_prev, kernel, recurrent, bias, inputs, units, width, first };
+        for (first, height) in tiles(rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
+            let tile = Tile { start, h_prev, recurrent, units, width, first };
             let z = &mut z[first * 4 * lanes..];
             match height {
                 1 => tile.store::<S, 1>(simd, z),
@@ -121,18 +183,13 @@ impl<T: Float, A: Activations> Forward<'_, T, A> {
             }
         }
 
-        let kept = self.kept.then(|| {
-            let gates = &mut self.view.gates[group.slot(steps, t, 4 * width)][4 * at..];
-            let a = &mut self.view.a[group.slot(steps, t, width)][at..];
-            (gates, a)
-        });
         cell::Forward {
-            run: Run { count: group.rows, stride: width, gate_stride: 4 * width },
-            z: &z[..group.rows * 4 * lanes],
-            c_prev: &c_prev[at..],
-            c: &mut c[at..],
-            h: &mut h[at..],
-            kept,
+            run: Run { count: rows, stride: width, gate_stride: 4 * width },
+            z: &z[..rows * panel],
+            c_prev: self.c_prev,
+            c: self.c,
+            h: self.h,
+            kept: self.a.map(|a| (self.gates, a)),
         }
         .run(simd, self.activations);
     }
@@ -144,14 +201,20 @@ const fn tallest<S: Simd>(many: usize, few: usize) -> usize {
     if S::REGISTERS >= 32 { many } else { few }
 }
 
+/// What a forward tile starts from.
+#[derive(Clone, Copy)]
+enum Start<'a, T> {
+    /// `b + x W`, yet to be computed.
+    Input { x: &'a [T], kernel: &'a [T], bias: &'a [T], inputs: usize },
+    /// The same, computed ahead, `[rows][4 width]`.
+    Hoisted(&'a [T]),
+}
+
 /// The operands of a forward tile.
 struct Tile<'a, T> {
-    x: &'a [T],
+    start: Start<'a, T>,
     h_prev: &'a [T],
-    kernel: &'a [T],
     recurrent: &'a [T],
-    bias: &'a [T],
-    inputs: usize,
     units: usize,
     width: usize,
     first: usize,
@@ -165,11 +228,19 @@ impl<T: Float> Tile<'_, T> {
             return; // no tile of this instruction set: the compiler drops it
         }
         let lanes = V::<S, T>::LANES;
-        let bias: [_; 4] = std::array::from_fn(|g| V::<S, T>::load(simd, &self.bias[g * lanes..]));
-        let x = std::array::from_fn(|r| &self.x[(self.first + r) * self.inputs..][..self.inputs]);
+        let tile = match self.start {
+            Start::Input { x, kernel, bias, inputs } => {
+                let bias = std::array::from_fn(|g| V::<S, T>::load(simd, &bias[g * lanes..]));
+                let x = std::array::from_fn(|r| &x[(self.first + r) * inputs..][..inputs]);
+                accumulate_rows::<S, T, R, 4>(simd, [bias; R], x, kernel)
+            }
+            Start::Hoisted(z) => std::array::from_fn(|r| {
+                let z = &z[(self.first + r) * 4 * self.width..][..4 * lanes];
+                std::array::from_fn(|g| V::<S, T>::load(simd, &z[g * lanes..]))
+            }),
+        };
         let h =
             std::array::from_fn(|r| &self.h_prev[(self.first + r) * self.width..][..self.units]);
-        let tile = accumulate_rows::<S, T, R, 4>(simd, [bias; R], x, self.kernel);
         let tile = accumulate_rows::<S, T, R, 4>(simd, tile, h, self.recurrent);
         for (row, z) in tile.iter().zip(z.chunks_exact_mut(4 * lanes)) {
             for (gate, z) in row.iter().zip(z.chunks_exact_mut(lanes)) {
@@ -222,52 +293,90 @@ impl<T: Float, A: Activations> Backward<'_, T, A> {
     #[inline(always)]
     fn product<S: Simd>(&mut self, simd: S, t: usize, block: usize, group: Group) {
         let Dims { steps, width, .. } = self.view.dims;
-        let lanes = V::<S, T>::LANES;
-        let depth = 4 * width;
-        let panel = &self.weights.recurrent_t[block * depth * NV * lanes..][..depth * NV * lanes];
-        let dz = &self.view.gates[group.slot(steps, t, depth)];
-        let dh = &mut self.view.dh[group.slot(1, 0, width)];
-        for (first, height) in tiles(group.rows, tallest::<S>(BACKWARD_32, BACKWARD_16)) {
-            let tile = BackwardTile { dz, panel, width, first, at: block * NV * lanes };
-            match height {
-                1 => tile.store::<S, 1>(simd, dh),
-                2 => tile.store::<S, 2>(simd, dh),
-                3 => tile.store::<S, 3>(simd, dh),
-                4 => tile.store::<S, 4>(simd, dh),
-                5 => tile.store::<S, 5>(simd, dh),
-                6 => tile.store::<S, 6>(simd, dh),
-                7 => tile.store::<S, 7>(simd, dh),
-                _ => tile.store::<S, 8>(simd, dh),
-            }
-        }
+        let at = block * NV * V::<S, T>::LANES;
+        let dz = &self.view.gates[group.slot(steps, t, 4 * width)];
+        let dh = &mut self.view.dh[group.slot(1, 0, width)][at..];
+        product(simd, self.weights, block, (group.rows, width), dz, dh);
     }
 
     /// `dh += dy`, then the cells of step `t`.
     #[inline(always)]
     fn cells<S: Simd>(&mut self, simd: S, t: usize, block: usize, group: Group) {
-        let Dims { steps, units, width, slots, .. } = self.view.dims;
+        let View { dims, c, a, gates, dh, dc, .. } = &mut self.view;
+        let Dims { steps, units, width, slots, .. } = *dims;
         let lanes = V::<S, T>::LANES;
-        let states = group.slot(slots, t, width);
         let from = block * NV * lanes;
         for at in (from..width.min(from + NV * lanes)).step_by(lanes) {
-            let here = group.slot(1, 0, width).start + at..group.slot(1, 0, width).end;
-            let dh = &mut self.view.dh[here.clone()];
-            for row in 0..group.rows {
-                if let Some(dy) = self.dy.at(group.first + row, t, units, steps) {
-                    let dh = &mut dh[row * width..];
-                    (V::<S, T>::load(simd, dh) + V::<S, T>::load(simd, &dy[at..])).store(dh);
-                }
-            }
-            cell::Backward {
-                run: Run { count: group.rows, stride: width, gate_stride: 4 * width },
-                gates: &mut self.view.gates[group.slot(steps, t, 4 * width)][4 * at..],
-                c_prev: &self.view.c[states.clone()][at..],
-                a: &self.view.a[group.slot(steps, t, width)][at..],
-                dh: &self.view.dh[here.clone()],
-                dc: &mut self.view.dc[here],
-            }
-            .run(simd, self.activations);
+            let cells = Cells {
+                activations: self.activations,
+                rows: group.rows,
+                width,
+                gates: &mut gates[group.slot(steps, t, 4 * width)][4 * at..],
+                c_prev: &c[group.slot(slots, t, width)][at..],
+                a: &a[group.slot(steps, t, width)][at..],
+                dh: &mut dh[group.slot(1, 0, width)][at..],
+                dc: &mut dc[group.slot(1, 0, width)][at..],
+            };
+            cells.run(simd, |row| Some(&self.dy.at(group.first + row, t, units, steps)?[at..]));
         }
+    }
+}
+
+/// `dh = dz Uᵀ` for a block of unit vectors, `dh` being theirs.
+#[inline(always)]
+fn product<S: Simd, T: Float>(
+    simd: S,
+    weights: &Packed<T>,
+    block: usize,
+    (rows, width): (usize, usize),
+    dz: &[T],
+    dh: &mut [T],
+) {
+    let lanes = V::<S, T>::LANES;
+    let panel = 4 * width * NV * lanes;
+    let panel = &weights.recurrent_t[block * panel..][..panel];
+    let pair = (block * NV + 1) * lanes < width;
+    for (first, height) in tiles(rows, tallest::<S>(BACKWARD_32, BACKWARD_16)) {
+        let tile = BackwardTile { dz, panel, width, first, pair };
+        let dh = &mut dh[first * width..];
+        match height {
+            1 => tile.store::<S, 1>(simd, dh),
+            2 => tile.store::<S, 2>(simd, dh),
+            3 => tile.store::<S, 3>(simd, dh),
+            4 => tile.store::<S, 4>(simd, dh),
+            5 => tile.store::<S, 5>(simd, dh),
+            6 => tile.store::<S, 6>(simd, dh),
+            7 => tile.store::<S, 7>(simd, dh),
+            _ => tile.store::<S, 8>(simd, dh),
+        }
+    }
+}
+
+/// A backward step of one vector of units, for some rows; slices start with it.
+struct Cells<'a, T, A> {
+    activations: A,
+    rows: usize,
+    width: usize,
+    gates: &'a mut [T],
+    c_prev: &'a [T],
+    a: &'a [T],
+    dh: &'a mut [T],
+    dc: &'a mut [T],
+}
+
+impl<'y, T: Float, A: Activations> Cells<'_, T, A> {
+    /// `dh += dy`, then the cells.
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S, dy: impl Fn(usize) -> Option<&'y [T]>) {
+        let Cells { activations, rows, width, gates, c_prev, a, dh, dc } = self;
+        for row in 0..rows {
+            if let Some(dy) = dy(row) {
+                let dh = &mut dh[row * width..];
+                (V::<S, T>::load(simd, dh) + V::<S, T>::load(simd, dy)).store(dh);
+            }
+        }
+        let run = Run { count: rows, stride: width, gate_stride: 4 * width };
+        cell::Backward { run, gates, c_prev, a, dh, dc }.run(simd, activations);
     }
 }
 
@@ -277,11 +386,12 @@ struct BackwardTile<'a, T> {
     panel: &'a [T],
     width: usize,
     first: usize,
-    at: usize,
+    /// Whether there are two vectors; the last block may have one only.
+    pair: bool,
 }
 
 impl<T: Float> BackwardTile<'_, T> {
-    /// `dh = dz Uᵀ` for `R` rows and a pair of unit vectors.
+    /// `dh = dz Uᵀ` for `R` rows and a pair of unit vectors; `dh` starts with the first of them.
     #[inline(always)]
     fn store<S: Simd, const R: usize>(&self, simd: S, dh: &mut [T]) {
         if R > tallest::<S>(BACKWARD_32, BACKWARD_16) {
@@ -293,10 +403,10 @@ impl<T: Float> BackwardTile<'_, T> {
         let zero = [[V::<S, T>::splat(simd, T::ZERO); NV]; R];
         let tile = accumulate_rows::<S, T, R, NV>(simd, zero, dz, self.panel);
         for (r, row) in tile.iter().enumerate() {
-            let dh = &mut dh[(self.first + r) * self.width..][..self.width];
-            row[0].store(&mut dh[self.at..]);
-            if self.at + lanes < self.width {
-                row[1].store(&mut dh[self.at + lanes..]);
+            let dh = &mut dh[r * self.width..];
+            row[0].store(dh);
+            if self.pair {
+                row[1].store(&mut dh[lanes..]);
             }
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct Dims {
     pub(super) width: usize,
     /// Slots in arrays of states.
     pub(super) slots: usize,
+    /// Slots in the array of gates: those that are kept, or what hoisted products leave in it.
+    pub(super) gates: usize,
 }
 
 /// Some rows of the batch whose history lies together.
@@ -93,7 +95,8 @@ pub(super) struct Workspace<T> {
     pub(super) c: Buffer<T>,
     /// `[steps, width]`: `φ(c)`.
     pub(super) a: Buffer<T>,
-    /// `[steps, 4 width]`: the gates; backward replaces them by `dz`.
+    /// `[gates, 4 width]`: `z` if it was hoisted, which the gates replace, and backward those by
+    /// `dz`.
     pub(super) gates: Buffer<T>,
     // Scratch.
     /// `[width]`
@@ -105,13 +108,13 @@ pub(super) struct Workspace<T> {
 impl<T: Float> Workspace<T> {
     /// Makes room for a call of these sizes, `kept` for backward or not.
     pub(super) fn reserve(&mut self, dims: Dims, kept: bool) {
-        let Dims { batch, steps, inputs, width, slots, .. } = dims;
+        let Dims { batch, steps, inputs, width, slots, gates, .. } = dims;
         let kept = usize::from(kept);
         self.x.resize(batch * steps * inputs);
         self.h.resize(batch * slots * width);
         self.c.resize(batch * slots * width);
         self.a.resize(batch * steps * width * kept);
-        self.gates.resize(batch * steps * 4 * width * kept);
+        self.gates.resize(batch * gates * 4 * width);
         self.dh.resize(batch * width * kept);
         self.dc.resize(batch * width * kept);
     }

@@ -1,7 +1,7 @@
 //! Weights as the tiles over units read them, and gradients back in Keras's order.
 
 use kernels::simd::Float;
-use kernels::{Buffer, Isa};
+use kernels::{Buffer, Isa, MatRef};
 
 use super::NV;
 use crate::engine::Weights;
@@ -19,6 +19,8 @@ pub(in crate::engine) struct Packed<T> {
     pub(super) recurrent_t: Buffer<T>,
     /// `[inputs, 4 width]`
     pub(super) kernel_rows: Buffer<T>,
+    /// The same for products that are hoisted, in place of `kernel`.
+    pub(super) hoisted: Option<kernels::Packed<T>>,
 }
 
 /// Copies `rows` of weights `[k, 4 units]` into panels `[unit vector][k][4][lanes]`.
@@ -91,9 +93,25 @@ fn pack_transpose<T: Float>(lanes: usize, units: usize, weights: &[T], out: &mut
 
 impl<T: Float> Packed<T> {
     /// Packs what forward reads.
-    pub(in crate::engine) fn pack_forward(&mut self, isa: Isa, units: usize, weights: Weights<T>) {
+    pub(in crate::engine) fn pack_forward(
+        &mut self,
+        isa: Isa,
+        units: usize,
+        weights: Weights<T>,
+        hoisted: bool,
+    ) {
         let lanes = isa.lanes::<T>();
-        pack_panels(lanes, units, weights.kernel, &mut self.kernel);
+        if hoisted {
+            pack_rows(lanes, units, weights.kernel, &mut self.kernel_rows);
+            let width = 4 * units.next_multiple_of(lanes);
+            let kernel = MatRef::new(&self.kernel_rows, self.kernel_rows.len() / width, width);
+            match &mut self.hoisted {
+                Some(hoisted) => hoisted.repack_right(kernel),
+                None => self.hoisted = Some(kernels::Packed::right(isa, kernel)),
+            }
+        } else {
+            pack_panels(lanes, units, weights.kernel, &mut self.kernel);
+        }
         pack_panels(lanes, units, weights.recurrent_kernel, &mut self.recurrent);
         match weights.bias {
             Some(bias) => pack_panels(lanes, units, bias, &mut self.bias),

@@ -1,0 +1,98 @@
+//! `harness plan`
+
+use std::io::Write;
+
+use harness::dtype::Dtype;
+use harness::json;
+use harness::style::Style;
+use harness::table::Table;
+use harness::throughput::Shape;
+use kernels::Isa;
+use kernels::gemm::Caches;
+use lstm::engine::{Cut, InputProduct, Lanes, Plan, Sizes};
+
+use super::{Outcome, threads};
+
+/// Shows how the engine computes a batch of some sizes.
+///
+/// Plans follow from the sizes, the instruction set and the caches of this CPU.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Batch, steps, inputs and units; may be given several times
+    #[arg(long, value_name = "B,T,I,H", required = true)]
+    shape: Vec<Shape>,
+    /// For inference, without what backward needs
+    #[arg(long)]
+    infer: bool,
+    /// Threads; as many as there are cores unless given
+    #[arg(long, value_name = "N", value_parser = threads)]
+    threads: Option<usize>,
+    /// Scalar
+    #[arg(long, value_enum, default_value = "f32")]
+    dtype: Dtype,
+    /// Instruction set; the best unless given
+    #[arg(long, value_name = "NAME")]
+    isa: Option<Isa>,
+    /// One JSON object for each shape
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
+    let Args { infer, dtype, .. } = args;
+    let isa = args.isa.unwrap_or_else(Isa::best);
+    let threads = || args.threads.unwrap_or_else(rayon::current_num_threads);
+    let caches = Caches::of_this_cpu();
+    let mut table =
+        Table::new(&["B,T,I,H", "lanes over", "rows of a group", "x W ahead for", "threads"]);
+    for &shape in &args.shape {
+        let Shape { batch, steps, inputs, units } = shape;
+        let sizes = Sizes { batch, steps, inputs, units, training: !infer };
+        let plan = match dtype {
+            Dtype::F32 => Plan::of::<f32>(isa, caches, sizes, threads),
+            Dtype::F64 => Plan::of::<f64>(isa, caches, sizes, threads),
+        };
+        let lanes = match plan.lanes {
+            Lanes::Units => "units",
+            Lanes::Batch => "batch",
+        };
+        let hoisted = match plan.input {
+            InputProduct::Fused => 0,
+            InputProduct::Hoisted(steps) => steps,
+        };
+        let cut = match plan.cut {
+            Cut::Batch => "batch",
+            Cut::Units => "units",
+        };
+        if !args.json {
+            let steps = match plan.input {
+                InputProduct::Fused => "–".to_owned(),
+                InputProduct::Hoisted(steps) => format!("{steps} steps"),
+            };
+            let threads = match plan.threads {
+                1 => "1".to_owned(),
+                threads => format!("{threads}, of the {cut}"),
+            };
+            table.row([shape.to_string(), lanes.into(), plan.group.to_string(), steps, threads]);
+            continue;
+        }
+        let line = json::line(&[
+            ("shape", vec![batch, steps, inputs, units].into()),
+            ("mode", if infer { "infer" } else { "train" }.into()),
+            ("dtype", dtype.name().into()),
+            ("isa", isa.name().into()),
+            ("lanes", lanes.into()),
+            ("group", plan.group.into()),
+            ("hoisted_steps", hoisted.into()),
+            ("threads", plan.threads.into()),
+            ("cut", cut.into()),
+        ]);
+        writeln!(out, "{line}")?;
+    }
+    if !args.json {
+        let style = Style::of_stdout();
+        let title = style.heading(if infer { "inference" } else { "training" });
+        writeln!(out, "\n{title} · {}, {isa}\n\n{}", dtype.name(), table.render(style))?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,275 @@
+//! A batch of one row: threads share the units of each step.
+//!
+//! A step of one row reads every weight once and does little with it. With the units shared out,
+//! each core reads the weights of its own, from its own cache if they fit. All have to have finished
+//! a step before the next one starts: a fork and a join for each.
+
+use std::ops::Range;
+
+use kernels::Isa;
+use kernels::simd::{Float, Kernel, Simd, V, Vector};
+
+use super::pack::Packed;
+use super::{Cells, NV, Step, product};
+use crate::engine::cell::Activations;
+use crate::engine::sequence::Gradient;
+use crate::engine::workspace::{Dims, View, before_and_after};
+
+/// The steps of one row, on several threads of the current `rayon` pool.
+pub(in crate::engine) struct OneRow<'a, 'v, T, A> {
+    pub(in crate::engine) isa: Isa,
+    pub(in crate::engine) activations: A,
+    pub(in crate::engine) weights: &'a Packed<T>,
+    pub(in crate::engine) view: &'a mut View<'v, T>,
+    pub(in crate::engine) threads: usize,
+}
+
+impl<T: Float, A: Activations> OneRow<'_, '_, T, A> {
+    /// Forward over some steps, as [`super::Forward`] does it.
+    pub(in crate::engine) fn forward(
+        self,
+        mut y: Option<&mut [T]>,
+        (kept, hoisted): (bool, bool),
+        steps: Range<usize>,
+    ) {
+        let View { dims, x, h, c, a, gates, .. } = self.view;
+        let Dims { inputs, units, width, gates: slots, .. } = *dims;
+        let lanes = self.isa.lanes::<T>();
+        let slot = |slot: usize| slot * width..(slot + 1) * width;
+        for t in steps {
+            let (before, after) = dims.around(t);
+            let (h_prev, h_next) = before_and_after(h, slot(before), slot(after));
+            let (c_prev, c_next) = before_and_after(c, slot(before), slot(after));
+            let step = Step {
+                activations: self.activations,
+                weights: self.weights,
+                rows: 1,
+                units,
+                width,
+                x: (!hoisted).then(|| &x[t * inputs..][..inputs]),
+                h_prev,
+                c_prev,
+                h: h_next,
+                c: c_next,
+                gates: match slots {
+                    0 => &mut [],
+                    slots => &mut gates[t % slots * 4 * width..][..4 * width],
+                },
+                a: kept.then(|| &mut a[slot(t)]),
+            };
+            let all = Forward { step, lanes, first: 0, vectors: width / lanes };
+            all.fork(self.isa, self.threads);
+            if let Some(y) = &mut y {
+                y[t * units..][..units].copy_from_slice(&h[slot(after)][..units]);
+            }
+        }
+    }
+
+    /// Backward over all steps, as [`super::Backward`] does it.
+    pub(in crate::engine) fn backward(self, dy: Gradient<T>, initial: bool) {
+        let View { dims, c, a, gates, dh, dc, .. } = self.view;
+        let Dims { steps, units, width, .. } = *dims;
+        let lanes = self.isa.lanes::<T>();
+        let blocks = width.div_ceil(NV * lanes);
+        let slot = |slot: usize| slot * width..(slot + 1) * width;
+        for t in (0..steps).rev() {
+            let (now, after) = gates[t * 4 * width..].split_at_mut(4 * width);
+            let all = Backward {
+                activations: self.activations,
+                weights: self.weights,
+                width,
+                dy: dy.at(0, t, units, steps),
+                after: (t + 1 < steps).then(|| &after[..4 * width]),
+                now: Some(Now { gates: now, c_prev: &c[slot(t)], a: &a[slot(t)], dc }),
+                dh,
+                lanes,
+                first: 0,
+                blocks,
+            };
+            all.fork(self.isa, self.threads);
+        }
+        if initial {
+            let all = Backward {
+                activations: self.activations,
+                weights: self.weights,
+                width,
+                dy: None,
+                after: Some(&gates[..4 * width]),
+                now: None,
+                dh,
+                lanes,
+                first: 0,
+                blocks,
+            };
+            all.fork(self.isa, self.threads);
+        }
+    }
+}
+
+/// A forward step of neighbouring vectors of units.
+struct Forward<'a, T, A> {
+    step: Step<'a, T, A>,
+    lanes: usize,
+    first: usize,
+    vectors: usize,
+}
+
+impl<T: Float, A: Activations> Forward<'_, T, A> {
+    fn fork(self, isa: Isa, threads: usize) {
+        if threads == 1 || self.vectors == 1 {
+            return isa.run(self);
+        }
+        let (left, right) = self.split(threads);
+        rayon::join(|| left.fork(isa, threads / 2), || right.fork(isa, threads - threads / 2));
+    }
+
+    /// The vectors of one half of the threads, and those of the other.
+    fn split(self, threads: usize) -> (Self, Self) {
+        let Forward { step, lanes, first, vectors } = self;
+        let half = (vectors * (threads / 2) / threads).max(1);
+        let at = half * lanes;
+        let (c_prev, c_prev_rest) = step.c_prev.split_at(at);
+        let (h, h_rest) = step.h.split_at_mut(at);
+        let (c, c_rest) = step.c.split_at_mut(at);
+        let (gates, gates_rest) = step.gates.split_at_mut(step.gates.len().min(4 * at));
+        let (a, a_rest) = step.a.map(|a| a.split_at_mut(at)).unzip();
+        (
+            Forward { step: Step { c_prev, h, c, gates, a, ..step }, lanes, first, vectors: half },
+            Forward {
+                step: Step {
+                    c_prev: c_prev_rest,
+                    h: h_rest,
+                    c: c_rest,
+                    gates: gates_rest,
+                    a: a_rest,
+                    ..step
+                },
+                lanes,
+                first: first + half,
+                vectors: vectors - half,
+            },
+        )
+    }
+}
+
+impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Forward { mut step, first, vectors, .. } = self;
+        let lanes = V::<S, T>::LANES;
+        for n in 0..vectors {
+            let at = n * lanes;
+            let one = Step {
+                c_prev: &step.c_prev[at..],
+                h: &mut step.h[at..],
+                c: &mut step.c[at..],
+                gates: step.gates.get_mut(4 * at..).unwrap_or_default(),
+                a: step.a.as_deref_mut().map(|a| &mut a[at..]),
+                ..step
+            };
+            one.vector(simd, first + n);
+        }
+    }
+}
+
+/// A backward step of neighbouring blocks of units.
+struct Backward<'a, T, A> {
+    activations: A,
+    weights: &'a Packed<T>,
+    width: usize,
+    /// Of all units, if there is one.
+    dy: Option<&'a [T]>,
+    /// `dz` of all units in the step after, if there is one.
+    after: Option<&'a [T]>,
+    // Of these blocks alone.
+    /// The step, unless only the gradient of the state before it is wanted.
+    now: Option<Now<'a, T>>,
+    dh: &'a mut [T],
+    lanes: usize,
+    first: usize,
+    blocks: usize,
+}
+
+/// What the cells of a backward step read and write.
+struct Now<'a, T> {
+    gates: &'a mut [T],
+    c_prev: &'a [T],
+    a: &'a [T],
+    dc: &'a mut [T],
+}
+
+impl<T: Float, A: Activations> Backward<'_, T, A> {
+    fn fork(self, isa: Isa, threads: usize) {
+        if threads == 1 || self.blocks == 1 {
+            return isa.run(self);
+        }
+        let (left, right) = self.split(threads);
+        rayon::join(|| left.fork(isa, threads / 2), || right.fork(isa, threads - threads / 2));
+    }
+
+    /// The blocks of one half of the threads, and those of the other.
+    fn split(self, threads: usize) -> (Self, Self) {
+        let half = (self.blocks * (threads / 2) / threads).max(1);
+        let at = half * NV * self.lanes;
+        let (now, now_rest) = self.now.map(|now| now.split(at)).unzip();
+        let (dh, dh_rest) = self.dh.split_at_mut(at);
+        let (first, blocks) = (self.first, self.blocks);
+        (
+            Backward { now, dh, blocks: half, ..self },
+            Backward {
+                now: now_rest,
+                dh: dh_rest,
+                first: first + half,
+                blocks: blocks - half,
+                ..self
+            },
+        )
+    }
+}
+
+impl<T> Now<'_, T> {
+    fn split(self, at: usize) -> (Self, Self) {
+        let (gates, gates_rest) = self.gates.split_at_mut(4 * at);
+        let (c_prev, c_prev_rest) = self.c_prev.split_at(at);
+        let (a, a_rest) = self.a.split_at(at);
+        let (dc, dc_rest) = self.dc.split_at_mut(at);
+        (
+            Now { gates, c_prev, a, dc },
+            Now { gates: gates_rest, c_prev: c_prev_rest, a: a_rest, dc: dc_rest },
+        )
+    }
+}
+
+impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Backward { activations, weights, width, dy, after, mut now, dh, first, blocks, .. } =
+            self;
+        let lanes = V::<S, T>::LANES;
+        for n in 0..blocks {
+            let from = n * NV * lanes;
+            if let Some(dz) = after {
+                product(simd, weights, first + n, (1, width), dz, &mut dh[from..]);
+            }
+            let Some(now) = &mut now else { continue };
+            for at in (from..dh.len().min(from + NV * lanes)).step_by(lanes) {
+                let cells = Cells {
+                    activations,
+                    rows: 1,
+                    width,
+                    gates: &mut now.gates[4 * at..],
+                    c_prev: &now.c_prev[at..],
+                    a: &now.a[at..],
+                    dh: &mut dh[at..],
+                    dc: &mut now.dc[at..],
+                };
+                // `dy` has no padding.
+                cells.run(simd, |_| Some(&dy?[first * NV * lanes + at..]));
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Every plan computes the same.
+
+use kernels::Isa;
+
+use super::*;
+
+/// All that a call returns.
+#[derive(Clone, Debug, PartialEq)]
+struct Outcome {
+    y: Vec<f32>,
+    states: [Vec<f32>; 2],
+    /// Of the weights, the input and the initial states.
+    grads: [Vec<f32>; 4],
+}
+
+/// Numbers between -1 and 1 that look random.
+fn numbers(seed: u32, len: usize) -> Vec<f32> {
+    let mut state = seed;
+    std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    })
+    .take(len)
+    .collect()
+}
+
+fn run(isa: Isa, plan: Plan, sizes: Sizes) -> Outcome {
+    let Sizes { batch, steps, inputs, units, training } = sizes;
+    let options = Options {
+        inputs,
+        units,
+        activation: Activation::Tanh,
+        recurrent_activation: Activation::Sigmoid,
+        go_backwards: false,
+    };
+    let weights = numbers(1, (inputs + units + 1) * 4 * units);
+    let (x, dy) = (numbers(2, batch * steps * inputs), numbers(3, batch * steps * units));
+    let [h, c] = [4, 5].map(|seed| numbers(seed, batch * units));
+    let call = Call {
+        weights: Weights::cut(&weights, inputs, units),
+        version: 1,
+        x: &x,
+        batch,
+        steps,
+        initial: [Some(&h), Some(&c)],
+        training,
+    };
+    let mut engine = Engine::new(isa, options);
+    let mut y = vec![0.0; batch * steps * units];
+    engine.forward_as(plan, &call, Some(&mut y));
+    let mut states = [(); 2].map(|()| vec![0.0; batch * units]);
+    let [last_h, last_c] = &mut states;
+    engine.states(Some(last_h), Some(last_c));
+    let mut grads = [weights.len(), x.len(), h.len(), c.len()].map(|len| vec![0.0; len]);
+    if training {
+        let [dw, dx, dh, dc] = &mut grads;
+        engine.backward(
+            &call,
+            Incoming { dy: Gradient::Sequence(&dy), states: [Some(&h), Some(&c)] },
+            Gradients::cut(dw, inputs, units),
+            Some(dx),
+            [Some(dh), Some(dc)],
+        );
+    }
+    Outcome { y, states, grads }
+}
+
+/// Inputs and units about the lanes of every instruction set, batches about the heights of tiles.
+const SIZES: [[usize; 4]; 9] = [
+    [1, 7, 33, 40],
+    [1, 1, 3, 16],
+    [1, 5, 70, 64],
+    [2, 9, 40, 17],
+    [7, 3, 5, 33],
+    [13, 4, 3, 21],
+    [20, 3, 9, 32],
+    [40, 3, 2, 3],
+    [70, 2, 4, 18],
+];
+
+#[test]
+fn every_plan_gives_the_same_bits() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("threads");
+    for isa in Isa::available() {
+        for [batch, steps, inputs, units] in SIZES {
+            for training in [false, true] {
+                let sizes = Sizes { batch, steps, inputs, units, training };
+                let first = Plan::of::<f32>(isa, Caches::COMMON, sizes, || 1);
+                let expected = run(isa, first, sizes);
+                let inputs = match first.lanes {
+                    Lanes::Units => &[1, 2, steps][..],
+                    Lanes::Batch => &[],
+                };
+                let inputs = inputs.iter().map(|&steps| InputProduct::Hoisted(steps));
+                for input in inputs.chain([InputProduct::Fused]) {
+                    for threads in [1, 2, 3, 8] {
+                        let groups = batch.div_ceil(first.group);
+                        let mut cuts = vec![(threads.min(groups), Cut::Batch)];
+                        if batch == 1 && first.lanes == Lanes::Units {
+                            cuts.push((threads, Cut::Units));
+                        }
+                        for (threads, cut) in cuts {
+                            let plan = Plan { input, threads, cut, ..first };
+                            let found = pool.install(|| run(isa, plan, sizes));
+                            assert_eq!(found, expected, "{sizes:?} on {isa}: {plan}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_follows_from_sizes() {
+    let caches = Caches { l1: 32 << 10, l2: 1 << 20, l3: 16 << 20 };
+    let plan = |[batch, steps, inputs, units]: [usize; 4]| {
+        let sizes = Sizes { batch, steps, inputs, units, training: false };
+        Plan::of::<f32>(Isa::best(), caches, sizes, || 4)
+    };
+    // Few units, many rows.
+    assert_eq!(plan([64, 10, 8, 1]).lanes, Lanes::Batch);
+    assert_eq!(plan([64, 10, 8, 64]).lanes, Lanes::Units);
+    // One row and weights beyond the second level: W once for many steps, units shared out.
+    let one = plan([1, 50, 1024, 1024]);
+    assert_eq!((one.input, one.cut, one.threads), (InputProduct::Hoisted(50), Cut::Units, 4));
+    // Nothing to hoist from a single step, or for many rows.
+    assert_eq!(plan([1, 1, 1024, 1024]).input, InputProduct::Fused);
+    assert_eq!(plan([64, 25, 1024, 1024]).input, InputProduct::Fused);
+    // Threads only where there is work for them, and no more than groups.
+    assert_eq!(plan([32, 10, 8, 4]).threads, 1);
+    assert_eq!(plan([20, 35, 650, 650]).threads, 2);
+    assert_eq!(plan([64, 25, 512, 512]).threads, 4);
+}
