@@ -15,7 +15,9 @@ impl Float for f64 {}
 pub(crate) mod compiled {
     use kernels::{Buffer, Isa};
 
-    use crate::engine::{Backward, Forward, Gradient, Hoist, Products, View};
+    use crate::engine::{
+        Backward, Call, Forward, Gradient, Hoist, Options, Packings, Plan, Products, View,
+    };
     use crate::layer::{Layer, Operation};
     use crate::optimizer::State;
     use crate::shape::Shape;
@@ -23,6 +25,21 @@ pub(crate) mod compiled {
     /// What is compiled here.
     pub(crate) trait Compiled: Sized {
         fn operation(layer: &Layer, isa: Isa, inputs: &[Shape]) -> Box<dyn Operation<Self>>;
+        fn pack_forward(
+            packings: &mut Packings<Self>,
+            isa: Isa,
+            options: Options,
+            plan: Plan,
+            call: &Call<Self>,
+        );
+        fn pack_backward(
+            packings: &mut Packings<Self>,
+            isa: Isa,
+            options: Options,
+            plan: Plan,
+            call: &Call<Self>,
+            dx: bool,
+        );
         fn forward(
             job: Forward<Self>,
             view: View<Self>,
@@ -45,6 +62,27 @@ pub(crate) mod compiled {
                     inputs: &[Shape],
                 ) -> Box<dyn Operation<Self>> {
                     layer.operation(isa, inputs)
+                }
+
+                fn pack_forward(
+                    packings: &mut Packings<Self>,
+                    isa: Isa,
+                    options: Options,
+                    plan: Plan,
+                    call: &Call<Self>,
+                ) {
+                    packings.forward(isa, options, plan, call);
+                }
+
+                fn pack_backward(
+                    packings: &mut Packings<Self>,
+                    isa: Isa,
+                    options: Options,
+                    plan: Plan,
+                    call: &Call<Self>,
+                    dx: bool,
+                ) {
+                    packings.backward(isa, options, plan, call, dx);
                 }
 
                 fn forward(

@@ -12,6 +12,7 @@
 
 mod call;
 mod cell;
+mod packings;
 mod panels;
 mod parts;
 mod plan;
@@ -23,13 +24,12 @@ mod workspace;
 
 use kernels::Isa;
 use kernels::gemm::Caches;
-use kernels::simd::{Kernel, Simd};
 
 use crate::activation::Activation;
 use crate::float::Float;
 pub use call::{Call, Gradients, Incoming, Options, Weights};
+pub(crate) use packings::Packings;
 use panels::Padding;
-use parts::Packed;
 pub(crate) use parts::{Backward, Forward, Products};
 pub use plan::{Cut, InputProduct, Lanes, Plan, Sizes};
 pub(crate) use rows::Hoist;
@@ -42,25 +42,13 @@ use workspace::{Dims, Workspace};
 pub struct Engine<T> {
     isa: Isa,
     options: Options,
-    registers: usize,
-    rows: rows::Packed<T>,
-    panels: panels::Packed<T>,
-    /// What is packed for forward and for backward.
-    packed: [Option<Version>; 2],
+    packings: Packings<T>,
     workspace: Workspace<T>,
     products: rows::Products<T>,
     /// What hoisted products need, for each thread.
     hoists: Vec<rows::Hoist<T>>,
     /// The batch, dimensions and plan of the last forward call.
     call: Option<(usize, Dims, Plan)>,
-}
-
-/// Which weights are packed, and for which plans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Version {
-    weights: u64,
-    lanes: Lanes,
-    hoisted: bool,
 }
 
 impl<T: Float> Engine<T> {
@@ -78,10 +66,7 @@ impl<T: Float> Engine<T> {
         Engine {
             isa,
             options,
-            registers: isa.run(Registers),
-            rows: Default::default(),
-            panels: Default::default(),
-            packed: [None; 2],
+            packings: Packings::default(),
             workspace: Workspace::default(),
             products: rows::Products::default(),
             hoists: Vec::new(),
@@ -133,7 +118,7 @@ impl<T: Float> Engine<T> {
         let dims = self.dims(batch, steps, call.training, plan);
         let lanes = plan.lanes;
         self.call = Some((batch, dims, plan));
-        self.pack(plan, call);
+        T::pack_forward(&mut self.packings, self.isa, self.options, plan, call);
         self.workspace.reserve(dims, call.training);
         if matches!(plan.input, InputProduct::Hoisted(_)) && self.hoists.len() < plan.threads {
             self.hoists.resize_with(plan.threads, Default::default);
@@ -147,10 +132,7 @@ impl<T: Float> Engine<T> {
         let job = Forward {
             isa: self.isa,
             options: self.options,
-            weights: match lanes {
-                Lanes::Units => Packed::Rows(&self.rows),
-                Lanes::Batch => Packed::Panels(&self.panels),
-            },
+            weights: self.packings.of(lanes),
             plan,
             kept: call.training,
             live: batch,
@@ -214,7 +196,8 @@ impl<T: Float> Engine<T> {
         for gradient in initial.iter().flatten() {
             assert_eq!(gradient.len(), batch * units, "gradient of an initial state");
         }
-        self.pack_backward(plan, call);
+        let (options, wanted) = (self.options, dx.is_some());
+        T::pack_backward(&mut self.packings, self.isa, options, plan, call, wanted);
 
         let (dh, dc) = (&mut self.workspace.dh, &mut self.workspace.dc);
         let states = Dims { slots: 1, ..dims };
@@ -224,10 +207,7 @@ impl<T: Float> Engine<T> {
         let job = Backward {
             isa: self.isa,
             options: self.options,
-            weights: match lanes {
-                Lanes::Units => Packed::Rows(&self.rows),
-                Lanes::Batch => Packed::Panels(&self.panels),
-            },
+            weights: self.packings.of(lanes),
             plan,
             initial: initial[0].is_some(),
         };
@@ -248,62 +228,12 @@ impl<T: Float> Engine<T> {
 
         T::products(Products {
             isa: self.isa,
-            weights: match lanes {
-                Lanes::Units => Packed::Rows(&self.rows),
-                Lanes::Batch => Packed::Panels(&self.panels),
-            },
+            weights: self.packings.of(lanes),
             view: self.workspace.view(dims),
             grads,
             dx: dx.map(|dx| (dx, go_backwards)),
             scratch: &mut self.products,
         });
-    }
-
-    /// Packs the weights for forward unless they are packed already.
-    fn pack(&mut self, plan: Plan, call: &Call<T>) {
-        let version = Version::new(plan, call.version);
-        if self.packed[0] == Some(version) {
-            return;
-        }
-        let (isa, units) = (self.isa, self.options.units);
-        match plan.lanes {
-            Lanes::Units => self.rows.pack_forward(isa, units, call.weights, version.hoisted),
-            Lanes::Batch => self.panels.pack_forward(self.registers, units, call.weights),
-        }
-        self.packed[0] = Some(version);
-    }
-
-    /// Packs the weights for backward unless they are packed already.
-    fn pack_backward(&mut self, plan: Plan, call: &Call<T>) {
-        let version = Version { hoisted: false, ..Version::new(plan, call.version) };
-        if self.packed[1] == Some(version) {
-            return;
-        }
-        let (isa, units) = (self.isa, self.options.units);
-        match plan.lanes {
-            Lanes::Units => self.rows.pack_backward(isa, units, call.weights),
-            Lanes::Batch => self.panels.pack_backward(units, call.weights),
-        }
-        self.packed[1] = Some(version);
-    }
-}
-
-impl Version {
-    fn new(plan: Plan, weights: u64) -> Self {
-        let hoisted = matches!(plan.input, InputProduct::Hoisted(_));
-        Version { weights, lanes: plan.lanes, hoisted }
-    }
-}
-
-/// How many registers an instruction set has.
-struct Registers;
-
-impl Kernel for Registers {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> usize {
-        S::REGISTERS
     }
 }
 

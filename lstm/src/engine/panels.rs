@@ -32,6 +32,11 @@ const CHUNK: usize = 16;
 /// Units of a backward tile.
 const BACKWARD_TILE: usize = 8;
 
+/// Units of a forward tile for the registers of `S`.
+const fn forward_tile<S: Simd>() -> usize {
+    if S::REGISTERS >= 32 { TILE } else { TILE_16 }
+}
+
 /// Cuts `0..count` into pieces of which each has a compiled tile: `highest`, then powers of two.
 #[inline(always)]
 fn tiles(count: usize, highest: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -60,7 +65,7 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
-        let tile = if S::REGISTERS >= 32 { TILE } else { TILE_16 };
+        let tile = forward_tile::<S>();
         let mut z = [T::ZERO; CHUNK * 4 * MAX_LANES];
         for t in 0..dims.steps {
             for group in dims.groups() {

@@ -1,9 +1,9 @@
 //! Weights as the tiles over the batch read them.
 
-use kernels::Buffer;
-use kernels::simd::Float;
+use kernels::simd::{Float, Kernel, Simd};
+use kernels::{Buffer, Isa};
 
-use super::{BACKWARD_TILE, TILE, TILE_16, tiles};
+use super::{BACKWARD_TILE, forward_tile, tiles};
 use crate::engine::Weights;
 
 /// The weights of a layer, packed for this orientation.
@@ -52,15 +52,22 @@ fn pack_transpose<T: Float>(units: usize, weights: &[T], out: &mut Buffer<T>) {
     }
 }
 
+/// How many units a forward tile has.
+struct Tile;
+
+impl Kernel for Tile {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> usize {
+        forward_tile::<S>()
+    }
+}
+
 impl<T: Float> Packed<T> {
     /// Packs what forward reads.
-    pub(in crate::engine) fn pack_forward(
-        &mut self,
-        registers: usize,
-        units: usize,
-        weights: Weights<T>,
-    ) {
-        let tile = if registers >= 32 { TILE } else { TILE_16 };
+    pub(in crate::engine) fn pack_forward(&mut self, isa: Isa, units: usize, weights: Weights<T>) {
+        let tile = isa.run(Tile);
         pack_panels(tile, units, weights.kernel, &mut self.kernel);
         pack_panels(tile, units, weights.recurrent_kernel, &mut self.recurrent);
         match weights.bias {
@@ -72,9 +79,13 @@ impl<T: Float> Packed<T> {
         }
     }
 
-    /// Packs what backward reads.
+    /// Packs what the steps of backward read.
     pub(in crate::engine) fn pack_backward(&mut self, units: usize, weights: Weights<T>) {
         pack_transpose(units, weights.recurrent_kernel, &mut self.recurrent_t);
+    }
+
+    /// Packs what the gradient of the input is computed from.
+    pub(in crate::engine) fn pack_input(&mut self, units: usize, weights: Weights<T>) {
         pack_transpose(units, weights.kernel, &mut self.kernel_t);
     }
 }

@@ -1,6 +1,6 @@
 //! Weights as the tiles over units read them, and gradients back in Keras's order.
 
-use kernels::simd::Float;
+use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use kernels::{Buffer, Isa, MatRef};
 
 use super::NV;
@@ -73,18 +73,58 @@ pub(super) fn unpack_rows<T: Float>(lanes: usize, units: usize, packed: &[T], ou
 
 /// Copies the recurrent kernel `[units, 4 units]` into panels of two unit vectors of its
 /// transpose, `[pair][unit vector][4][lanes][2 lanes]`.
-fn pack_transpose<T: Float>(lanes: usize, units: usize, weights: &[T], out: &mut Buffer<T>) {
-    let width = units.next_multiple_of(lanes);
-    let panel = NV * lanes;
-    out.resize(units.div_ceil(panel) * 4 * width * panel);
-    out.fill(T::ZERO);
-    for (pair, out) in out.chunks_exact_mut(4 * width * panel).enumerate() {
-        let first = pair * panel;
-        for (column, row) in weights.chunks_exact(4 * units).skip(first).take(panel).enumerate() {
-            for (gate, row) in row.chunks_exact(units).enumerate() {
-                for (unit, &weight) in row.iter().enumerate() {
-                    let k = unit / lanes * 4 * lanes + gate * lanes + unit % lanes;
-                    out[k * panel + column] = weight;
+struct Transpose<'a, T> {
+    units: usize,
+    weights: &'a [T],
+    out: &'a mut Buffer<T>,
+}
+
+impl<T: Float> Kernel for Transpose<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        match V::<S, T>::LANES {
+            16 => self.squares::<S, 16>(simd),
+            8 => self.squares::<S, 8>(simd),
+            4 => self.squares::<S, 4>(simd),
+            _ => self.squares::<S, 2>(simd),
+        }
+    }
+}
+
+impl<T: Float> Transpose<'_, T> {
+    /// Squares of `L` by `L` weights are transposed in registers.
+    #[inline(always)]
+    fn squares<S: Simd, const L: usize>(self, simd: S) {
+        if L != V::<S, T>::LANES {
+            return; // another instruction set's: the compiler drops it
+        }
+        let Transpose { units, weights, out } = self;
+        let (width, panel) = (units.next_multiple_of(L), NV * L);
+        out.resize(units.div_ceil(panel) * 4 * width * panel);
+        for (pair, out) in out.chunks_exact_mut(4 * width * panel).enumerate() {
+            for (square, out) in out.chunks_exact_mut(L * panel).enumerate() {
+                let (vector, gate) = (square / 4 * L, square % 4);
+                let live = L.min(units - vector);
+                for v in 0..NV {
+                    let first = pair * panel + v * L;
+                    if first >= units {
+                        out.chunks_exact_mut(panel).for_each(|out| out[v * L..].fill(T::ZERO));
+                        continue;
+                    }
+                    let rows: [_; L] = std::array::from_fn(|r| match first + r {
+                        // A load of no lanes at all from nowhere would be slow.
+                        unit if unit < units => {
+                            let at = unit * 4 * units + gate * units + vector;
+                            V::<S, T>::load(simd, &weights[at..at + live])
+                        }
+                        _ => V::<S, T>::splat(simd, T::ZERO),
+                    });
+                    let columns = V::<S, T>::transpose(rows);
+                    for (column, out) in columns.iter().zip(out.chunks_exact_mut(panel)) {
+                        column.store(&mut out[v * L..]);
+                    }
                 }
             }
         }
@@ -102,7 +142,7 @@ impl<T: Float> Packed<T> {
     ) {
         let lanes = isa.lanes::<T>();
         if hoisted {
-            pack_rows(lanes, units, weights.kernel, &mut self.kernel_rows);
+            self.pack_input(isa, units, weights);
             let width = 4 * units.next_multiple_of(lanes);
             let kernel = MatRef::new(&self.kernel_rows, self.kernel_rows.len() / width, width);
             match &mut self.hoisted {
@@ -122,10 +162,14 @@ impl<T: Float> Packed<T> {
         }
     }
 
-    /// Packs what backward reads.
+    /// Packs what the steps of backward read.
     pub(in crate::engine) fn pack_backward(&mut self, isa: Isa, units: usize, weights: Weights<T>) {
-        let lanes = isa.lanes::<T>();
-        pack_transpose(lanes, units, weights.recurrent_kernel, &mut self.recurrent_t);
-        pack_rows(lanes, units, weights.kernel, &mut self.kernel_rows);
+        let out = &mut self.recurrent_t;
+        isa.run(Transpose { units, weights: weights.recurrent_kernel, out });
+    }
+
+    /// Packs what the gradient of the input is computed from.
+    pub(in crate::engine) fn pack_input(&mut self, isa: Isa, units: usize, weights: Weights<T>) {
+        pack_rows(isa.lanes::<T>(), units, weights.kernel, &mut self.kernel_rows);
     }
 }
