@@ -43,6 +43,9 @@ const BACKWARD_32: usize = 8;
 /// The same where there are 16: 12 accumulators.
 const BACKWARD_16: usize = 6;
 
+/// Vectors of a forward tile of one row, at most.
+const ABREAST: usize = 4;
+
 /// Vectors in a row of a backward tile.
 const NV: usize = 2;
 
@@ -81,9 +84,13 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
         for t in self.steps.clone() {
-            for vector in 0..dims.width / V::<S, T>::LANES {
-                for group in dims.groups() {
-                    self.vector(simd, t, vector, group);
+            let vectors = dims.width / V::<S, T>::LANES;
+            for group in dims.groups().filter(|group| group.rows == 1) {
+                self.step(t, 0, group).row(simd, 0, vectors);
+            }
+            for vector in 0..vectors {
+                for group in dims.groups().filter(|group| group.rows > 1) {
+                    self.step(t, vector * V::<S, T>::LANES, group).vector(simd, vector);
                 }
             }
             let (_, after) = dims.around(t);
@@ -98,17 +105,16 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
 }
 
 impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
-    /// One step of one vector of units, for the rows of a group.
+    /// Step `t` of the units from `at` on, for the rows of a group.
     #[inline(always)]
-    fn vector<S: Simd>(&mut self, simd: S, t: usize, vector: usize, group: Group) {
+    fn step(&mut self, t: usize, at: usize, group: Group) -> Step<'_, T, A> {
         let View { dims, x, h, c, a, gates, .. } = self.view;
         let Dims { steps, inputs, width, slots, gates: kept_gates, .. } = *dims;
         let (before, after) = dims.around(t);
         let (before, after) = (group.slot(slots, before, width), group.slot(slots, after, width));
         let (h_prev, h) = before_and_after(h, before.clone(), after.clone());
         let (c_prev, c) = before_and_after(c, before, after);
-        let at = vector * V::<S, T>::LANES;
-        let step = Step {
+        Step {
             activations: self.activations,
             weights: self.weights,
             rows: group.rows,
@@ -124,8 +130,7 @@ impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
                 slots => &mut gates[group.slot(slots, t % slots, 4 * width)][4 * at..],
             },
             a: self.kept.then(|| &mut a[group.slot(steps, t, width)][at..]),
-        };
-        step.vector(simd, vector);
+        }
     }
 }
 
@@ -193,6 +198,103 @@ impl<T: Float, A: Activations> Step<'_, T, A> {
         }
         .run(simd, self.activations);
     }
+
+    /// `count` vectors of the only row, the first of which is this one of the layer.
+    ///
+    /// Each weight is used once: several vectors side by side share the elements of `h₋`, and have
+    /// as many chains of multiply-adds as the CPU can work on. Their cells then follow together.
+    #[inline(always)]
+    fn row<S: Simd>(self, simd: S, first: usize, count: usize) {
+        let Step { activations, weights, units, x, h_prev, c_prev, h, c, gates, mut a, .. } = self;
+        let lanes = V::<S, T>::LANES;
+        let mut z = [T::ZERO; ABREAST * 4 * MAX_LANES];
+        let mut done = 0;
+        while done < count {
+            let at = done * lanes;
+            let row = Row { weights, x, h_prev: &h_prev[..units], first: first + done };
+            let hoisted = gates.get(4 * at..).unwrap_or(&[]);
+            let vectors = match count - done {
+                4.. if S::REGISTERS >= 32 => row.store::<S, 4>(simd, hoisted, &mut z),
+                2.. => row.store::<S, 2>(simd, hoisted, &mut z),
+                _ => row.store::<S, 1>(simd, hoisted, &mut z),
+            };
+            done += vectors;
+            cell::Forward {
+                run: Run { count: vectors, stride: lanes, gate_stride: 4 * lanes },
+                z: &z[..vectors * 4 * lanes],
+                c_prev: &c_prev[at..],
+                c: &mut c[at..],
+                h: &mut h[at..],
+                kept: a.as_deref_mut().map(|a| (&mut gates[4 * at..], &mut a[at..])),
+            }
+            .run(simd, activations);
+        }
+    }
+}
+
+/// The operands of a forward tile of one row.
+struct Row<'a, T> {
+    weights: &'a Packed<T>,
+    /// Nothing if `b + x W` is there already.
+    x: Option<&'a [T]>,
+    h_prev: &'a [T],
+    first: usize,
+}
+
+impl<T: Float> Row<'_, T> {
+    /// `z = b + x W + h₋ U` for `N` vectors of units, `[N][4][lanes]`. Returns N.
+    #[inline(always)]
+    fn store<S: Simd, const N: usize>(&self, simd: S, hoisted: &[T], z: &mut [T]) -> usize {
+        let panel = 4 * V::<S, T>::LANES;
+        let start = match self.x {
+            Some(_) => &self.weights.bias[self.first * panel..],
+            None => hoisted,
+        };
+        let mut tile = [[V::<S, T>::splat(simd, T::ZERO); 4]; N];
+        for (tile, start) in tile.iter_mut().zip(start.chunks_exact(panel)) {
+            for (sum, start) in tile.iter_mut().zip(start.chunks_exact(V::<S, T>::LANES)) {
+                *sum = V::<S, T>::load(simd, start);
+            }
+        }
+        if let Some(x) = self.x {
+            tile = accumulate_abreast(simd, tile, x, &self.weights.kernel, self.first);
+        }
+        tile = accumulate_abreast(simd, tile, self.h_prev, &self.weights.recurrent, self.first);
+        for (tile, z) in tile.iter().zip(z.chunks_exact_mut(panel)) {
+            for (sum, z) in tile.iter().zip(z.chunks_exact_mut(V::<S, T>::LANES)) {
+                sum.store(z);
+            }
+        }
+        N
+    }
+}
+
+/// `tile[n] += a B[n]` with `N` neighbouring panels of B, `M` vectors wide, the first of which is
+/// this one.
+#[inline(always)]
+fn accumulate_abreast<S: Simd, T: Float, const N: usize, const M: usize>(
+    simd: S,
+    mut tile: [[V<S, T>; M]; N],
+    a: &[T],
+    panels: &[T],
+    first: usize,
+) -> [[V<S, T>; M]; N] {
+    let width = M * V::<S, T>::LANES;
+    let panel = a.len() * width;
+    let mut abreast = [&[][..]; N];
+    for (n, abreast) in abreast.iter_mut().enumerate() {
+        *abreast = &panels[(first + n) * panel..][..panel];
+    }
+    for (k, &a) in a.iter().enumerate() {
+        let a = V::<S, T>::splat(simd, a);
+        for (tile, panel) in tile.iter_mut().zip(abreast) {
+            let b = &panel[k * width..][..width];
+            for (sum, b) in tile.iter_mut().zip(b.chunks_exact(V::<S, T>::LANES)) {
+                *sum = a.mul_add(V::<S, T>::load(simd, b), *sum);
+            }
+        }
+    }
+    tile
 }
 
 /// The tile height for the registers of `S`.
@@ -268,9 +370,16 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
+        let blocks = dims.width.div_ceil(NV * V::<S, T>::LANES);
         for t in (0..dims.steps).rev() {
-            for block in 0..dims.width.div_ceil(NV * V::<S, T>::LANES) {
-                for group in dims.groups() {
+            for group in dims.groups().filter(|group| group.rows == 1) {
+                if t + 1 < dims.steps {
+                    self.product_of_row(simd, t + 1, group);
+                }
+                (0..blocks).for_each(|block| self.cells(simd, t, block, group));
+            }
+            for block in 0..blocks {
+                for group in dims.groups().filter(|group| group.rows > 1) {
                     if t + 1 < dims.steps {
                         self.product(simd, t + 1, block, group);
                     }
@@ -279,9 +388,10 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
             }
         }
         if self.initial {
-            for block in 0..dims.width.div_ceil(NV * V::<S, T>::LANES) {
-                for group in dims.groups() {
-                    self.product(simd, 0, block, group);
+            for group in dims.groups() {
+                match group.rows {
+                    1 => self.product_of_row(simd, 0, group),
+                    _ => (0..blocks).for_each(|block| self.product(simd, 0, block, group)),
                 }
             }
         }
@@ -297,6 +407,14 @@ impl<T: Float, A: Activations> Backward<'_, T, A> {
         let dz = &self.view.gates[group.slot(steps, t, 4 * width)];
         let dh = &mut self.view.dh[group.slot(1, 0, width)][at..];
         product(simd, self.weights, block, (group.rows, width), dz, dh);
+    }
+
+    /// The same for all units of the only row.
+    #[inline(always)]
+    fn product_of_row<S: Simd>(&mut self, simd: S, t: usize, group: Group) {
+        let Dims { steps, width, .. } = self.view.dims;
+        let dz = &self.view.gates[group.slot(steps, t, 4 * width)];
+        product_of_row(simd, self.weights, 0, dz, &mut self.view.dh[group.slot(1, 0, width)]);
     }
 
     /// `dh += dy`, then the cells of step `t`.
@@ -349,6 +467,45 @@ fn product<S: Simd, T: Float>(
             7 => tile.store::<S, 7>(simd, dh),
             _ => tile.store::<S, 8>(simd, dh),
         }
+    }
+}
+
+/// `dh = dz Uᵀ` of one row for the blocks that `dh` holds, the first of which is this one. Several
+/// side by side have as many chains of multiply-adds as the CPU can work on.
+#[inline(always)]
+fn product_of_row<S: Simd, T: Float>(
+    simd: S,
+    weights: &Packed<T>,
+    first: usize,
+    dz: &[T],
+    dh: &mut [T],
+) {
+    #[inline(always)]
+    fn store<S: Simd, T: Float, const N: usize>(
+        simd: S,
+        (panels, first): (&[T], usize),
+        dz: &[T],
+        dh: &mut [T],
+    ) -> usize {
+        let zero = [[V::<S, T>::splat(simd, T::ZERO); NV]; N];
+        let tile = accumulate_abreast(simd, zero, dz, panels, first);
+        // The last block may have one vector only.
+        for (sum, dh) in tile.iter().flatten().zip(dh.chunks_exact_mut(V::<S, T>::LANES)) {
+            sum.store(dh);
+        }
+        N
+    }
+
+    let block = NV * V::<S, T>::LANES;
+    let (panels, blocks) = (&weights.recurrent_t[..], dh.len().div_ceil(block));
+    let mut done = 0;
+    while done < blocks {
+        let (from, dh) = ((panels, first + done), &mut dh[done * block..]);
+        done += match blocks - done {
+            4.. => store::<S, T, 4>(simd, from, dz, dh),
+            2.. => store::<S, T, 2>(simd, from, dz, dh),
+            _ => store::<S, T, 1>(simd, from, dz, dh),
+        };
     }
 }
 

@@ -10,7 +10,7 @@ use kernels::Isa;
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
 
 use super::pack::Packed;
-use super::{Cells, NV, Step, product};
+use super::{Cells, NV, Step, product_of_row};
 use crate::engine::cell::Activations;
 use crate::engine::sequence::Gradient;
 use crate::engine::workspace::{Dims, View, before_and_after};
@@ -157,20 +157,7 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Forward { mut step, first, vectors, .. } = self;
-        let lanes = V::<S, T>::LANES;
-        for n in 0..vectors {
-            let at = n * lanes;
-            let one = Step {
-                c_prev: &step.c_prev[at..],
-                h: &mut step.h[at..],
-                c: &mut step.c[at..],
-                gates: step.gates.get_mut(4 * at..).unwrap_or_default(),
-                a: step.a.as_deref_mut().map(|a| &mut a[at..]),
-                ..step
-            };
-            one.vector(simd, first + n);
-        }
+        self.step.row(simd, self.first, self.vectors);
     }
 }
 
@@ -250,11 +237,11 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
         let Backward { activations, weights, width, dy, after, mut now, dh, first, blocks, .. } =
             self;
         let lanes = V::<S, T>::LANES;
+        if let Some(dz) = after {
+            product_of_row(simd, weights, first, dz, dh);
+        }
         for n in 0..blocks {
             let from = n * NV * lanes;
-            if let Some(dz) = after {
-                product(simd, weights, first + n, (1, width), dz, &mut dh[from..]);
-            }
             let Some(now) = &mut now else { continue };
             for at in (from..dh.len().min(from + NV * lanes)).step_by(lanes) {
                 let cells = Cells {
