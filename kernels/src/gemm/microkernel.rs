@@ -42,9 +42,12 @@ pub fn accumulate_rows<S: Simd, T: Float, const R: usize, const NV: usize>(
 ) -> [[V<S, T>; NV]; R] {
     let width = NV * V::<S, T>::LANES;
     let depth = b.len() / width;
-    let a = a.map(|row| &row[..depth]);
+    // Loops, here and below: `array::map` and `array::from_fn` may stay calls in a function with target
+    // features.
+    let mut rows = a;
+    rows.iter_mut().for_each(|row| *row = &row[..depth]);
     let b = Right { panel: b, stride: width, width };
-    accumulate::<S, T, R, NV, false>(simd, tile, a, b, depth, &mut [])
+    accumulate::<S, T, R, NV, false>(simd, tile, rows, b, depth, &mut [])
 }
 
 /// The right operand of a tile: element `(p, j)` at `j + p * stride`.
@@ -151,17 +154,19 @@ fn rank_one<S: Simd, T: Float, const R: usize, const NV: usize>(
 ) {
     let load = |v: usize| V::<S, T>::load(simd, &b[v * V::<S, T>::LANES..]);
     if R < NV {
-        let a: [_; R] = core::array::from_fn(|r| V::<S, T>::splat(simd, a.at(r)));
+        let mut splats = [V::<S, T>::splat(simd, T::ZERO); R];
+        splats.iter_mut().enumerate().for_each(|(r, to)| *to = V::<S, T>::splat(simd, a.at(r)));
         for (v, b) in (0..NV).map(|v| (v, load(v))) {
             for r in 0..R {
-                tile[r][v] = a[r].mul_add(b, tile[r][v]);
+                tile[r][v] = splats[r].mul_add(b, tile[r][v]);
             }
         }
     } else {
-        let b: [_; NV] = core::array::from_fn(load);
+        let mut vectors = [V::<S, T>::splat(simd, T::ZERO); NV];
+        vectors.iter_mut().enumerate().for_each(|(v, to)| *to = load(v));
         for (r, row) in tile.iter_mut().enumerate() {
             let a = V::<S, T>::splat(simd, a.at(r));
-            for (c, b) in row.iter_mut().zip(b) {
+            for (c, b) in row.iter_mut().zip(vectors) {
                 *c = a.mul_add(b, *c);
             }
         }

@@ -145,14 +145,18 @@ impl<T: Float> Forward<'_, T> {
         let Run { stride, gate_stride, .. } = self.run;
         let z = &self.z[first * 4 * lanes..][..N * 4 * lanes];
         let z = |gate: usize| {
-            Bundle(std::array::from_fn::<_, N, _>(|n| {
-                V::<S, T>::load(simd, &z[(4 * n + gate) * lanes..])
-            }))
+            let mut vectors = [V::<S, T>::splat(simd, T::ZERO); N];
+            for (n, vector) in vectors.iter_mut().enumerate() {
+                *vector = V::<S, T>::load(simd, &z[(4 * n + gate) * lanes..]);
+            }
+            Bundle(vectors)
         };
         let c_prev = &self.c_prev[first * stride..];
-        let c_prev = Bundle(std::array::from_fn::<_, N, _>(|n| {
-            V::<S, T>::load(simd, &c_prev[n * stride..])
-        }));
+        let mut vectors = [V::<S, T>::splat(simd, T::ZERO); N];
+        for (n, vector) in vectors.iter_mut().enumerate() {
+            *vector = V::<S, T>::load(simd, &c_prev[n * stride..]);
+        }
+        let c_prev = Bundle(vectors);
 
         let i = activations.gate(simd, z(0));
         let f = activations.gate(simd, z(1));

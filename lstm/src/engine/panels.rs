@@ -108,7 +108,10 @@ impl<T: Float, A: Activations> Forward<'_, T, A> {
         let recurrent = &self.weights.recurrent[4 * first * units..][..G * units];
         let bias = &self.weights.bias[4 * first..][..G];
 
-        let tile = std::array::from_fn(|gate| [V::<S, T>::splat(simd, bias[gate])]);
+        let mut tile = [[V::<S, T>::splat(simd, T::ZERO)]; G];
+        for (sum, &bias) in tile.iter_mut().flatten().zip(bias) {
+            *sum = V::<S, T>::splat(simd, bias);
+        }
         let tile = accumulate_panels::<S, T, G, 1>(simd, tile, (kernel, G), x);
         let tile = accumulate_panels::<S, T, G, 1>(simd, tile, (recurrent, G), h_prev);
         for (gate, z) in tile.iter().zip(z.chunks_exact_mut(V::<S, T>::LANES)) {
@@ -275,13 +278,59 @@ pub(super) fn write_panel<T: Float>(
 }
 
 /// Copies the input of the rows of `view` to where forward reads it.
-pub(super) fn read_input<T: Float>(view: &mut View<T>, x: &[T], reversed: bool) {
-    let Dims { steps, inputs, .. } = view.dims;
-    for group in view.dims.groups() {
-        for t in 0..steps {
-            let from = if reversed { steps - 1 - t } else { t };
-            let out = &mut view.x[group.slot(steps, t, inputs)];
-            read_panel((x, steps, inputs), group, from, (out, Padding::LastRow));
+pub(super) struct ReadInput<'a, 'v, T> {
+    pub(super) view: &'a mut View<'v, T>,
+    /// `[rows, steps, inputs]`
+    pub(super) x: &'a [T],
+    /// Its last step first.
+    pub(super) reversed: bool,
+}
+
+impl<T: Float> Kernel for ReadInput<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        match V::<S, T>::LANES {
+            16 => self.squares::<S, 16>(simd),
+            8 => self.squares::<S, 8>(simd),
+            4 => self.squares::<S, 4>(simd),
+            _ => self.squares::<S, 2>(simd),
+        }
+    }
+}
+
+impl<T: Float> ReadInput<'_, '_, T> {
+    /// Squares of `L` numbers of as many rows are transposed in registers.
+    #[inline(always)]
+    fn squares<S: Simd, const L: usize>(self, simd: S) {
+        if L != V::<S, T>::LANES {
+            return; // another instruction set's: the compiler drops it
+        }
+        let ReadInput { view, x, reversed } = self;
+        let Dims { steps, inputs, .. } = view.dims;
+        let row = steps * inputs;
+        let last = x.len() / row - 1;
+        // Steps follow each other, as they do in a row, unless their order is reversed.
+        let (pieces, length) = if reversed { (steps, inputs) } else { (1, row) };
+        for group in view.dims.groups() {
+            let out = &mut view.x[group.history(steps, inputs)];
+            for (piece, out) in out.chunks_exact_mut(length * L).enumerate() {
+                let from = (pieces - 1 - piece) * length;
+                for (start, out) in (0..length).step_by(L).zip(out.chunks_mut(L * L)) {
+                    let count = L.min(length - start);
+                    let mut square = [V::<S, T>::splat(simd, T::ZERO); L];
+                    for (lane, numbers) in square.iter_mut().enumerate() {
+                        // Lanes past the last row repeat it.
+                        let at = (group.first + lane).min(last) * row + from + start;
+                        *numbers = V::<S, T>::load(simd, &x[at..at + count]);
+                    }
+                    let square = V::<S, T>::transpose(square);
+                    for (numbers, out) in square.iter().zip(out.chunks_exact_mut(L)) {
+                        numbers.store(out);
+                    }
+                }
+            }
         }
     }
 }

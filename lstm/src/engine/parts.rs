@@ -71,7 +71,10 @@ impl<T: kernels::Float> Forward<'_, T> {
         let Options { activation, recurrent_activation, go_backwards, .. } = self.options;
         match self.weights {
             Packed::Rows(_) => rows::read_input(&mut view, x, go_backwards),
-            Packed::Panels(_) => panels::read_input(&mut view, x, go_backwards),
+            Packed::Panels(_) => {
+                let view = &mut view;
+                self.isa.run(panels::ReadInput { view, x, reversed: go_backwards });
+            }
         }
         match (activation, recurrent_activation) {
             (Activation::Tanh, Activation::Sigmoid) => self.with(Standard, view, y, hoists),

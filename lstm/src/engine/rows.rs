@@ -83,14 +83,15 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
+        let vectors = dims.width / V::<S, T>::LANES;
+        let mut z = [T::ZERO; GROUP * 4 * MAX_LANES];
         for t in self.steps.clone() {
-            let vectors = dims.width / V::<S, T>::LANES;
             for group in dims.groups().filter(|group| group.rows == 1) {
-                self.step(t, 0, group).row(simd, 0, vectors);
+                self.step(t, 0, group).row(simd, 0, vectors, &mut z);
             }
             for vector in 0..vectors {
                 for group in dims.groups().filter(|group| group.rows > 1) {
-                    self.step(t, vector * V::<S, T>::LANES, group).vector(simd, vector);
+                    self.step(t, vector * V::<S, T>::LANES, group).vector(simd, vector, &mut z);
                 }
             }
             let (_, after) = dims.around(t);
@@ -134,6 +135,9 @@ impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
     }
 }
 
+/// `z` on its way from the tiles to the cells of a group: `[row][4][lanes]`.
+type Z<T> = [T; GROUP * 4 * MAX_LANES];
+
 /// A step of neighbouring vectors of units, for some rows.
 pub(super) struct Step<'a, T, A> {
     pub(super) activations: A,
@@ -158,7 +162,7 @@ pub(super) struct Step<'a, T, A> {
 impl<T: Float, A: Activations> Step<'_, T, A> {
     /// The first of the vectors, which is this one of the layer.
     #[inline(always)]
-    fn vector<S: Simd>(self, simd: S, vector: usize) {
+    fn vector<S: Simd>(self, simd: S, vector: usize, z: &mut Z<T>) {
         let Step { rows, units, width, h_prev, weights, .. } = self;
         let lanes = V::<S, T>::LANES;
         let panel = 4 * lanes;
@@ -174,7 +178,6 @@ impl<T: Float, A: Activations> Step<'_, T, A> {
         };
 
         // z = b + x W + h₋ U
-        let mut z = [T::ZERO; GROUP * 4 * MAX_LANES];
         for (first, height) in tiles(rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
             let tile = Tile { start, h_prev, recurrent, units, width, first };
             let z = &mut z[first * 4 * lanes..];
@@ -204,19 +207,18 @@ impl<T: Float, A: Activations> Step<'_, T, A> {
     /// Each weight is used once: several vectors side by side share the elements of `h₋`, and have
     /// as many chains of multiply-adds as the CPU can work on. Their cells then follow together.
     #[inline(always)]
-    fn row<S: Simd>(self, simd: S, first: usize, count: usize) {
+    fn row<S: Simd>(self, simd: S, first: usize, count: usize, z: &mut Z<T>) {
         let Step { activations, weights, units, x, h_prev, c_prev, h, c, gates, mut a, .. } = self;
         let lanes = V::<S, T>::LANES;
-        let mut z = [T::ZERO; ABREAST * 4 * MAX_LANES];
         let mut done = 0;
         while done < count {
             let at = done * lanes;
             let row = Row { weights, x, h_prev: &h_prev[..units], first: first + done };
             let hoisted = gates.get(4 * at..).unwrap_or(&[]);
             let vectors = match count - done {
-                4.. if S::REGISTERS >= 32 => row.store::<S, 4>(simd, hoisted, &mut z),
-                2.. => row.store::<S, 2>(simd, hoisted, &mut z),
-                _ => row.store::<S, 1>(simd, hoisted, &mut z),
+                ABREAST.. if S::REGISTERS >= 32 => row.store::<S, ABREAST>(simd, hoisted, z),
+                2.. => row.store::<S, 2>(simd, hoisted, z),
+                _ => row.store::<S, 1>(simd, hoisted, z),
             };
             done += vectors;
             cell::Forward {
@@ -332,17 +334,25 @@ impl<T: Float> Tile<'_, T> {
         let lanes = V::<S, T>::LANES;
         let tile = match self.start {
             Start::Input { x, kernel, bias, inputs } => {
-                let bias = std::array::from_fn(|g| V::<S, T>::load(simd, &bias[g * lanes..]));
-                let x = std::array::from_fn(|r| &x[(self.first + r) * inputs..][..inputs]);
-                accumulate_rows::<S, T, R, 4>(simd, [bias; R], x, kernel)
+                let mut biases = [V::<S, T>::splat(simd, T::ZERO); 4];
+                for (to, bias) in biases.iter_mut().zip(bias.chunks_exact(lanes)) {
+                    *to = V::<S, T>::load(simd, bias);
+                }
+                let x = lines::<T, R>(&x[self.first * inputs..], inputs, inputs);
+                accumulate_rows::<S, T, R, 4>(simd, [biases; R], x, kernel)
             }
-            Start::Hoisted(z) => std::array::from_fn(|r| {
-                let z = &z[(self.first + r) * 4 * self.width..][..4 * lanes];
-                std::array::from_fn(|g| V::<S, T>::load(simd, &z[g * lanes..]))
-            }),
+            Start::Hoisted(z) => {
+                let mut tile = [[V::<S, T>::splat(simd, T::ZERO); 4]; R];
+                let z = lines::<T, R>(&z[self.first * 4 * self.width..], 4 * self.width, 4 * lanes);
+                for (row, z) in tile.iter_mut().zip(z) {
+                    for (sum, z) in row.iter_mut().zip(z.chunks_exact(lanes)) {
+                        *sum = V::<S, T>::load(simd, z);
+                    }
+                }
+                tile
+            }
         };
-        let h =
-            std::array::from_fn(|r| &self.h_prev[(self.first + r) * self.width..][..self.units]);
+        let h = lines::<T, R>(&self.h_prev[self.first * self.width..], self.width, self.units);
         let tile = accumulate_rows::<S, T, R, 4>(simd, tile, h, self.recurrent);
         for (row, z) in tile.iter().zip(z.chunks_exact_mut(4 * lanes)) {
             for (gate, z) in row.iter().zip(z.chunks_exact_mut(lanes)) {
@@ -537,6 +547,17 @@ impl<'y, T: Float, A: Activations> Cells<'_, T, A> {
     }
 }
 
+/// The first `width` elements of `R` rows that are `stride` apart. (`array::from_fn` is a call in a
+/// function with target features.)
+#[inline(always)]
+fn lines<T, const R: usize>(rows: &[T], stride: usize, width: usize) -> [&[T]; R] {
+    let mut lines = [&[][..]; R];
+    for (r, line) in lines.iter_mut().enumerate() {
+        *line = &rows[r * stride..][..width];
+    }
+    lines
+}
+
 /// The operands of a backward tile.
 struct BackwardTile<'a, T> {
     dz: &'a [T],
@@ -556,7 +577,7 @@ impl<T: Float> BackwardTile<'_, T> {
         }
         let lanes = V::<S, T>::LANES;
         let depth = 4 * self.width;
-        let dz = std::array::from_fn(|r| &self.dz[(self.first + r) * depth..][..depth]);
+        let dz = lines::<T, R>(&self.dz[self.first * depth..], depth, depth);
         let zero = [[V::<S, T>::splat(simd, T::ZERO); NV]; R];
         let tile = accumulate_rows::<S, T, R, NV>(simd, zero, dz, self.panel);
         for (r, row) in tile.iter().enumerate() {

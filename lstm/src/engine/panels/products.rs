@@ -88,10 +88,13 @@ impl<T: Float> Sum<'_, T> {
                 let left = &left[group.slot(slots, t, rows)][first * lanes..][..R * lanes];
                 let dz = &self.gates[group.slot(self.dims.steps, t, 4 * units)];
                 let dz = &dz[unit * 4 * lanes..][..4 * lanes];
-                let dz: [_; 4] = std::array::from_fn(|g| V::<S, T>::load(simd, &dz[g * lanes..]));
+                let mut gates = [V::<S, T>::splat(simd, T::ZERO); 4];
+                for (gate, dz) in gates.iter_mut().zip(dz.chunks_exact(lanes)) {
+                    *gate = V::<S, T>::load(simd, dz);
+                }
                 for (row, left) in tile.iter_mut().zip(left.chunks_exact(lanes)) {
                     let left = V::<S, T>::load(simd, left);
-                    for (sum, dz) in row.iter_mut().zip(dz) {
+                    for (sum, dz) in row.iter_mut().zip(gates) {
                         *sum = left.mul_add(dz, *sum);
                     }
                 }

@@ -113,14 +113,11 @@ impl<T: Float> Transpose<'_, T> {
                         out.chunks_exact_mut(panel).for_each(|out| out[v * L..].fill(T::ZERO));
                         continue;
                     }
-                    let rows: [_; L] = std::array::from_fn(|r| match first + r {
-                        // A load of no lanes at all from nowhere would be slow.
-                        unit if unit < units => {
-                            let at = unit * 4 * units + gate * units + vector;
-                            V::<S, T>::load(simd, &weights[at..at + live])
-                        }
-                        _ => V::<S, T>::splat(simd, T::ZERO),
-                    });
+                    let mut rows = [V::<S, T>::splat(simd, T::ZERO); L];
+                    for (unit, row) in (first..units).zip(&mut rows) {
+                        let at = unit * 4 * units + gate * units + vector;
+                        *row = V::<S, T>::load(simd, &weights[at..at + live]);
+                    }
                     let columns = V::<S, T>::transpose(rows);
                     for (column, out) in columns.iter().zip(out.chunks_exact_mut(panel)) {
                         column.store(&mut out[v * L..]);
