@@ -9,6 +9,7 @@
 //! | [`mod@conformance`] | cases computed by Keras                                             |
 //! | [`bounded`]    | a scalar LSTM whose numbers carry a bound of their rounding error        |
 //! | [`throughput`] | time of a batch: inference, training, a whole step                       |
+//! | [`latency`]    | time of single steps of a stream: percentiles, and [`allocation`]s          |
 //! | [`stack`]      | recurrent engines on top of each other, without a model around them      |
 //! | [`contest`]    | matrix products and activations against [`peer`]s, in the same run       |
 //! | [`accuracy`]   | errors of activations in units in the last place: every `f32` there is    |
@@ -22,6 +23,7 @@
 #![deny(unsafe_code)]
 
 pub mod accuracy;
+pub mod allocation;
 pub mod bounded;
 pub mod conformance;
 pub mod contest;
@@ -29,6 +31,7 @@ pub mod difference;
 pub mod dtype;
 pub mod gradcheck;
 pub mod json;
+pub mod latency;
 pub mod machine;
 pub mod peak;
 pub mod peer;

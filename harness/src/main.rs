@@ -8,9 +8,16 @@ use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{accuracy, activation, bench, conformance, gemm, gradcheck, page, peak, plan};
+use commands::{
+    accuracy, activation, bench, conformance, gemm, gradcheck, latency, page, peak, plan,
+};
+use harness::allocation::Counting;
 use kernels::Isa;
 use pipe::Pipe;
+
+/// So that a measurement can say how often it allocates.
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 /// Checks that lstm computes what it says, and measures how fast.
 ///
@@ -28,6 +35,7 @@ enum Command {
     Gradcheck(gradcheck::Args),
     Conformance(conformance::Args),
     Bench(bench::Args),
+    Latency(latency::Args),
     Gemm(gemm::Args),
     Activation(activation::Args),
     Accuracy(accuracy::Args),
@@ -55,6 +63,7 @@ fn run(cli: Cli) -> Result<bool, Box<dyn Error>> {
         Some(Command::Gradcheck(args)) => gradcheck::run(args, out)?,
         Some(Command::Conformance(args)) => conformance::run(args, out)?,
         Some(Command::Bench(args)) => bench::run(args, out)?,
+        Some(Command::Latency(args)) => latency::run(args, out)?,
         Some(Command::Gemm(args)) => gemm::run(args, out)?,
         Some(Command::Activation(args)) => activation::run(args, out)?,
         Some(Command::Accuracy(args)) => accuracy::run(args, out)?,

@@ -1,9 +1,9 @@
 //! After the first batch of a shape nothing is allocated or freed, neither in training nor in
 //! prediction.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use harness::allocation::{Counting, calls};
+use harness::dtype::Dtype;
+use harness::latency::{self, Layer};
 use harness::random::Random;
 use harness::stack::Stack;
 use harness::throughput::Shape;
@@ -12,55 +12,8 @@ use lstm::{
     Activation, Adam, Dense, Fit, Float, Input, LSTM, Loss, Model, SGD, Sequential, Tensor, Verbose,
 };
 
-thread_local! {
-    /// Calls of the allocator by this thread: tests run side by side.
-    static CALLS: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
 #[global_allocator]
 static COUNTING: Counting = Counting;
-
-fn count() {
-    // A thread that is ending has no counter any more, and is no test.
-    let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
-}
-
-#[allow(unsafe_code, reason = "an allocator that counts its calls")]
-// SAFETY: every method hands its arguments on to the system's allocator, unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        count();
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-/// How often `work` calls the allocator.
-fn calls(work: impl FnOnce()) -> usize {
-    let before = CALLS.get();
-    work();
-    CALLS.get() - before
-}
 
 /// Units below and above the lanes of every instruction set, small enough for one thread.
 const SHAPES: [Shape; 5] = [
@@ -211,6 +164,17 @@ fn the_engine_allocates_nothing_after_the_first_call() {
         for shape in SHAPES {
             check::<f32>(isa, shape);
             check::<f64>(isa, shape);
+        }
+    }
+}
+
+#[test]
+fn a_stream_allocates_nothing() {
+    for isa in Isa::available() {
+        for Shape { batch, inputs, units, .. } in SHAPES {
+            let layer = Layer { batch, inputs, units };
+            let latency = latency::measure(Dtype::F32, isa, layer, 100);
+            assert_eq!(latency.allocations, 0, "{layer:?} on {isa}");
         }
     }
 }

@@ -61,6 +61,36 @@ fn bench_prints_one_object_for_each_shape() {
 }
 
 #[test]
+fn latency_prints_one_object_for_each_layer() {
+    let args = "latency --units 8 --units 20 --batch 2 --steps 500 --json";
+    let lines = json(&args.split(' ').collect::<Vec<_>>());
+    assert_eq!(lines.len(), 2);
+    for (line, units) in lines.iter().zip([8, 20]) {
+        let names = [
+            "allocations",
+            "batch",
+            "clock_ns",
+            "dtype",
+            "inputs",
+            "isa",
+            "max_ns",
+            "mean_ns",
+            "p50_ns",
+            "p999_ns",
+            "p99_ns",
+            "steps",
+            "units",
+        ];
+        assert_eq!(fields(line), names);
+        assert_eq!((&line["units"], &line["batch"]), (&units.into(), &2.into()));
+        assert_eq!((&line["steps"], &line["allocations"]), (&500.into(), &0.into()));
+        let [p50, p99, p999, max] =
+            ["p50_ns", "p99_ns", "p999_ns", "max_ns"].map(|name| line[name].as_f64());
+        assert!(Some(0.0) < p50 && p50 <= p99 && p99 <= p999 && p999 <= max, "{line}");
+    }
+}
+
+#[test]
 fn plan_prints_one_object_for_each_shape() {
     let args = "plan --shape 1,50,1024,1024 --shape 64,10,8,1 --threads 3 --json";
     let lines = json(&args.split(' ').collect::<Vec<_>>());
@@ -350,6 +380,10 @@ fn wrong_input_is_refused_with_a_reason() {
         (&["bench", "--shape", "9999,99,9,99", "--layers", "9"], "an array would have more than"),
         (&["bench", "--shape", "1,1,1,1", "--isa", "vax"], "no instruction set `vax`"),
         (&["bench", "--shape", "1,1,1,1", "--dtype", "f16"], "f32, f64"),
+        (&["latency"], "--units"),
+        (&["latency", "--units", "0"], "expected a number"),
+        (&["latency", "--units", "16777216"], "an array would have more than"),
+        (&["plan", "--shape", "1,2,3"], "expected 4 positive numbers"),
         (&["gemm", "--mnk", "1,2"], "expected 3 positive numbers"),
         (&["gemm", "--mnk", "100000,100000,1"], "an array would have more than"),
         (&["activation", "--op", "sinh", "--len", "3"], "exp, expm1, sigmoid, tanh, softplus"),

@@ -7,6 +7,7 @@ pub(crate) mod bench;
 pub(crate) mod conformance;
 pub(crate) mod gemm;
 pub(crate) mod gradcheck;
+pub(crate) mod latency;
 pub(crate) mod page;
 pub(crate) mod peak;
 pub(crate) mod plan;

@@ -58,6 +58,17 @@ pub struct Options {
     pub go_backwards: bool,
 }
 
+impl Options {
+    /// # Panics
+    ///
+    /// If an activation is softmax.
+    pub(super) fn assert_element_wise(&self) {
+        for activation in [self.activation, self.recurrent_activation] {
+            assert_ne!(activation, Activation::Softmax, "softmax is not element-wise");
+        }
+    }
+}
+
 /// The input of a forward call.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a, T> {

@@ -8,6 +8,8 @@
 //! `z = b + x W + h₋ U` in one register tile per step and hand it to the same cell (`cell`), and
 //! both run the steps of backward in the mirror image, with the sums over all steps and rows last.
 //!
+//! How a call is computed follows from its sizes: its [`Plan`]. [`Stream`] takes one step at a time.
+//!
 //! After the first call of a shape nothing is allocated, while it stays on one thread.
 
 mod call;
@@ -18,6 +20,7 @@ mod parts;
 mod plan;
 mod rows;
 mod sequence;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod workspace;
@@ -25,7 +28,6 @@ mod workspace;
 use kernels::Isa;
 use kernels::gemm::Caches;
 
-use crate::activation::Activation;
 use crate::float::Float;
 pub use call::{Call, Gradients, Incoming, Options, Weights};
 pub(crate) use packings::Packings;
@@ -34,6 +36,7 @@ pub(crate) use parts::{Backward, Forward, Products};
 pub use plan::{Cut, InputProduct, Lanes, Plan, Sizes};
 pub(crate) use rows::Hoist;
 pub use sequence::Gradient;
+pub use stream::Stream;
 pub(crate) use workspace::View;
 use workspace::{Dims, Workspace};
 
@@ -58,11 +61,9 @@ impl<T: Float> Engine<T> {
     ///
     /// If an activation is softmax, or there are no inputs or no units.
     pub fn new(isa: Isa, options: Options) -> Self {
-        let Options { inputs, units, activation, recurrent_activation, .. } = options;
+        let Options { inputs, units, .. } = options;
         assert!(inputs > 0 && units > 0, "an LSTM of {inputs} inputs and {units} units");
-        for activation in [activation, recurrent_activation] {
-            assert_ne!(activation, Activation::Softmax, "softmax is not element-wise");
-        }
+        options.assert_element_wise();
         Engine {
             isa,
             options,
@@ -79,22 +80,6 @@ impl<T: Float> Engine<T> {
         let Options { inputs, units, .. } = self.options;
         let sizes = Sizes { batch, steps, inputs, units, training };
         Plan::of::<T>(self.isa, Caches::of_this_cpu(), sizes, rayon::current_num_threads)
-    }
-
-    /// Sizes in memory.
-    fn dims(&self, batch: usize, steps: usize, training: bool, plan: Plan) -> Dims {
-        let Options { inputs, units, .. } = self.options;
-        let (batch, width) = match plan.lanes {
-            Lanes::Units => (batch, units.next_multiple_of(self.isa.lanes::<T>())),
-            Lanes::Batch => (batch.next_multiple_of(plan.group), units),
-        };
-        let gates = match plan.input {
-            _ if training => steps,
-            InputProduct::Hoisted(steps) => steps,
-            InputProduct::Fused => 0,
-        };
-        let slots = if training { steps + 1 } else { 2 };
-        Dims { batch, group: plan.group, steps, inputs, units, width, slots, gates }
     }
 
     /// Runs the layer over `call.x`. Writes the output of every step, `[batch, steps, units]`, to
@@ -115,7 +100,7 @@ impl<T: Float> Engine<T> {
         if let Some(y) = &y {
             assert_eq!(y.len(), batch * steps * units, "y");
         }
-        let dims = self.dims(batch, steps, call.training, plan);
+        let dims = dims::<T>(self.isa, self.options, plan, (batch, steps), call.training);
         let lanes = plan.lanes;
         self.call = Some((batch, dims, plan));
         T::pack_forward(&mut self.packings, self.isa, self.options, plan, call);
@@ -151,19 +136,10 @@ impl<T: Float> Engine<T> {
     /// If there was none, or a slice has another size.
     pub fn states(&self, h: Option<&mut [T]>, c: Option<&mut [T]>) {
         let Some((batch, dims, Plan { lanes, .. })) = self.call else { panic!("no forward call") };
-        let slot = dims.steps % dims.slots;
         for (states, out) in [(&self.workspace.h, h), (&self.workspace.c, c)] {
             let Some(out) = out else { continue };
             assert_eq!(out.len(), batch * dims.units, "states");
-            for group in dims.groups() {
-                let states = &states[group.slot(dims.slots, slot, dims.width)];
-                match lanes {
-                    Lanes::Units => {
-                        sequence::write_rows(states, dims.width, (out, 1, dims.units), group, 0)
-                    }
-                    Lanes::Batch => panels::write_panel(states, group, (out, 1, dims.units), 0),
-                }
-            }
+            get_states(dims, lanes, states, out);
         }
     }
 
@@ -234,6 +210,42 @@ impl<T: Float> Engine<T> {
             dx: dx.map(|dx| (dx, go_backwards)),
             scratch: &mut self.products,
         });
+    }
+}
+
+/// Sizes in memory.
+fn dims<T: kernels::Float>(
+    isa: Isa,
+    options: Options,
+    plan: Plan,
+    (batch, steps): (usize, usize),
+    training: bool,
+) -> Dims {
+    let Options { inputs, units, .. } = options;
+    let (batch, width) = match plan.lanes {
+        Lanes::Units => (batch, units.next_multiple_of(isa.lanes::<T>())),
+        Lanes::Batch => (batch.next_multiple_of(plan.group), units),
+    };
+    let gates = match plan.input {
+        _ if training => steps,
+        InputProduct::Hoisted(steps) => steps,
+        InputProduct::Fused => 0,
+    };
+    let slots = if training { steps + 1 } else { 2 };
+    Dims { batch, group: plan.group, steps, inputs, units, width, slots, first: 0, gates }
+}
+
+/// Copies the states after the last step to `[batch, units]`.
+fn get_states<T: kernels::Float>(dims: Dims, lanes: Lanes, states: &[T], out: &mut [T]) {
+    let (slot, _) = dims.around(dims.steps);
+    for group in dims.groups() {
+        let states = &states[group.slot(dims.slots, slot, dims.width)];
+        match lanes {
+            Lanes::Units => {
+                sequence::write_rows(states, dims.width, (out, 1, dims.units), group, 0)
+            }
+            Lanes::Batch => panels::write_panel(states, group, (out, 1, dims.units), 0),
+        }
     }
 }
 

@@ -84,14 +84,17 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
         let vectors = dims.width / V::<S, T>::LANES;
-        let mut z = [T::ZERO; GROUP * 4 * MAX_LANES];
+        // Zeros for nothing take as long as a small step of one row.
+        let mut z = if dims.batch > 1 { Some([T::ZERO; GROUP * 4 * MAX_LANES]) } else { None };
         for t in self.steps.clone() {
             for group in dims.groups().filter(|group| group.rows == 1) {
-                self.step(t, 0, group).row(simd, 0, vectors, &mut z);
+                self.step(t, 0, group).row(simd, 0, vectors);
             }
-            for vector in 0..vectors {
-                for group in dims.groups().filter(|group| group.rows > 1) {
-                    self.step(t, vector * V::<S, T>::LANES, group).vector(simd, vector, &mut z);
+            if let Some(z) = &mut z {
+                for vector in 0..vectors {
+                    for group in dims.groups().filter(|group| group.rows > 1) {
+                        self.step(t, vector * V::<S, T>::LANES, group).vector(simd, vector, z);
+                    }
                 }
             }
             let (_, after) = dims.around(t);
@@ -207,9 +210,11 @@ impl<T: Float, A: Activations> Step<'_, T, A> {
     /// Each weight is used once: several vectors side by side share the elements of `h₋`, and have
     /// as many chains of multiply-adds as the CPU can work on. Their cells then follow together.
     #[inline(always)]
-    fn row<S: Simd>(self, simd: S, first: usize, count: usize, z: &mut Z<T>) {
+    fn row<S: Simd>(self, simd: S, first: usize, count: usize) {
         let Step { activations, weights, units, x, h_prev, c_prev, h, c, gates, mut a, .. } = self;
         let lanes = V::<S, T>::LANES;
+        let mut z = [T::ZERO; ABREAST * 4 * MAX_LANES];
+        let z = &mut z;
         let mut done = 0;
         while done < count {
             let at = done * lanes;

@@ -3,6 +3,7 @@
 use kernels::Isa;
 
 use super::*;
+use crate::activation::Activation;
 
 /// All that a call returns.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,4 +132,44 @@ fn a_plan_follows_from_sizes() {
     assert_eq!(plan([32, 10, 8, 4]).threads, 1);
     assert_eq!(plan([20, 35, 650, 650]).threads, 2);
     assert_eq!(plan([64, 25, 512, 512]).threads, 4);
+}
+
+#[test]
+fn a_stream_gives_the_bits_of_the_sequence() {
+    for isa in Isa::available() {
+        for [batch, steps, inputs, units] in SIZES {
+            let sizes = Sizes { batch, steps, inputs, units, training: false };
+            let expected = run(isa, Plan::of::<f32>(isa, Caches::COMMON, sizes, || 1), sizes);
+            let weights = numbers(1, (inputs + units + 1) * 4 * units);
+            let x = numbers(2, batch * steps * inputs);
+            let [h, c] = [4, 5].map(|seed| numbers(seed, batch * units));
+            let options = Options {
+                inputs,
+                units,
+                activation: Activation::Tanh,
+                recurrent_activation: Activation::Sigmoid,
+                go_backwards: false,
+            };
+            let mut stream =
+                Stream::new(isa, options, Weights::cut(&weights, inputs, units), batch);
+            // What went before is forgotten.
+            stream.step(&x[..batch * inputs]);
+            stream.reset();
+            let zeros = vec![0.0; batch * units];
+            let (mut got_h, mut got_c) = (h.clone(), c.clone());
+            stream.state(&mut got_h, &mut got_c);
+            assert_eq!((&got_h, &got_c), (&zeros, &zeros));
+            stream.set_state(&h, &c);
+            for t in 0..steps {
+                let step = (0..batch).flat_map(|row| &x[(row * steps + t) * inputs..][..inputs]);
+                let y = stream.step(&step.copied().collect::<Vec<_>>());
+                for (row, y) in y.chunks_exact(units).enumerate() {
+                    let expected = &expected.y[(row * steps + t) * units..][..units];
+                    assert_eq!(y, expected, "{sizes:?} on {isa}: row {row}, step {t}");
+                }
+            }
+            stream.state(&mut got_h, &mut got_c);
+            assert_eq!([got_h, got_c], expected.states, "{sizes:?} on {isa}");
+        }
+    }
 }

@@ -24,6 +24,8 @@ pub(super) struct Dims {
     pub(super) width: usize,
     /// Slots in arrays of states.
     pub(super) slots: usize,
+    /// The one that holds the states before the first step.
+    pub(super) first: usize,
     /// Slots in the array of gates: those that are kept, or what hoisted products leave in it.
     pub(super) gates: usize,
 }
@@ -47,7 +49,7 @@ impl Dims {
     /// The slots of the states before and after step `t`.
     #[inline(always)]
     pub(super) fn around(self, t: usize) -> (usize, usize) {
-        (t % self.slots, (t + 1) % self.slots)
+        ((self.first + t) % self.slots, (self.first + t + 1) % self.slots)
     }
 }
 

@@ -7,10 +7,10 @@
 use std::ops::Range;
 
 use kernels::Isa;
-use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
+use kernels::simd::{Float, Kernel, Simd, V, Vector};
 
 use super::pack::Packed;
-use super::{Cells, GROUP, NV, Step, product_of_row};
+use super::{Cells, NV, Step, product_of_row};
 use crate::engine::cell::Activations;
 use crate::engine::sequence::Gradient;
 use crate::engine::workspace::{Dims, View, before_and_after};
@@ -157,8 +157,7 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let mut z = [T::ZERO; GROUP * 4 * MAX_LANES];
-        self.step.row(simd, self.first, self.vectors, &mut z);
+        self.step.row(simd, self.first, self.vectors);
     }
 }
 
