@@ -5,8 +5,8 @@
 //!
 //! A vector's lanes run over neighbouring units of a row of the batch (`rows`), or, where the
 //! layer has fewer units than a vector has lanes, over neighbouring rows (`panels`). Both compute
-//! `z = b + x W + h₋ U` in one register tile per step and hand it to the same cell (`cell`), and
-//! both run the steps of backward in the mirror image, with the sums over all steps and rows last.
+//! `z = b + x W + h₋ U` in one register tile per step, or go on in it from a `b + x W` that was computed
+//! ahead, and hand it to the same cell (`cell`). Both run the steps of backward in the mirror image, with the sums over all steps and rows last.
 //!
 //! How a call is computed follows from its sizes: its [`Plan`]. [`Stream`] takes one step at a time.
 //!
@@ -50,8 +50,16 @@ pub struct Engine<T> {
     products: rows::Products<T>,
     /// What hoisted products need, for each thread.
     hoists: Vec<rows::Hoist<T>>,
-    /// The batch, dimensions and plan of the last forward call.
-    call: Option<(usize, Dims, Plan)>,
+    last: Option<Last>,
+}
+
+/// The last forward call.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    batch: usize,
+    dims: Dims,
+    plan: Plan,
+    training: bool,
 }
 
 impl<T: Float> Engine<T> {
@@ -71,7 +79,7 @@ impl<T: Float> Engine<T> {
             workspace: Workspace::default(),
             products: rows::Products::default(),
             hoists: Vec::new(),
-            call: None,
+            last: None,
         }
     }
 
@@ -102,7 +110,7 @@ impl<T: Float> Engine<T> {
         }
         let dims = dims::<T>(self.isa, self.options, plan, (batch, steps), call.training);
         let lanes = plan.lanes;
-        self.call = Some((batch, dims, plan));
+        self.last = Some(Last { batch, dims, plan, training: call.training });
         T::pack_forward(&mut self.packings, self.isa, self.options, plan, call);
         self.workspace.reserve(dims, call.training);
         if matches!(plan.input, InputProduct::Hoisted(_)) && self.hoists.len() < plan.threads {
@@ -135,7 +143,9 @@ impl<T: Float> Engine<T> {
     ///
     /// If there was none, or a slice has another size.
     pub fn states(&self, h: Option<&mut [T]>, c: Option<&mut [T]>) {
-        let Some((batch, dims, Plan { lanes, .. })) = self.call else { panic!("no forward call") };
+        let Some(Last { batch, dims, plan: Plan { lanes, .. }, .. }) = self.last else {
+            panic!("no forward call")
+        };
         for (states, out) in [(&self.workspace.h, h), (&self.workspace.c, c)] {
             let Some(out) = out else { continue };
             assert_eq!(out.len(), batch * dims.units, "states");
@@ -159,9 +169,11 @@ impl<T: Float> Engine<T> {
         dx: Option<&mut [T]>,
         initial: [Option<&mut [T]>; 2],
     ) {
-        let Some((batch, dims, plan)) = self.call.take() else { panic!("no forward call") };
+        let Some(Last { batch, dims, plan, training: true }) = self.last.take() else {
+            panic!("no forward call in training")
+        };
         let lanes = plan.lanes;
-        assert_eq!((batch, dims.slots), (call.batch, call.steps + 1), "another forward call");
+        assert_eq!((batch, dims.steps), (call.batch, call.steps), "another forward call");
         let Options { inputs, units, go_backwards, .. } = self.options;
         call.check(self.options);
         incoming.check(units, batch, dims.steps);

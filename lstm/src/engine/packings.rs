@@ -1,4 +1,4 @@
-//! The weights of a layer, packed for its plans: once for each version of them.
+//! The weights of a layer, packed for its plans: each form once for each version of them.
 
 use kernels::Isa;
 
@@ -7,25 +7,32 @@ use super::parts::Packed;
 use super::plan::{InputProduct, Lanes, Plan};
 use super::{panels, rows};
 
-/// Packed weights, and which they are.
+/// Packed weights, each form beside the version of the weights that it holds. Plans change from call to
+/// call, with the last batch of a sequence for one; what was packed for one plan stays for the next.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Packings<T> {
     rows: rows::Packed<T>,
+    rows_are: Versions,
     panels: panels::Packed<T>,
-    /// What forward reads.
-    forward: Option<Version>,
-    /// What the steps of backward read.
-    backward: Option<Version>,
-    /// What the gradient of the input is computed from.
-    input: Option<Version>,
+    panels_are: Versions,
 }
 
-/// Which weights are packed, and for which plans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Version {
-    weights: u64,
-    lanes: Lanes,
-    hoisted: bool,
+/// The versions of the forms in which an orientation has weights.
+#[derive(Clone, Copy, Debug, Default)]
+struct Versions {
+    /// What the tiles of forward read of the kernel.
+    kernel: Option<u64>,
+    /// What they read of the recurrent kernel, and the bias.
+    recurrent: Option<u64>,
+    /// What the steps of backward read.
+    recurrent_t: Option<u64>,
+    /// What products over many steps read of the kernel.
+    whole_kernel: Option<u64>,
+}
+
+/// Whether a form is of another version than this, which it is from now on.
+fn stale(form: &mut Option<u64>, version: u64) -> bool {
+    form.replace(version) != Some(version)
 }
 
 impl<T: kernels::Float> Packings<T> {
@@ -38,22 +45,28 @@ impl<T: kernels::Float> Packings<T> {
 
     /// Packs what forward reads, unless that is done.
     pub(crate) fn forward(&mut self, isa: Isa, options: Options, plan: Plan, call: &Call<T>) {
-        let hoisted = matches!(plan.input, InputProduct::Hoisted(_));
-        let version = Version { weights: call.version, lanes: plan.lanes, hoisted };
-        if self.forward == Some(version) {
-            return;
-        }
+        let Call { weights, version, .. } = *call;
         let units = options.units;
         match plan.lanes {
             Lanes::Units => {
-                self.rows.pack_forward(isa, units, call.weights, hoisted);
-                if hoisted {
-                    self.input = Some(Version { hoisted: false, ..version });
+                let are = &mut self.rows_are;
+                let hoisted = matches!(plan.input, InputProduct::Hoisted(_));
+                if hoisted && stale(&mut are.whole_kernel, version) {
+                    self.rows.pack_whole_kernel(isa, units, weights);
+                }
+                if !hoisted && stale(&mut are.kernel, version) {
+                    self.rows.pack_kernel(isa, units, weights);
+                }
+                if stale(&mut are.recurrent, version) {
+                    self.rows.pack_recurrent(isa, units, weights);
                 }
             }
-            Lanes::Batch => self.panels.pack_forward(isa, units, call.weights),
+            Lanes::Batch => {
+                if stale(&mut self.panels_are.recurrent, version) {
+                    self.panels.pack_forward(isa, units, weights);
+                }
+            }
         }
-        self.forward = Some(version);
     }
 
     /// Packs what backward reads, for the gradient of the input only if that is wanted, unless it is
@@ -66,21 +79,25 @@ impl<T: kernels::Float> Packings<T> {
         call: &Call<T>,
         dx: bool,
     ) {
-        let version = Version { weights: call.version, lanes: plan.lanes, hoisted: false };
+        let Call { weights, version, .. } = *call;
         let units = options.units;
-        if self.backward != Some(version) {
-            match plan.lanes {
-                Lanes::Units => self.rows.pack_backward(isa, units, call.weights),
-                Lanes::Batch => self.panels.pack_backward(units, call.weights),
+        match plan.lanes {
+            Lanes::Units => {
+                if stale(&mut self.rows_are.recurrent_t, version) {
+                    self.rows.pack_backward(isa, units, weights);
+                }
+                if dx && stale(&mut self.rows_are.whole_kernel, version) {
+                    self.rows.pack_whole_kernel(isa, units, weights);
+                }
             }
-            self.backward = Some(version);
-        }
-        if dx && self.input != Some(version) {
-            match plan.lanes {
-                Lanes::Units => self.rows.pack_input(isa, units, call.weights),
-                Lanes::Batch => self.panels.pack_input(units, call.weights),
+            Lanes::Batch => {
+                if stale(&mut self.panels_are.recurrent_t, version) {
+                    self.panels.pack_backward(units, weights);
+                }
+                if dx && stale(&mut self.panels_are.whole_kernel, version) {
+                    self.panels.pack_whole_kernel(units, weights);
+                }
             }
-            self.input = Some(version);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A call cut into parts of the batch, one for each thread.
 //!
-//! Each part owns its rows for the whole sequence: one fork and one join for all steps.
+//! Each part owns its rows for the whole sequence: one fork and one join for all steps. One row is not
+//! cut here; its units are shared out in each step.
 
 use kernels::Isa;
 
@@ -96,7 +97,7 @@ impl<T: kernels::Float> Forward<'_, T> {
                     InputProduct::Fused => (view.dims.steps, false),
                     InputProduct::Hoisted(ahead) => (ahead, true),
                 };
-                let serial = plan.cut == Cut::Batch && plan.threads > 1;
+                let serial = plan.cut == Cut::Batch;
                 for start in (0..view.dims.steps).step_by(ahead) {
                     let steps = start..view.dims.steps.min(start + ahead);
                     if let [hoist, ..] = hoists {
@@ -106,6 +107,7 @@ impl<T: kernels::Float> Forward<'_, T> {
                     if plan.cut == Cut::Units {
                         let row =
                             rows::OneRow { isa, activations, weights, view, threads: plan.threads };
+                        // Into the pool once: from there, the forks of all steps are cheap.
                         rayon::scope(|_| row.forward(y, (kept, hoisted), steps));
                     } else {
                         isa.run(rows::Forward {

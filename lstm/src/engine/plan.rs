@@ -38,7 +38,7 @@ pub struct Plan {
     pub group: usize,
     /// When `x W` is computed.
     pub input: InputProduct,
-    /// Threads.
+    /// Threads of the steps. Products over all steps that end backward choose for themselves.
     pub threads: usize,
     /// What each of them has.
     pub cut: Cut,
@@ -71,7 +71,8 @@ pub struct Sizes {
 /// Multiply-adds of a whole call below which a second thread costs more than it brings.
 const PARALLEL_ABOVE: usize = 1 << 21;
 
-/// Bytes of a recurrent kernel from which on a step is worth a fork and a join.
+/// Bytes of a recurrent kernel from which on a step is worth a fork and a join: half of it for each of
+/// two threads, as much for each of more.
 const SHARED_ABOVE: usize = 1 << 20;
 
 /// Rows of a product that is hoisted for a few steps only, at least: then it runs at the speed of a
@@ -125,7 +126,7 @@ impl Plan {
             _ if work < PARALLEL_ABOVE => (1, Cut::Batch),
             1 if one_row => match threads() {
                 1 => (1, Cut::Batch),
-                threads => (threads.min(padded_units / lanes), Cut::Units),
+                threads => (threads.min(recurrent / SHARED_ABOVE * 2), Cut::Units),
             },
             1 => (1, Cut::Batch),
             _ => (threads().min(groups), Cut::Batch),
@@ -138,8 +139,8 @@ impl Plan {
 ///
 /// Fused, W is read in every step, from the level of the cache that holds all weights. Where so few
 /// rows share it that it comes slower than it is worked off, the product had better be hoisted, and
-/// W read once for many steps; what that costs is `z`, written and read once more, which as many
-/// inputs outweigh as a row has them more than sixteen times over.
+/// W read once for many steps. The cost is `z`, written and read once more, and a product of its own:
+/// worth it, measured, above sixteen inputs for each row and each of its shares of time.
 fn waits(weights: usize, caches: Caches, (rows, inputs): (usize, usize)) -> bool {
     // Bytes in a cycle.
     let read = match weights {

@@ -28,8 +28,8 @@ pub(super) use products::Products;
 /// Rows of a group, at most: their states stay in L1 while a panel of weights is used for all of them.
 const GROUP: usize = 16;
 
-/// Rows of a group in a batch. Groups are what threads share, so from twelve rows on their number is
-/// even.
+/// Rows of a group in a batch. Groups are what threads share, so from twelve rows on there are at least
+/// two, and about an even number.
 pub(super) fn group(batch: usize) -> usize {
     if batch < 12 { batch.max(1) } else { batch.div_ceil(2 * batch.div_ceil(2 * GROUP)) }
 }
@@ -84,7 +84,7 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
         let vectors = dims.width / V::<S, T>::LANES;
-        // Zeros for nothing take as long as a small step of one row.
+        // To fill it takes as long as a small step of one row, which has no use for it.
         let mut z = if dims.batch > 1 { Some([T::ZERO; GROUP * 4 * MAX_LANES]) } else { None };
         for t in self.steps.clone() {
             for group in dims.groups().filter(|group| group.rows == 1) {

@@ -15,8 +15,9 @@ use crate::float::Float;
 /// One layer that takes a step at a time and carries its state along, for audio and control.
 ///
 /// Outputs equal those of [`Engine::forward`](super::Engine::forward) over the whole sequence bit for
-/// bit. A step allocates nothing, takes no lock, calls no system and stays on its thread; its time does
-/// not depend on the data, unless an activation's does.
+/// bit. A step allocates nothing, takes no lock, makes no system call and stays on its thread. It has no
+/// branch that depends on the data; on CPUs where arithmetic with subnormal numbers is slow, a state that
+/// decays towards zero is.
 ///
 /// ```
 /// use lstm::engine::{Options, Stream, Weights};

@@ -25,28 +25,31 @@ fn numbers(seed: u32, len: usize) -> Vec<f32> {
     .collect()
 }
 
+fn engine(isa: Isa, Sizes { inputs, units, .. }: Sizes) -> Engine<f32> {
+    let activation = Activation::Tanh;
+    let recurrent_activation = Activation::Sigmoid;
+    let go_backwards = false;
+    Engine::new(isa, Options { inputs, units, activation, recurrent_activation, go_backwards })
+}
+
 fn run(isa: Isa, plan: Plan, sizes: Sizes) -> Outcome {
+    run_on(&mut engine(isa, sizes), plan, sizes, 1)
+}
+
+fn run_on(engine: &mut Engine<f32>, plan: Plan, sizes: Sizes, version: u64) -> Outcome {
     let Sizes { batch, steps, inputs, units, training } = sizes;
-    let options = Options {
-        inputs,
-        units,
-        activation: Activation::Tanh,
-        recurrent_activation: Activation::Sigmoid,
-        go_backwards: false,
-    };
-    let weights = numbers(1, (inputs + units + 1) * 4 * units);
+    let weights = numbers(version as u32, (inputs + units + 1) * 4 * units);
     let (x, dy) = (numbers(2, batch * steps * inputs), numbers(3, batch * steps * units));
     let [h, c] = [4, 5].map(|seed| numbers(seed, batch * units));
     let call = Call {
         weights: Weights::cut(&weights, inputs, units),
-        version: 1,
+        version,
         x: &x,
         batch,
         steps,
         initial: [Some(&h), Some(&c)],
         training,
     };
-    let mut engine = Engine::new(isa, options);
     let mut y = vec![0.0; batch * steps * units];
     engine.forward_as(plan, &call, Some(&mut y));
     let mut states = [(); 2].map(|()| vec![0.0; batch * units]);
@@ -67,10 +70,12 @@ fn run(isa: Isa, plan: Plan, sizes: Sizes) -> Outcome {
 }
 
 /// Inputs and units about the lanes of every instruction set, batches about the heights of tiles.
-const SIZES: [[usize; 4]; 9] = [
+const SIZES: [[usize; 4]; 10] = [
     [1, 7, 33, 40],
     [1, 1, 3, 16],
     [1, 5, 70, 64],
+    // Deeper than a block of the matrix product.
+    [1, 3, 1100, 17],
     [2, 9, 40, 17],
     [7, 3, 5, 33],
     [13, 4, 3, 21],
@@ -110,6 +115,71 @@ fn every_plan_gives_the_same_bits() {
             }
         }
     }
+}
+
+#[test]
+fn groups_and_lanes_do_not_change_what_forward_returns() {
+    for isa in Isa::available() {
+        let (batch, steps, inputs, units) = (13, 4, 3, 21);
+        let sizes = Sizes { batch, steps, inputs, units, training: false };
+        let first = Plan::of::<f32>(isa, Caches::COMMON, sizes, || 1);
+        let expected = run(isa, first, sizes);
+        // Groups of 6, 6 and 1; of 1; all of them; and the other lanes.
+        let groups = [6, 1, 13].map(|group| (Lanes::Units, group));
+        for (lanes, group) in groups.into_iter().chain([(Lanes::Batch, isa.lanes::<f32>())]) {
+            let plan = Plan { lanes, group, input: InputProduct::Fused, ..first };
+            assert_eq!(run(isa, plan, sizes), expected, "{plan} on {isa}");
+        }
+    }
+}
+
+#[test]
+fn plans_may_change_from_call_to_call() {
+    let isa = Isa::best();
+    let (batch, steps, inputs, units) = (1, 5, 9, 20);
+    let sizes = |training| Sizes { batch, steps, inputs, units, training };
+    let first = Plan::of::<f32>(isa, Caches::COMMON, sizes(true), || 1);
+    let fused = Plan { lanes: Lanes::Units, input: InputProduct::Fused, ..first };
+    let hoisted = Plan { input: InputProduct::Hoisted(2), ..fused };
+    let panels = Plan { lanes: Lanes::Batch, group: isa.lanes::<f32>(), ..fused };
+    let mut engine = engine(isa, sizes(true));
+    // Old weights and new ones, what was packed before and what was not.
+    for version in [1, 2, 3, 1] {
+        for (plan, training) in [
+            (hoisted, false),
+            (fused, true),
+            (panels, true),
+            (hoisted, true),
+            (fused, false),
+            (panels, false),
+            (hoisted, true),
+        ] {
+            let found = run_on(&mut engine, plan, sizes(training), version);
+            let fresh = &mut self::engine(isa, sizes(training));
+            let expected = run_on(fresh, plan, sizes(training), version);
+            assert_eq!(found, expected, "{plan}, weights {version}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "no forward call in training")]
+fn backward_follows_forward_in_training() {
+    let sizes = Sizes { batch: 1, steps: 1, inputs: 1, units: 1, training: false };
+    let mut engine = engine(Isa::best(), sizes);
+    let weights = [0.0; 12];
+    let call = Call {
+        weights: Weights::cut(&weights, 1, 1),
+        version: 1,
+        x: &[0.0],
+        batch: 1,
+        steps: 1,
+        initial: [None, None],
+        training: false,
+    };
+    engine.forward(&call, None);
+    let incoming = Incoming { dy: Gradient::None, states: [None, None] };
+    engine.backward(&call, incoming, Gradients::cut(&mut [0.0; 12], 1, 1), None, [None, None]);
 }
 
 #[test]

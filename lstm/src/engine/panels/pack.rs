@@ -85,7 +85,7 @@ impl<T: Float> Packed<T> {
     }
 
     /// Packs what the gradient of the input is computed from.
-    pub(in crate::engine) fn pack_input(&mut self, units: usize, weights: Weights<T>) {
+    pub(in crate::engine) fn pack_whole_kernel(&mut self, units: usize, weights: Weights<T>) {
         pack_transpose(units, weights.kernel, &mut self.kernel_t);
     }
 }

@@ -26,7 +26,7 @@ impl<T: Float> Hoist<T> {
         serial: bool,
     ) {
         let Dims { inputs, width, gates, .. } = view.dims;
-        let Some(kernel) = &weights.hoisted else { unreachable!("packed by the same plan") };
+        let kernel = MatRef::new(&weights.kernel_rows, inputs, 4 * width);
         for group in view.dims.groups() {
             let rows = steps.len() * group.rows;
             let at = group.slot(view.dims.steps, steps.start, inputs).start;

@@ -1,7 +1,7 @@
 //! Weights as the tiles over units read them, and gradients back in Keras's order.
 
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
-use kernels::{Buffer, Isa, MatRef};
+use kernels::{Buffer, Isa};
 
 use super::NV;
 use crate::engine::Weights;
@@ -19,8 +19,6 @@ pub(in crate::engine) struct Packed<T> {
     pub(super) recurrent_t: Buffer<T>,
     /// `[inputs, 4 width]`
     pub(super) kernel_rows: Buffer<T>,
-    /// The same for products that are hoisted, in place of `kernel`.
-    pub(super) hoisted: Option<kernels::Packed<T>>,
 }
 
 /// Copies `rows` of weights `[k, 4 units]` into panels `[unit vector][k][4][lanes]`.
@@ -129,26 +127,19 @@ impl<T: Float> Transpose<'_, T> {
 }
 
 impl<T: Float> Packed<T> {
-    /// Packs what forward reads.
-    pub(in crate::engine) fn pack_forward(
+    /// Packs what the tiles of forward read of the kernel.
+    pub(in crate::engine) fn pack_kernel(&mut self, isa: Isa, units: usize, weights: Weights<T>) {
+        pack_panels(isa.lanes::<T>(), units, weights.kernel, &mut self.kernel);
+    }
+
+    /// Packs what they read of the recurrent kernel, and the bias.
+    pub(in crate::engine) fn pack_recurrent(
         &mut self,
         isa: Isa,
         units: usize,
         weights: Weights<T>,
-        hoisted: bool,
     ) {
         let lanes = isa.lanes::<T>();
-        if hoisted {
-            self.pack_input(isa, units, weights);
-            let width = 4 * units.next_multiple_of(lanes);
-            let kernel = MatRef::new(&self.kernel_rows, self.kernel_rows.len() / width, width);
-            match &mut self.hoisted {
-                Some(hoisted) => hoisted.repack_right(kernel),
-                None => self.hoisted = Some(kernels::Packed::right(isa, kernel)),
-            }
-        } else {
-            pack_panels(lanes, units, weights.kernel, &mut self.kernel);
-        }
         pack_panels(lanes, units, weights.recurrent_kernel, &mut self.recurrent);
         match weights.bias {
             Some(bias) => pack_panels(lanes, units, bias, &mut self.bias),
@@ -165,8 +156,13 @@ impl<T: Float> Packed<T> {
         isa.run(Transpose { units, weights: weights.recurrent_kernel, out });
     }
 
-    /// Packs what the gradient of the input is computed from.
-    pub(in crate::engine) fn pack_input(&mut self, isa: Isa, units: usize, weights: Weights<T>) {
+    /// Packs what products over many steps read of the kernel.
+    pub(in crate::engine) fn pack_whole_kernel(
+        &mut self,
+        isa: Isa,
+        units: usize,
+        weights: Weights<T>,
+    ) {
         pack_rows(isa.lanes::<T>(), units, weights.kernel, &mut self.kernel_rows);
     }
 }
