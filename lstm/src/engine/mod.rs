@@ -113,7 +113,7 @@ impl<T: Float> Engine<T> {
         self.last = Some(Last { batch, dims, plan, training: call.training });
         T::pack_forward(&mut self.packings, self.isa, self.options, plan, call);
         self.workspace.reserve(dims, call.training);
-        if matches!(plan.input, InputProduct::Hoisted(_)) && self.hoists.len() < plan.threads {
+        if self.hoists.len() < plan.threads {
             self.hoists.resize_with(plan.threads, Default::default);
         }
 
@@ -130,10 +130,7 @@ impl<T: Float> Engine<T> {
             kept: call.training,
             live: batch,
         };
-        let hoists = match plan.input {
-            InputProduct::Hoisted(_) => &mut self.hoists[..plan.threads],
-            InputProduct::Fused => &mut [],
-        };
+        let hoists = &mut self.hoists[..plan.threads];
         T::forward(job, view, call.x, y, hoists, plan.threads);
     }
 
@@ -202,15 +199,8 @@ impl<T: Float> Engine<T> {
         T::backward(job, self.workspace.view(dims), incoming.dy, plan.threads);
 
         for (gradient, out) in [&self.workspace.dh, &self.workspace.dc].into_iter().zip(initial) {
-            let Some(out) = out else { continue };
-            for group in dims.groups() {
-                let gradient = &gradient[group.slot(1, 0, dims.width)];
-                match lanes {
-                    Lanes::Units => {
-                        sequence::write_rows(gradient, dims.width, (out, 1, units), group, 0)
-                    }
-                    Lanes::Batch => panels::write_panel(gradient, group, (out, 1, units), 0),
-                }
+            if let Some(out) = out {
+                get_states(states, lanes, gradient, out);
             }
         }
 

@@ -59,7 +59,7 @@ impl<T: kernels::Float> Forward<'_, T> {
                 None => (None, None),
             };
             let (view, view_rest) = view.split(rows);
-            let (hoists, hoists_rest) = hoists.split_at_mut(first.min(hoists.len()));
+            let (hoists, hoists_rest) = hoists.split_at_mut(first);
             let (this, rest) =
                 (Forward { live, ..self }, Forward { live: self.live - live, ..self });
             rayon::join(
@@ -100,8 +100,8 @@ impl<T: kernels::Float> Forward<'_, T> {
                 let serial = plan.cut == Cut::Batch;
                 for start in (0..view.dims.steps).step_by(ahead) {
                     let steps = start..view.dims.steps.min(start + ahead);
-                    if let [hoist, ..] = hoists {
-                        hoist.run(isa, weights, &mut view, steps.clone(), serial);
+                    if hoisted {
+                        hoists[0].run(isa, weights, &mut view, steps.clone(), serial);
                     }
                     let (view, y) = (&mut view, y.as_deref_mut());
                     if plan.cut == Cut::Units {

@@ -391,7 +391,9 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
                 if t + 1 < dims.steps {
                     self.product_of_row(simd, t + 1, group);
                 }
-                (0..blocks).for_each(|block| self.cells(simd, t, block, group));
+                for block in 0..blocks {
+                    self.cells(simd, t, block, group);
+                }
             }
             for block in 0..blocks {
                 for group in dims.groups().filter(|group| group.rows > 1) {
