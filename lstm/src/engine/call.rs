@@ -56,9 +56,23 @@ pub struct Options {
     pub recurrent_activation: Activation,
     /// Whether the input is read from its last step to its first.
     pub go_backwards: bool,
+    /// Whether the output of a masked step is zero, not that of the step before.
+    pub zero_output_for_mask: bool,
 }
 
 impl Options {
+    /// Keras's defaults.
+    pub const fn new(inputs: usize, units: usize) -> Self {
+        Options {
+            inputs,
+            units,
+            activation: Activation::Tanh,
+            recurrent_activation: Activation::Sigmoid,
+            go_backwards: false,
+            zero_output_for_mask: false,
+        }
+    }
+
     /// # Panics
     ///
     /// If an activation is softmax.
@@ -82,6 +96,8 @@ pub struct Call<'a, T> {
     pub batch: usize,
     /// How many steps `x` has.
     pub steps: usize,
+    /// `[batch, steps]`: whether a step is valid. All are unless given.
+    pub mask: Option<&'a [bool]>,
     /// `h` and `c` before the first step, `[batch, units]` each; zeros if not given.
     pub initial: [Option<&'a [T]>; 2],
     /// Whether [`backward`](super::Engine::backward) will follow.
@@ -110,6 +126,9 @@ impl<T: Copy> Call<'_, T> {
         assert_eq!(weights.recurrent_kernel.len(), units * 4 * units, "recurrent kernel");
         if let Some(bias) = weights.bias {
             assert_eq!(bias.len(), 4 * units, "bias");
+        }
+        if let Some(mask) = self.mask {
+            assert_eq!(mask.len(), batch * steps, "mask");
         }
         for state in self.initial.iter().flatten() {
             assert_eq!(state.len(), batch * units, "initial state");

@@ -20,11 +20,26 @@ pub(super) enum Packed<'a, T> {
     Panels(&'a panels::Packed<T>),
 }
 
-/// Where to cut `dims.batch` rows between two sets of threads: `(threads, rows)` of the first.
-fn halves(dims: Dims, threads: usize) -> (usize, usize) {
-    let first = threads / 2;
-    let groups = dims.batch.div_ceil(dims.group) * first / threads;
-    (first, (groups.max(1) * dims.group).min(dims.batch))
+/// Where to cut the rows of `view` between two sets of threads: `(threads, rows)` of the first. Each
+/// thread has about as many steps of rows as another, and a group at least.
+fn halves<T>(view: &View<T>, threads: usize) -> (usize, usize) {
+    let Dims { batch, group, .. } = view.dims;
+    let (first, groups) = (threads / 2, batch.div_ceil(group));
+    let share = match view.lengths {
+        None => groups * first / threads,
+        Some(lengths) => {
+            let all: usize = lengths.iter().sum();
+            let mut sum = 0;
+            let parts = lengths.chunks(group).map(|rows| rows.iter().sum::<usize>());
+            let within = parts.take_while(|steps| {
+                sum += steps;
+                sum * threads <= all * first
+            });
+            within.count()
+        }
+    };
+    let share = share.clamp(first, (groups + first).saturating_sub(threads).max(first));
+    (first, (share.max(1) * group).min(batch))
 }
 
 /// A forward call without its arrays.
@@ -50,7 +65,7 @@ impl<T: kernels::Float> Forward<'_, T> {
         threads: usize,
     ) {
         if threads > 1 && self.plan.cut == Cut::Batch {
-            let (first, rows) = halves(view.dims, threads);
+            let (first, rows) = halves(&view, threads);
             let Dims { steps, inputs, units, .. } = view.dims;
             let live = rows.min(self.live);
             let (x, x_rest) = x.split_at(live * steps * inputs);
@@ -143,7 +158,7 @@ impl<T: kernels::Float> Backward<'_, T> {
     /// Halves the batch until there is one part for each thread.
     pub(crate) fn run(self, view: View<T>, dy: Gradient<T>, threads: usize) {
         if threads > 1 && self.plan.cut == Cut::Batch {
-            let (first, rows) = halves(view.dims, threads);
+            let (first, rows) = halves(&view, threads);
             let (dy, dy_rest) = dy.split(rows, view.dims.units, view.dims.steps);
             let (view, view_rest) = view.split(rows);
             rayon::join(

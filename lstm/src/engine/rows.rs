@@ -88,14 +88,23 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
         let mut z = if dims.batch > 1 { Some([T::ZERO; GROUP * 4 * MAX_LANES]) } else { None };
         for t in self.steps.clone() {
             for group in dims.groups().filter(|group| group.rows == 1) {
-                self.step(t, 0, group).row(simd, 0, vectors);
+                if self.view.live(group, t) == 1 {
+                    self.step(t, 0, group, 1).row(simd, 0, vectors);
+                }
             }
             if let Some(z) = &mut z {
                 for vector in 0..vectors {
                     for group in dims.groups().filter(|group| group.rows > 1) {
-                        self.step(t, vector * V::<S, T>::LANES, group).vector(simd, vector, z);
+                        let at = vector * V::<S, T>::LANES;
+                        match self.view.live(group, t) {
+                            0 => {}
+                            live => self.step(t, at, group, live).vector(simd, vector, z),
+                        }
                     }
                 }
+            }
+            if self.view.lengths.is_some() {
+                dims.groups().for_each(|group| self.hold(t, group));
             }
             let (_, after) = dims.around(t);
             if let Some(y) = &mut self.y {
@@ -109,9 +118,24 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
 }
 
 impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
-    /// Step `t` of the units from `at` on, for the rows of a group.
+    /// Rows of a group that have no step `t` keep their states while others of it go on.
+    fn hold(&mut self, t: usize, group: Group) {
+        let live = self.view.live(group, t);
+        let View { dims, h, c, .. } = self.view;
+        let Dims { width, slots, .. } = *dims;
+        if live == 0 {
+            return;
+        }
+        let (before, after) = dims.around(t);
+        let (before, after) = (group.slot(slots, before, width), group.slot(slots, after, width));
+        for states in [h, c] {
+            states.copy_within(before.start + live * width..before.end, after.start + live * width);
+        }
+    }
+
+    /// Step `t` of the units from `at` on, for the first `live` rows of a group.
     #[inline(always)]
-    fn step(&mut self, t: usize, at: usize, group: Group) -> Step<'_, T, A> {
+    fn step(&mut self, t: usize, at: usize, group: Group, live: usize) -> Step<'_, T, A> {
         let View { dims, x, h, c, a, gates, .. } = self.view;
         let Dims { steps, inputs, width, slots, gates: kept_gates, .. } = *dims;
         let (before, after) = dims.around(t);
@@ -121,10 +145,13 @@ impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
         Step {
             activations: self.activations,
             weights: self.weights,
-            rows: group.rows,
+            rows: live,
             units: dims.units,
             width,
-            x: if self.hoisted { None } else { Some(&x[group.slot(steps, t, inputs)]) },
+            x: match self.hoisted {
+                true => None,
+                false => Some(&x[group.slot(steps, t, inputs)][..live * inputs]),
+            },
             h_prev,
             c_prev: &c_prev[at..],
             h: &mut h[at..],
@@ -194,15 +221,17 @@ impl<T: Float, A: Activations> Step<'_, T, A> {
             }
         }
 
-        cell::Forward {
-            run: Run { count: rows, stride: width, gate_stride: 4 * width },
-            z: &z[..rows * panel],
-            c_prev: self.c_prev,
-            c: self.c,
-            h: self.h,
-            kept: self.a.map(|a| (self.gates, a)),
-        }
-        .run(simd, self.activations);
+        self.activations.forward(
+            simd,
+            cell::Forward {
+                run: Run { count: rows, stride: width, gate_stride: 4 * width },
+                z: &mut z[..rows * panel],
+                c_prev: self.c_prev,
+                c: self.c,
+                h: self.h,
+                kept: self.a.map(|a| (self.gates, a)),
+            },
+        );
     }
 
     /// `count` vectors of the only row, the first of which is this one of the layer.
@@ -226,15 +255,17 @@ impl<T: Float, A: Activations> Step<'_, T, A> {
                 _ => row.store::<S, 1>(simd, hoisted, z),
             };
             done += vectors;
-            cell::Forward {
-                run: Run { count: vectors, stride: lanes, gate_stride: 4 * lanes },
-                z: &z[..vectors * 4 * lanes],
-                c_prev: &c_prev[at..],
-                c: &mut c[at..],
-                h: &mut h[at..],
-                kept: a.as_deref_mut().map(|a| (&mut gates[4 * at..], &mut a[at..])),
-            }
-            .run(simd, activations);
+            activations.forward(
+                simd,
+                cell::Forward {
+                    run: Run { count: vectors, stride: lanes, gate_stride: 4 * lanes },
+                    z: &mut z[..vectors * 4 * lanes],
+                    c_prev: &c_prev[at..],
+                    c: &mut c[at..],
+                    h: &mut h[at..],
+                    kept: a.as_deref_mut().map(|a| (&mut gates[4 * at..], &mut a[at..])),
+                },
+            );
         }
     }
 }
@@ -388,25 +419,30 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
         let blocks = dims.width.div_ceil(NV * V::<S, T>::LANES);
         for t in (0..dims.steps).rev() {
             for group in dims.groups().filter(|group| group.rows == 1) {
-                if t + 1 < dims.steps {
+                if t + 1 < self.view.steps(group) {
                     self.product_of_row(simd, t + 1, group);
                 }
-                for block in 0..blocks {
-                    self.cells(simd, t, block, group);
+                if t < self.view.steps(group) {
+                    for block in 0..blocks {
+                        self.cells(simd, t, block, group);
+                    }
                 }
             }
             for block in 0..blocks {
                 for group in dims.groups().filter(|group| group.rows > 1) {
-                    if t + 1 < dims.steps {
+                    if t + 1 < self.view.steps(group) {
                         self.product(simd, t + 1, block, group);
                     }
-                    self.cells(simd, t, block, group);
+                    if t < self.view.steps(group) {
+                        self.cells(simd, t, block, group);
+                    }
                 }
             }
         }
         if self.initial {
             for group in dims.groups() {
                 match group.rows {
+                    _ if self.view.steps(group) == 0 => {}
                     1 => self.product_of_row(simd, 0, group),
                     _ => (0..blocks).for_each(|block| self.product(simd, 0, block, group)),
                 }
@@ -421,9 +457,10 @@ impl<T: Float, A: Activations> Backward<'_, T, A> {
     fn product<S: Simd>(&mut self, simd: S, t: usize, block: usize, group: Group) {
         let Dims { steps, width, .. } = self.view.dims;
         let at = block * NV * V::<S, T>::LANES;
+        let live = self.view.live(group, t);
         let dz = &self.view.gates[group.slot(steps, t, 4 * width)];
         let dh = &mut self.view.dh[group.slot(1, 0, width)][at..];
-        product(simd, self.weights, block, (group.rows, width), dz, dh);
+        product(simd, self.weights, block, (live, width), dz, dh);
     }
 
     /// The same for all units of the only row.
@@ -437,14 +474,20 @@ impl<T: Float, A: Activations> Backward<'_, T, A> {
     /// `dh += dy`, then the cells of step `t`.
     #[inline(always)]
     fn cells<S: Simd>(&mut self, simd: S, t: usize, block: usize, group: Group) {
+        let live = self.view.live(group, t);
         let View { dims, c, a, gates, dh, dc, .. } = &mut self.view;
         let Dims { steps, units, width, slots, .. } = *dims;
         let lanes = V::<S, T>::LANES;
         let from = block * NV * lanes;
+        if live < group.rows && block == 0 {
+            // Sums over all steps run over rows that have none here, too.
+            gates[group.slot(steps, t, 4 * width)][live * 4 * width..].fill(T::ZERO);
+        }
         for at in (from..width.min(from + NV * lanes)).step_by(lanes) {
             let cells = Cells {
                 activations: self.activations,
-                rows: group.rows,
+                rows: live,
+                units: units.saturating_sub(at),
                 width,
                 gates: &mut gates[group.slot(steps, t, 4 * width)][4 * at..],
                 c_prev: &c[group.slot(slots, t, width)][at..],
@@ -530,6 +573,8 @@ fn product_of_row<S: Simd, T: Float>(
 struct Cells<'a, T, A> {
     activations: A,
     rows: usize,
+    /// Those of the layer from here on.
+    units: usize,
     width: usize,
     gates: &'a mut [T],
     c_prev: &'a [T],
@@ -542,7 +587,7 @@ impl<'y, T: Float, A: Activations> Cells<'_, T, A> {
     /// `dh += dy`, then the cells.
     #[inline(always)]
     fn run<S: Simd>(self, simd: S, dy: impl Fn(usize) -> Option<&'y [T]>) {
-        let Cells { activations, rows, width, gates, c_prev, a, dh, dc } = self;
+        let Cells { activations, rows, units, width, gates, c_prev, a, dh, dc } = self;
         for row in 0..rows {
             if let Some(dy) = dy(row) {
                 let dh = &mut dh[row * width..];
@@ -550,7 +595,16 @@ impl<'y, T: Float, A: Activations> Cells<'_, T, A> {
             }
         }
         let run = Run { count: rows, stride: width, gate_stride: 4 * width };
-        cell::Backward { run, gates, c_prev, a, dh, dc }.run(simd, activations);
+        activations.backward(simd, cell::Backward { run, gates: &mut *gates, c_prev, a, dh, dc });
+        let lanes = V::<S, T>::LANES;
+        if !A::BOUNDED && units < lanes {
+            // Padding has overflowed, maybe, and its `dz` is added up with the weight zero.
+            for row in gates.chunks_mut(4 * width).take(rows) {
+                for gate in row[..4 * lanes].chunks_exact_mut(lanes) {
+                    gate[units..].fill(T::ZERO);
+                }
+            }
+        }
     }
 }
 

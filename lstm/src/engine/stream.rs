@@ -67,7 +67,7 @@ impl<T: Float> Stream<T> {
         options.assert_element_wise();
         let x = vec![T::ZERO; batch * inputs];
         let (version, steps, initial, training) = (0, 1, [None, None], false);
-        let call = Call { weights, version, x: &x, batch, steps, initial, training };
+        let call = Call { weights, version, x: &x, batch, steps, initial, training, mask: None };
         call.check(options);
         let sizes = Sizes { batch, steps, inputs, units, training };
         let plan = Plan::of::<T>(isa, Caches::of_this_cpu(), sizes, || 1);
@@ -97,7 +97,7 @@ impl<T: Float> Stream<T> {
             kept: false,
             live: self.batch,
         };
-        T::forward(job, self.workspace.view(self.dims), x, Some(&mut self.y), &mut [], 1);
+        T::forward(job, self.workspace.view(self.dims, None), x, Some(&mut self.y), &mut [], 1);
         // The states after this step are those before the next one.
         self.dims.first = self.dims.around(1).0;
         &self.y
@@ -113,7 +113,7 @@ impl<T: Float> Stream<T> {
         let dims = Dims { steps: 0, ..self.dims };
         for (states, out) in [(&self.workspace.h, h), (&self.workspace.c, c)] {
             assert_eq!(out.len(), self.y.len(), "states");
-            get_states(dims, self.plan.lanes, states, out);
+            get_states(dims, None, self.plan.lanes, states, out);
         }
     }
 

@@ -122,9 +122,10 @@ impl<T: Float> Workspace<T> {
     }
 
     /// All of it, to work on.
-    pub(super) fn view(&mut self, dims: Dims) -> View<'_, T> {
+    pub(super) fn view<'a>(&'a mut self, dims: Dims, lengths: Option<&'a [usize]>) -> View<'a, T> {
         View {
             dims,
+            lengths,
             x: &mut self.x,
             h: &mut self.h,
             c: &mut self.c,
@@ -140,6 +141,8 @@ impl<T: Float> Workspace<T> {
 #[derive(Debug)]
 pub(crate) struct View<'a, T> {
     pub(super) dims: Dims,
+    /// Steps of each row, the longest first, if not all rows have as many.
+    pub(super) lengths: Option<&'a [usize]>,
     pub(super) x: &'a mut [T],
     pub(super) h: &'a mut [T],
     pub(super) c: &'a mut [T],
@@ -150,6 +153,21 @@ pub(crate) struct View<'a, T> {
 }
 
 impl<T> View<'_, T> {
+    /// Steps of a group: those of its first row.
+    #[inline(always)]
+    pub(super) fn steps(&self, group: Group) -> usize {
+        steps(self.dims, self.lengths, group)
+    }
+
+    /// How many rows of a group have a step `t`: its first ones.
+    #[inline(always)]
+    pub(super) fn live(&self, group: Group, t: usize) -> usize {
+        match self.lengths {
+            None => group.rows,
+            Some(lengths) => lengths[group.first..][..group.rows].partition_point(|&len| len > t),
+        }
+    }
+
     /// The first `rows` rows, whole groups, and the others.
     pub(super) fn split(self, rows: usize) -> (Self, Self) {
         let batch = self.dims.batch;
@@ -161,12 +179,14 @@ impl<T> View<'_, T> {
         let (gates, gates_rest) = cut(self.gates);
         let (dh, dh_rest) = cut(self.dh);
         let (dc, dc_rest) = cut(self.dc);
+        let (lengths, lengths_rest) = self.lengths.map(|lengths| lengths.split_at(rows)).unzip();
         let dims = Dims { batch: rows, ..self.dims };
         let rest = Dims { batch: batch - rows, ..self.dims };
         (
-            View { dims, x, h, c, a, gates, dh, dc },
+            View { dims, lengths, x, h, c, a, gates, dh, dc },
             View {
                 dims: rest,
+                lengths: lengths_rest,
                 x: x_rest,
                 h: h_rest,
                 c: c_rest,
@@ -177,6 +197,12 @@ impl<T> View<'_, T> {
             },
         )
     }
+}
+
+/// Steps of a group, of rows that have `lengths` or all as many.
+#[inline(always)]
+pub(super) fn steps(dims: Dims, lengths: Option<&[usize]>, group: Group) -> usize {
+    lengths.map_or(dims.steps, |lengths| lengths[group.first])
 }
 
 /// Cuts an array of `batch` rows of equal length behind the first `rows`.

@@ -125,6 +125,8 @@ pub(super) struct Affine<T> {
     activation: Activation,
     features: usize,
     units: usize,
+    /// `z`, where the derivative of `φ` does not follow from `y`.
+    z: Buffer<T>,
     scratch: Scratch<T>,
 }
 
@@ -136,6 +138,7 @@ impl<T: Float> Affine<T> {
             activation: dense.activation,
             features,
             units: dense.units,
+            z: Buffer::new(),
             scratch: Scratch::default(),
         }
     }
@@ -157,6 +160,10 @@ impl<T: Float> Operation<T> for Affine<T> {
         }
 
         // y = φ(z)
+        if pass.training && self.activation.keeps_operand() {
+            self.z.resize(outputs[0].len());
+            self.z.copy_from_slice(&outputs[0]);
+        }
         self.activation.forward(self.isa, self.units, &mut outputs[0]);
     }
 
@@ -176,7 +183,8 @@ impl<T: Float> Operation<T> for Affine<T> {
 
         // dz = dy φ'(y)
         let dz = &mut douts[0].grad;
-        self.activation.backward(self.isa, self.units, &outputs[0], dz);
+        let kept = if self.activation.keeps_operand() { &self.z } else { &outputs[0] };
+        self.activation.backward(self.isa, self.units, kept, dz);
 
         // dW += xᵀ dz, db += Σ dz
         let dz = MatRef::new(dz, rows, self.units);

@@ -211,6 +211,7 @@ impl<T: crate::Float> Recur<T> {
             activation: lstm.activation,
             recurrent_activation: lstm.recurrent_activation,
             go_backwards: lstm.go_backwards,
+            zero_output_for_mask: false,
         };
         Recur {
             engine: Engine::new(isa, options),
@@ -228,6 +229,7 @@ impl<T: crate::Float> Recur<T> {
             x: pass.inputs.at(0),
             batch: pass.batch,
             steps: pass.inputs.axis(0, 0),
+            mask: None,
             initial: [state(1), state(2)],
             training: pass.training,
         }

@@ -77,6 +77,7 @@ impl<T: Float, A: Activations> OneRow<'_, '_, T, A> {
             let all = Backward {
                 activations: self.activations,
                 weights: self.weights,
+                units,
                 width,
                 dy: dy.at(0, t, units, steps),
                 after: (t + 1 < steps).then(|| &after[..4 * width]),
@@ -92,6 +93,7 @@ impl<T: Float, A: Activations> OneRow<'_, '_, T, A> {
             let all = Backward {
                 activations: self.activations,
                 weights: self.weights,
+                units,
                 width,
                 dy: None,
                 after: Some(&gates[..4 * width]),
@@ -165,6 +167,7 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
 struct Backward<'a, T, A> {
     activations: A,
     weights: &'a Packed<T>,
+    units: usize,
     width: usize,
     /// Of all units, if there is one.
     dy: Option<&'a [T]>,
@@ -234,8 +237,19 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Backward { activations, weights, width, dy, after, mut now, dh, first, blocks, .. } =
-            self;
+        let Backward {
+            activations,
+            weights,
+            units,
+            width,
+            dy,
+            after,
+            mut now,
+            dh,
+            first,
+            blocks,
+            ..
+        } = self;
         let lanes = V::<S, T>::LANES;
         if let Some(dz) = after {
             product_of_row(simd, weights, first, dz, dh);
@@ -247,6 +261,7 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
                 let cells = Cells {
                     activations,
                     rows: 1,
+                    units: units.saturating_sub(first * NV * lanes + at),
                     width,
                     gates: &mut now.gates[4 * at..],
                     c_prev: &now.c_prev[at..],
