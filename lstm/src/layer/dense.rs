@@ -7,7 +7,7 @@
 
 use kernels::{Bias, Buffer, Float, Gemm, Isa, MatMut, MatRef, Scratch};
 
-use super::{Describe, Flow, Layer, Operation, Pass, Weight, setters};
+use super::{Describe, Flow, Inputs, Layer, Mask, Operation, Pass, Weight, setters};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::graph::Symbol;
@@ -201,5 +201,9 @@ impl<T: Float> Operation<T> for Affine<T> {
             let dx = MatMut::new(dx, rows, self.features);
             Gemm::new(dz, w.t()).isa(self.isa).run(dx, &mut self.scratch);
         }
+    }
+
+    fn mask(&mut self, inputs: Inputs<T>, outputs: &mut [Mask]) {
+        outputs[0].pass(inputs.mask(0));
     }
 }

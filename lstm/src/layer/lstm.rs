@@ -2,7 +2,7 @@
 
 use kernels::{Buffer, Isa};
 
-use super::{Describe, Flow, Layer, Operation, Pass, Weight, setters};
+use super::{Describe, Flow, Inputs, Layer, Mask, Operation, Pass, Weight, setters};
 use crate::activation::Activation;
 use crate::engine::{self, Call, Engine, Gradient, Gradients, Incoming, Weights};
 use crate::error::{Error, Result};
@@ -231,7 +231,7 @@ impl<T: crate::Float> Recur<T> {
             steps: pass.inputs.axis(0, 0),
             mask: None,
             initial: [state(1), state(2)],
-            training: pass.training,
+            training: pass.kept,
         }
     }
 }
@@ -277,5 +277,11 @@ impl<T: crate::Float> Operation<T> for Recur<T> {
             [] => (None, [None, None]),
         };
         self.engine.backward(&call, incoming, grads, dx, initial);
+    }
+
+    fn mask(&mut self, inputs: Inputs<T>, outputs: &mut [Mask]) {
+        if self.return_sequences {
+            outputs[0].pass(inputs.mask(0));
+        }
     }
 }
