@@ -160,7 +160,7 @@ impl<T: Float> Operation<T> for Affine<T> {
         }
 
         // y = φ(z)
-        if pass.training && self.activation.keeps_operand() {
+        if pass.kept && self.activation.keeps_operand() {
             self.z.resize(outputs[0].len());
             self.z.copy_from_slice(&outputs[0]);
         }
