@@ -111,5 +111,15 @@ fn call<'a, T>(
     x: &'a [T],
     training: bool,
 ) -> Call<'a, T> {
-    Call { weights, version, x, batch, steps, mask: None, initial: [None, None], training }
+    Call {
+        weights,
+        version,
+        x,
+        batch,
+        steps,
+        mask: None,
+        dropout: None,
+        initial: [None, None],
+        training,
+    }
 }

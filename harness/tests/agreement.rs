@@ -45,6 +45,7 @@ fn engine<T: Float>(isa: Isa, options: Options, arrays: &Arrays) -> [Vec<T>; 7] 
         batch,
         steps,
         mask: None,
+        dropout: None,
         initial: [Some(&h), Some(&c)],
         training: true,
     };
@@ -142,9 +143,18 @@ fn the_bound_is_tight_enough_to_tell() {
 fn the_bounded_forward_is_the_reference() {
     for (options, batch, steps) in layers() {
         let arrays = arrays(options, batch, steps, 7);
-        let weights = Weights::cut(&arrays.weights, options.inputs, options.units);
-        let (h, c) = (arrays.h.clone(), arrays.c.clone());
-        let output = reference::forward(options, weights, (&arrays.x, None), steps, h, c);
+        let call = Call {
+            weights: Weights::cut(&arrays.weights, options.inputs, options.units),
+            version: 1,
+            x: &arrays.x,
+            batch,
+            steps,
+            mask: None,
+            dropout: None,
+            initial: [Some(&arrays.h), Some(&arrays.c)],
+            training: false,
+        };
+        let output = reference::forward(options, &call);
         let precision = Precision { roundoff: f64::EPSILON / 2.0 };
         let bounded = bounded::run(precision, options, &arrays);
         within("y", &output.y, &bounded.y, 2.0);

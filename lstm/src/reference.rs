@@ -3,7 +3,7 @@
 //! The slow, obvious definition that the engine is tested against.
 
 use crate::activation::Activation;
-use crate::engine::{Options, Weights};
+use crate::engine::{Call, Options};
 
 /// `f(x)` of an element-wise activation.
 ///
@@ -68,24 +68,26 @@ pub struct Output {
     pub c: Vec<f64>,
 }
 
-/// Runs a layer over `x [batch, steps, inputs]` from the states `h` and `c [batch, units]`. Where `mask
-/// [batch, steps]` is false, states stay as they are, and the output is that of the step before, or
-/// zero.
-pub fn forward(
-    options: Options,
-    weights: Weights<f64>,
-    (x, mask): (&[f64], Option<&[bool]>),
-    steps: usize,
-    mut h: Vec<f64>,
-    mut c: Vec<f64>,
-) -> Output {
+/// Runs a layer over `x`. Where the mask is false, states stay as they are, and the output is that of the
+/// step before, or zero.
+pub fn forward(options: Options, call: &Call<f64>) -> Output {
     let Options { inputs, units, activation, recurrent_activation, .. } = options;
+    let Call { weights, steps, .. } = *call;
+    let [mut h, mut c] = call.initial.map(|state| match state {
+        Some(state) => state.to_vec(),
+        None => vec![0.0; call.batch * units],
+    });
+    // What dropout multiplies the operand number k of a gate by.
+    let factor = |factors: Option<&[f64]>, b: usize, gate: usize, k: usize, width: usize| {
+        factors.map_or(1.0, |factors| factors[(b * 4 + gate) * width + k])
+    };
+    let (of_h, of_x) = (call.dropout.map(|it| it.recurrent), call.dropout.and_then(|it| it.input));
     let mut y = Vec::new();
-    for (b, x) in x.chunks_exact(steps * inputs).enumerate() {
+    for (b, x) in call.x.chunks_exact(steps * inputs).enumerate() {
         let mut output = vec![0.0; units];
         for t in 0..steps {
             let t = if options.go_backwards { steps - 1 - t } else { t };
-            if mask.is_some_and(|mask| !mask[b * steps + t]) {
+            if call.mask.is_some_and(|mask| !mask[b * steps + t]) {
                 if options.zero_output_for_mask {
                     output.fill(0.0);
                 }
@@ -98,9 +100,14 @@ pub fn forward(
                 let z = |gate: usize| {
                     let column = gate * units + unit;
                     let bias = weights.bias.map_or(0.0, |bias| bias[column]);
-                    let wx = (0..inputs).map(|k| x[k] * weights.kernel[k * 4 * units + column]);
-                    let uh = (0..units)
-                        .map(|k| h_prev[k] * weights.recurrent_kernel[k * 4 * units + column]);
+                    let wx = (0..inputs).map(|k| {
+                        let x = x[k] * factor(of_x, b, gate, k, inputs);
+                        x * weights.kernel[k * 4 * units + column]
+                    });
+                    let uh = (0..units).map(|k| {
+                        let h = h_prev[k] * factor(of_h, b, gate, k, units);
+                        h * weights.recurrent_kernel[k * 4 * units + column]
+                    });
                     bias + wx.sum::<f64>() + uh.sum::<f64>()
                 };
                 let i = activate(recurrent_activation, z(0));

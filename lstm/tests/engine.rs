@@ -24,6 +24,7 @@ fn gradient_of_equal_rows(isa: Isa, batch: usize, steps: usize) -> [f64; 12] {
         batch,
         steps,
         mask: None,
+        dropout: None,
         initial: [None, None],
         training: true,
     };
@@ -94,6 +95,7 @@ fn run(isa: Isa, wrong: Wrong, by: isize) {
         batch: if wrong == Wrong::Batch { 0 } else { 4 },
         steps: 5,
         mask: None,
+        dropout: None,
         initial: [Some(&h), None],
         training: true,
     };

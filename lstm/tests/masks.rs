@@ -2,7 +2,7 @@
 
 use kernels::Isa;
 use lstm::Activation;
-use lstm::engine::{Call, Engine, Gradient, Gradients, Incoming, Options, Weights};
+use lstm::engine::{Call, Engine, Factors, Gradient, Gradients, Incoming, Options, Weights};
 use lstm::reference;
 
 /// Numbers between -1 and 1 that look random.
@@ -56,6 +56,8 @@ struct Arrays {
     /// Kernel, recurrent kernel, bias; x; initial h and c: what there are gradients of.
     given: [Vec<f64>; 4],
     mask: Option<Vec<bool>>,
+    /// Of h and x.
+    factors: Option<[Vec<f64>; 2]>,
     /// Whether the gradient of every output is given, or that of the last alone.
     sequences: bool,
     dy: Vec<f64>,
@@ -81,20 +83,50 @@ impl Arrays {
                 scale(numbers(4, batch * units), size),
             ],
             mask,
+            factors: None,
             sequences: true,
             dy: numbers(5, batch * steps * units),
             dstates: [numbers(6, batch * units), numbers(7, batch * units)],
         }
     }
 
+    /// With half of what each gate sees of `h` made zero, and of `x` if so asked.
+    fn with_dropout(self, of_input: bool) -> Self {
+        let Options { inputs, units, .. } = self.options;
+        let coins = |seed: u32, width: usize| {
+            let coins = numbers(seed, self.batch * 4 * width).into_iter();
+            coins.map(|coin| if coin > 0.0 { 2.0 } else { 0.0 }).collect()
+        };
+        let input = if of_input { coins(9, inputs) } else { Vec::new() };
+        Arrays { factors: Some([coins(8, units), input]), ..self }
+    }
+
+    fn dropout(&self) -> Option<Factors<'_, f64>> {
+        let [recurrent, input] = self.factors.as_ref()?;
+        Some(Factors { recurrent, input: (!input.is_empty()).then_some(input) })
+    }
+
+    /// The definition.
+    fn reference(&self, [weights, x, h, c]: &[Vec<f64>; 4]) -> reference::Output {
+        let Options { inputs, units, .. } = self.options;
+        let call = Call {
+            weights: Weights::cut(weights, inputs, units),
+            version: 1,
+            x,
+            batch: self.batch,
+            steps: self.steps,
+            mask: self.mask.as_deref(),
+            dropout: self.dropout(),
+            initial: [Some(h), Some(c)],
+            training: false,
+        };
+        reference::forward(self.options, &call)
+    }
+
     /// `Σ y dy + Σ states dstates`, by the definition.
     fn objective(&self, given: &[Vec<f64>; 4]) -> f64 {
-        let Options { inputs, units, .. } = self.options;
-        let [weights, x, h, c] = given;
-        let weights = Weights::cut(weights, inputs, units);
-        let input = (&x[..], self.mask.as_deref());
-        let out =
-            reference::forward(self.options, weights, input, self.steps, h.clone(), c.clone());
+        let units = self.options.units;
+        let out = self.reference(given);
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let ends = |t: usize| self.sequences || t + 1 == self.steps;
         let counted: f64 = (0..self.batch * self.steps)
@@ -115,6 +147,7 @@ impl Arrays {
             batch: *batch,
             steps: *steps,
             mask: self.mask.as_deref(),
+            dropout: self.dropout(),
             initial: [Some(h), Some(c)],
             training: true,
         };
@@ -152,13 +185,8 @@ impl Arrays {
 
     /// Outputs within rounding of the definition, gradients within that of its differences.
     fn check(&self, isa: Isa, what: &str) {
-        let Options { inputs, units, .. } = self.options;
         let (y, states, grads) = self.run(isa);
-        let [weights, x, h, c] = &self.given;
-        let weights = Weights::cut(weights, inputs, units);
-        let input = (&x[..], self.mask.as_deref());
-        let want =
-            reference::forward(self.options, weights, input, self.steps, h.clone(), c.clone());
+        let want = self.reference(&self.given);
         let near = |name: &str, got: &[f64], want: &[f64]| {
             for (i, (got, want)) in got.iter().zip(want).enumerate() {
                 let error = (got - want).abs() / want.abs().max(1.0);
@@ -237,6 +265,24 @@ fn every_activation_with_and_without_a_mask() {
 }
 
 #[test]
+fn dropout_on_the_way_into_the_gates() {
+    for isa in Isa::available() {
+        for [batch, steps, inputs, units] in SIZES {
+            for (n, pattern) in [None, Some(Pattern::Gaps)].into_iter().enumerate() {
+                for of_input in [false, true] {
+                    let options = Options { go_backwards: n == 1, ..Options::new(inputs, units) };
+                    let mask = pattern.map(|pattern| mask(pattern, batch, steps));
+                    let arrays = Arrays::new(options, batch, steps, mask).with_dropout(of_input);
+                    let what =
+                        format!("{pattern:?}, of input {of_input}, batch {batch}, {options:?}");
+                    arrays.check(isa, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_mask_that_masks_nothing_changes_no_bit() {
     for isa in Isa::available() {
         for [batch, steps, inputs, units] in SIZES {
@@ -258,6 +304,8 @@ fn threads_change_no_bit_of_a_call_with_a_mask() {
             for pattern in [Pattern::Right, Pattern::Gaps] {
                 let mask = mask(pattern, batch, steps);
                 let arrays = Arrays::new(Options::new(inputs, units), batch, steps, Some(mask));
+                let dropped = matches!(pattern, Pattern::Right) && batch > 1;
+                let arrays = if dropped { arrays.with_dropout(true) } else { arrays };
                 let on = |threads: usize| {
                     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
                     pool.expect("threads").install(|| arrays.run(isa))
@@ -292,6 +340,7 @@ fn padding_that_overflows_stays_out_of_the_gradient() {
             batch,
             steps,
             mask: None,
+            dropout: None,
             initial: [None, None],
             training: true,
         };

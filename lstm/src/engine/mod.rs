@@ -31,7 +31,7 @@ use kernels::gemm::Caches;
 use kernels::simd::MAX_LANES;
 
 use crate::float::Float;
-pub use call::{Call, Gradients, Incoming, Options, Weights};
+pub use call::{Call, Factors, Gradients, Incoming, Options, Weights};
 pub(crate) use packings::Packings;
 use panels::Padding;
 pub(crate) use parts::{Backward, Forward, Products};
@@ -41,7 +41,7 @@ pub(crate) use rows::Hoist;
 pub use sequence::Gradient;
 pub use stream::Stream;
 pub(crate) use workspace::View;
-use workspace::{Dims, Workspace};
+use workspace::{Dims, Extent, Workspace};
 
 /// One layer's engine.
 #[derive(Clone, Debug)]
@@ -109,15 +109,25 @@ impl<T: Float> Engine<T> {
         }
         match call.mask {
             None => {
-                let plan = self.plan(call.batch, call.steps, call.training);
+                let plan = self.plan_of(call, call.steps);
                 self.forward_as(plan, call, y);
             }
             Some(mask) => self.forward_masked(call, mask, y),
         }
     }
 
+    /// Where the gates see different inputs, lanes run over units.
+    fn plan_of(&self, call: &Call<T>, steps: usize) -> Plan {
+        let plan = self.plan(call.batch, steps, call.training);
+        match call.dropout {
+            None => plan,
+            Some(_) => plan.over_units(call.batch),
+        }
+    }
+
     fn forward_as(&mut self, plan: Plan, call: &Call<T>, y: Option<&mut [T]>) {
-        self.run_forward(plan, self.options, call, None, y);
+        let extent = Extent { lengths: None, dropout: call.dropout };
+        self.run_forward(plan, self.options, call, extent, y);
     }
 
     fn forward_masked(&mut self, call: &Call<T>, mask: &[bool], y: Option<&mut [T]>) {
@@ -126,16 +136,17 @@ impl<T: Float> Engine<T> {
         ragged.sort(self.options, call, mask, MAX_LANES);
         ragged.read_input(call.x, inputs);
         ragged.read_states(call.initial, units);
+        ragged.read_factors(call.dropout, [units, inputs]);
 
         let steps = ragged.longest();
-        let plan = self.plan(call.batch, steps, call.training);
+        let plan = self.plan_of(call, steps);
         let options = Options { go_backwards: false, ..self.options };
         let initial = [Some(&ragged.states[0][..]), Some(&ragged.states[1][..])];
         let inner = Call { x: &ragged.x, steps, initial, mask: None, ..*call };
         let mut sorted = std::mem::take(&mut ragged.y);
         sorted.resize(if y.is_some() { call.batch * steps * units } else { 0 });
         let room = y.is_some().then_some(&mut sorted[..]);
-        self.run_forward(plan, options, &inner, Some(ragged.lengths()), room);
+        self.run_forward(plan, options, &inner, ragged.extent(call.dropout), room);
         ragged.y = sorted;
         if let Some(y) = y {
             ragged.write_output(y, units);
@@ -148,17 +159,17 @@ impl<T: Float> Engine<T> {
         plan: Plan,
         options: Options,
         call: &Call<T>,
-        lengths: Option<&[usize]>,
+        extent: Extent<T>,
         y: Option<&mut [T]>,
     ) {
         let Call { batch, steps, .. } = *call;
         let dims = dims::<T>(self.isa, options, plan, (batch, steps), call.training);
-        let lengths = lengths.map(|lengths| &lengths[..dims.batch]);
+        let extent = extent.of(dims);
         let lanes = plan.lanes;
-        let (training, masked) = (call.training, lengths.is_some());
+        let (training, masked) = (call.training, extent.lengths.is_some());
         self.last = Some(Last { batch, dims, plan, training, masked });
         T::pack_forward(&mut self.packings, self.isa, options, plan, call);
-        self.workspace.reserve(dims, call.training);
+        self.workspace.reserve(dims, call.training, extent.dropout);
         if self.hoists.len() < plan.threads {
             self.hoists.resize_with(plan.threads, Default::default);
         }
@@ -167,7 +178,7 @@ impl<T: Float> Engine<T> {
         for (states, initial) in [(h, call.initial[0]), (c, call.initial[1])] {
             put_states(dims, lanes, (states, Padding::LastRow), initial);
         }
-        let view = self.workspace.view(dims, lengths);
+        let view = self.workspace.view(dims, extent);
         let job = Forward {
             isa: self.isa,
             options,
@@ -196,7 +207,7 @@ impl<T: Float> Engine<T> {
             assert_eq!(out.len(), batch * dims.units, "states");
             if masked {
                 let mut sorted = std::mem::take(&mut ragged.states[which]);
-                get_states(dims, Some(ragged.lengths()), lanes, states, &mut sorted);
+                get_states(dims, ragged.extent(None).lengths, lanes, states, &mut sorted);
                 ragged.states[which] = sorted;
                 ragged.write_states(which, out, dims.units);
             } else {
@@ -253,7 +264,8 @@ impl<T: Float> Engine<T> {
             self.backward_masked(last, call, incoming, (grads, dx, wants_initial));
         } else {
             assert_eq!(last.dims.steps, call.steps, "another forward call");
-            self.run_backward(last, None, incoming, call, (grads, dx, wants_initial));
+            let extent = Extent { lengths: None, dropout: call.dropout };
+            self.run_backward(last, extent, incoming, call, (grads, dx, wants_initial));
         }
 
         let (states, lanes) = (Dims { slots: 1, ..last.dims }, last.plan.lanes);
@@ -291,8 +303,8 @@ impl<T: Float> Engine<T> {
         let mut sorted = std::mem::take(&mut ragged.dx);
         sorted.resize(if dx.is_some() { last.batch * last.dims.steps * inputs } else { 0 });
         let room = dx.is_some().then_some(&mut sorted[..]);
-        let lengths = Some(ragged.lengths());
-        self.run_backward(last, lengths, incoming, call, (grads, room, wants_initial));
+        let extent = ragged.extent(call.dropout);
+        self.run_backward(last, extent, incoming, call, (grads, room, wants_initial));
         ragged.dx = sorted;
         if let Some(dx) = dx {
             ragged.write_input_gradient(dx, inputs);
@@ -303,13 +315,13 @@ impl<T: Float> Engine<T> {
     fn run_backward(
         &mut self,
         last: Last,
-        lengths: Option<&[usize]>,
+        extent: Extent<T>,
         incoming: Incoming<T>,
         call: &Call<T>,
         (grads, dx, initial): (Gradients<T>, Option<&mut [T]>, bool),
     ) {
         let Last { dims, plan, masked, .. } = last;
-        let lengths = lengths.map(|lengths| &lengths[..dims.batch]);
+        let extent = extent.of(dims);
         let options =
             Options { go_backwards: self.options.go_backwards && !masked, ..self.options };
         let (lanes, wanted) = (plan.lanes, dx.is_some());
@@ -322,12 +334,13 @@ impl<T: Float> Engine<T> {
         }
         let weights = self.packings.of(lanes);
         let job = Backward { isa: self.isa, options, weights, plan, initial };
-        T::backward(job, self.workspace.view(dims, lengths), incoming.dy, plan.threads);
+        T::backward(job, self.workspace.view(dims, extent), incoming.dy, plan.threads);
 
         T::products(Products {
             isa: self.isa,
-            weights: self.packings.of(lanes),
-            view: self.workspace.view(dims, lengths),
+            packed: self.packings.of(lanes),
+            weights: call.weights,
+            view: self.workspace.view(dims, extent),
             grads,
             dx: dx.map(|dx| (dx, options.go_backwards)),
             scratch: &mut self.products,
@@ -366,7 +379,7 @@ fn get_states<T: kernels::Float>(
     out: &mut [T],
 ) {
     for group in dims.groups() {
-        let (slot, _) = dims.around(workspace::steps(dims, lengths, group));
+        let (slot, _) = dims.around(lengths.map_or(dims.steps, |lengths| lengths[group.first]));
         let states = &states[group.slot(dims.slots, slot, dims.width)];
         match lanes {
             Lanes::Units => {

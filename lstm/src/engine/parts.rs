@@ -5,7 +5,7 @@
 
 use kernels::Isa;
 
-use super::call::{Gradients, Options};
+use super::call::{Gradients, Options, Weights};
 use super::cell::{Activations, Chosen, Standard};
 use super::plan::{Cut, InputProduct, Plan};
 use super::sequence::Gradient;
@@ -25,7 +25,7 @@ pub(super) enum Packed<'a, T> {
 fn halves<T>(view: &View<T>, threads: usize) -> (usize, usize) {
     let Dims { batch, group, .. } = view.dims;
     let (first, groups) = (threads / 2, batch.div_ceil(group));
-    let share = match view.lengths {
+    let share = match view.extent.lengths {
         None => groups * first / threads,
         Some(lengths) => {
             let all: usize = lengths.iter().sum();
@@ -194,7 +194,8 @@ impl<T: kernels::Float> Backward<'_, T> {
 /// The products over all steps that end a backward call.
 pub(crate) struct Products<'a, T> {
     pub(super) isa: Isa,
-    pub(super) weights: Packed<'a, T>,
+    pub(super) packed: Packed<'a, T>,
+    pub(super) weights: Weights<'a, T>,
     pub(super) view: View<'a, T>,
     pub(super) grads: Gradients<'a, T>,
     /// `[batch, steps, inputs]`, and whether time runs backwards in it.
@@ -204,8 +205,11 @@ pub(crate) struct Products<'a, T> {
 
 impl<T: kernels::Float> Products<'_, T> {
     pub(crate) fn run(self) {
-        let Products { isa, weights, mut view, grads, dx, scratch } = self;
-        match weights {
+        let Products { isa, packed, weights, mut view, grads, dx, scratch } = self;
+        match packed {
+            Packed::Rows(_) if view.extent.dropout.is_some() => {
+                scratch.run_gate_by_gate(isa, weights, &view, grads, dx);
+            }
             Packed::Rows(weights) => scratch.run(isa, weights, &view, grads, dx),
             Packed::Panels(weights) => {
                 isa.run(panels::Products { weights, view: &mut view, grads, dx });

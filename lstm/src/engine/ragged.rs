@@ -10,8 +10,9 @@
 
 use kernels::{Buffer, Float};
 
-use super::call::{Call, Options};
+use super::call::{Call, Factors, Options};
 use super::sequence::Gradient;
+use super::workspace::Extent;
 
 /// The order of rows and steps, and the arrays of a call in that order.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,8 @@ pub(super) struct Ragged<T> {
     pub(super) dy: Buffer<T>,
     /// `h` and `c`, before the first step or after the last.
     pub(super) states: [Buffer<T>; 2],
+    /// What dropout multiplies `h` and `x` by.
+    factors: [Buffer<T>; 2],
 }
 
 impl<T: Float> Ragged<T> {
@@ -59,9 +62,14 @@ impl<T: Float> Ragged<T> {
         self.zero_output = options.zero_output_for_mask;
     }
 
-    /// Valid steps of each row, the longest first.
-    pub(super) fn lengths(&self) -> &[usize] {
-        &self.lengths
+    /// What differs from row to row, in a call with dropout or without.
+    pub(super) fn extent(&self, dropout: Option<Factors<T>>) -> Extent<'_, T> {
+        let [recurrent, input] = &self.factors;
+        let dropout = dropout.map(|given| Factors {
+            recurrent: &recurrent[..],
+            input: given.input.is_some().then_some(&input[..]),
+        });
+        Extent { lengths: Some(&self.lengths), dropout }
     }
 
     /// Steps of the longest row, one at least.
@@ -193,6 +201,18 @@ impl<T: Float> Ragged<T> {
                         to.copy_from_slice(&given[row * units..][..units]);
                     }
                 }
+            }
+        }
+    }
+
+    /// Factors `[batch, 4, units]` and `[batch, 4, inputs]`, to the order of the rows here.
+    pub(super) fn read_factors(&mut self, given: Option<Factors<T>>, widths: [usize; 2]) {
+        let given = [given.map(|it| it.recurrent), given.and_then(|it| it.input)];
+        for (to, (given, width)) in self.factors.iter_mut().zip(given.into_iter().zip(widths)) {
+            let Some(given) = given else { continue };
+            to.resize(given.len());
+            for (&row, to) in self.rows.iter().zip(to.chunks_exact_mut(4 * width)) {
+                to.copy_from_slice(&given[row * 4 * width..][..4 * width]);
             }
         }
     }

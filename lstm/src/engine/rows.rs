@@ -7,6 +7,7 @@
 //! Arrays of gates have the same order, `[row][unit vector][i f g o][lanes]`; packed matrices of
 //! weights that are multiplied with `dz` have their gate axis in this order, too.
 
+mod dropout;
 mod hoist;
 mod one_row;
 mod pack;
@@ -17,9 +18,11 @@ use std::ops::Range;
 use kernels::gemm::accumulate_rows;
 use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
+use super::call::Factors;
 use super::cell::{self, Activations, Run};
 use super::sequence::{Gradient, read_rows, write_rows};
 use super::workspace::{Dims, Group, View, before_and_after};
+pub(super) use dropout::Dropped;
 pub(crate) use hoist::Hoist;
 pub(super) use one_row::OneRow;
 pub(super) use pack::Packed;
@@ -85,16 +88,22 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
         let dims = self.view.dims;
         let vectors = dims.width / V::<S, T>::LANES;
         // To fill it takes as long as a small step of one row, which has no use for it.
-        let mut z = if dims.batch > 1 { Some([T::ZERO; GROUP * 4 * MAX_LANES]) } else { None };
+        let dropout = self.view.extent.dropout.is_some();
+        let alone = |group: &Group| group.rows == 1 && !dropout;
+        let mut z =
+            if dims.batch > 1 || dropout { Some([T::ZERO; GROUP * 4 * MAX_LANES]) } else { None };
         for t in self.steps.clone() {
-            for group in dims.groups().filter(|group| group.rows == 1) {
+            if dropout {
+                dims.groups().for_each(|group| dropout::drop(self.view, t, group));
+            }
+            for group in dims.groups().filter(alone) {
                 if self.view.live(group, t) == 1 {
                     self.step(t, 0, group, 1).row(simd, 0, vectors);
                 }
             }
             if let Some(z) = &mut z {
                 for vector in 0..vectors {
-                    for group in dims.groups().filter(|group| group.rows > 1) {
+                    for group in dims.groups().filter(|group| !alone(group)) {
                         let at = vector * V::<S, T>::LANES;
                         match self.view.live(group, t) {
                             0 => {}
@@ -103,7 +112,7 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
                     }
                 }
             }
-            if self.view.lengths.is_some() {
+            if self.view.extent.lengths.is_some() {
                 dims.groups().for_each(|group| self.hold(t, group));
             }
             let (_, after) = dims.around(t);
@@ -136,8 +145,8 @@ impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
     /// Step `t` of the units from `at` on, for the first `live` rows of a group.
     #[inline(always)]
     fn step(&mut self, t: usize, at: usize, group: Group, live: usize) -> Step<'_, T, A> {
-        let View { dims, x, h, c, a, gates, .. } = self.view;
-        let Dims { steps, inputs, width, slots, gates: kept_gates, .. } = *dims;
+        let View { dims, dropped: [h_in, x_in], x, h, c, a, gates, .. } = self.view;
+        let Dims { steps, inputs, units, width, slots, gates: kept_gates, .. } = *dims;
         let (before, after) = dims.around(t);
         let (before, after) = (group.slot(slots, before, width), group.slot(slots, after, width));
         let (h_prev, h) = before_and_after(h, before.clone(), after.clone());
@@ -146,8 +155,16 @@ impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
             activations: self.activations,
             weights: self.weights,
             rows: live,
-            units: dims.units,
+            units,
             width,
+            dropped: match (h_in.is_empty(), x_in.is_empty()) {
+                (true, _) => Dropped::Nothing,
+                (_, true) => Dropped::States(&h_in[group.slot(1, 0, 4 * units)]),
+                _ => Dropped::All(
+                    &h_in[group.slot(1, 0, 4 * units)],
+                    &x_in[group.slot(1, 0, 4 * inputs)],
+                ),
+            },
             x: match self.hoisted {
                 true => None,
                 false => Some(&x[group.slot(steps, t, inputs)][..live * inputs]),
@@ -176,6 +193,7 @@ pub(super) struct Step<'a, T, A> {
     pub(super) units: usize,
     /// From a row to the next, in the states.
     pub(super) width: usize,
+    pub(super) dropped: Dropped<'a, T>,
     /// `[rows][inputs]`, unless `b + x W` is there already, where the gates go.
     pub(super) x: Option<&'a [T]>,
     /// Of all units.
@@ -207,8 +225,14 @@ impl<T: Float, A: Activations> Step<'_, T, A> {
             None => Start::Hoisted(&*self.gates),
         };
 
+        if !matches!(self.dropped, Dropped::Nothing) {
+            let tiles = dropout::Tiles { start, dropped: self.dropped, recurrent, rows, units };
+            tiles.store(simd, z);
+        }
+
         // z = b + x W + h₋ U
-        for (first, height) in tiles(rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
+        let rows_left = if matches!(self.dropped, Dropped::Nothing) { rows } else { 0 };
+        for (first, height) in tiles(rows_left, tallest::<S>(FORWARD_32, FORWARD_16)) {
             let tile = Tile { start, h_prev, recurrent, units, width, first };
             let z = &mut z[first * 4 * lanes..];
             match height {
@@ -417,8 +441,10 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
         let blocks = dims.width.div_ceil(NV * V::<S, T>::LANES);
+        let dropout = self.view.extent.dropout.is_some();
+        let alone = |group: &Group| group.rows == 1 && !dropout;
         for t in (0..dims.steps).rev() {
-            for group in dims.groups().filter(|group| group.rows == 1) {
+            for group in dims.groups().filter(alone) {
                 if t + 1 < self.view.steps(group) {
                     self.product_of_row(simd, t + 1, group);
                 }
@@ -429,7 +455,7 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
                 }
             }
             for block in 0..blocks {
-                for group in dims.groups().filter(|group| group.rows > 1) {
+                for group in dims.groups().filter(|group| !alone(group)) {
                     if t + 1 < self.view.steps(group) {
                         self.product(simd, t + 1, block, group);
                     }
@@ -443,7 +469,7 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
             for group in dims.groups() {
                 match group.rows {
                     _ if self.view.steps(group) == 0 => {}
-                    1 => self.product_of_row(simd, 0, group),
+                    1 if !dropout => self.product_of_row(simd, 0, group),
                     _ => (0..blocks).for_each(|block| self.product(simd, 0, block, group)),
                 }
             }
@@ -455,12 +481,19 @@ impl<T: Float, A: Activations> Backward<'_, T, A> {
     /// `dh = dz Uᵀ` with `dz` of step `t`, for a block of unit vectors and the rows of a group.
     #[inline(always)]
     fn product<S: Simd>(&mut self, simd: S, t: usize, block: usize, group: Group) {
-        let Dims { steps, width, .. } = self.view.dims;
+        let Dims { steps, units, width, .. } = self.view.dims;
         let at = block * NV * V::<S, T>::LANES;
         let live = self.view.live(group, t);
         let dz = &self.view.gates[group.slot(steps, t, 4 * width)];
         let dh = &mut self.view.dh[group.slot(1, 0, width)][at..];
-        product(simd, self.weights, block, (live, width), dz, dh);
+        match self.view.extent.dropout {
+            None => product(simd, self.weights, block, (live, width), dz, dh),
+            Some(Factors { recurrent, .. }) => {
+                let factors = &recurrent[group.slot(1, 0, 4 * units)];
+                let dropped = dropout::Product { factors, live, width, units, at };
+                dropped.run(simd, (self.weights, block), dz, dh);
+            }
+        }
     }
 
     /// The same for all units of the only row.

@@ -44,6 +44,7 @@ fn run_on(engine: &mut Engine<f32>, plan: Plan, sizes: Sizes, version: u64) -> O
         batch,
         steps,
         mask: None,
+        dropout: None,
         initial: [Some(&h), Some(&c)],
         training,
     };
@@ -172,6 +173,7 @@ fn backward_follows_forward_in_training() {
         batch: 1,
         steps: 1,
         mask: None,
+        dropout: None,
         initial: [None, None],
         training: false,
     };

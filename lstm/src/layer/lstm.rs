@@ -230,6 +230,7 @@ impl<T: crate::Float> Recur<T> {
             batch: pass.batch,
             steps: pass.inputs.axis(0, 0),
             mask: None,
+            dropout: None,
             initial: [state(1), state(2)],
             training: pass.kept,
         }

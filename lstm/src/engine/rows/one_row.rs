@@ -10,7 +10,7 @@ use kernels::Isa;
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
 
 use super::pack::Packed;
-use super::{Cells, NV, Step, product_of_row};
+use super::{Cells, Dropped, NV, Step, product_of_row};
 use crate::engine::cell::Activations;
 use crate::engine::sequence::Gradient;
 use crate::engine::workspace::{Dims, View, before_and_after};
@@ -46,6 +46,7 @@ impl<T: Float, A: Activations> OneRow<'_, '_, T, A> {
                 rows: 1,
                 units,
                 width,
+                dropped: Dropped::Nothing,
                 x: (!hoisted).then(|| &x[t * inputs..][..inputs]),
                 h_prev,
                 c_prev,

@@ -3,10 +3,11 @@
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch};
 
+use super::dropout;
 use super::pack::{Packed, unpack_rows};
-use crate::engine::Gradients;
 use crate::engine::sequence::write_rows;
 use crate::engine::workspace::{Dims, View};
+use crate::engine::{Gradients, Weights};
 
 /// What the products over all steps need besides the workspace.
 #[derive(Clone, Debug, Default)]
@@ -16,9 +17,22 @@ pub(in crate::engine) struct Products<T> {
     /// `[steps, rows, inputs]` of one group.
     dx: Buffer<T>,
     gemm: Scratch<T>,
+    dropout: dropout::Products<T>,
 }
 
 impl<T: Float> Products<T> {
+    /// What [`run`](Self::run) does, with dropout.
+    pub(in crate::engine) fn run_gate_by_gate(
+        &mut self,
+        isa: Isa,
+        weights: Weights<T>,
+        view: &View<T>,
+        grads: Gradients<T>,
+        dx: Option<(&mut [T], bool)>,
+    ) {
+        self.dropout.run((isa, &mut self.gemm), weights, view, grads, dx);
+    }
+
     /// `dW += xᵀ dz`, `dU += h₋ᵀ dz`, `db += Σ dz`, and `dx = dz Wᵀ`: one product each over all
     /// steps of a group.
     pub(in crate::engine) fn run(
@@ -36,7 +50,7 @@ impl<T: Float> Products<T> {
         let sums = [(grads.kernel, inputs), (grads.recurrent_kernel, units)];
         for (which, (grad, left_width)) in sums.into_iter().enumerate() {
             self.interleaved.resize(left_width * depth);
-            if view.lengths.is_some_and(|lengths| lengths[0] == 0) {
+            if view.extent.lengths.is_some_and(|lengths| lengths[0] == 0) {
                 self.interleaved.fill(T::ZERO);
             }
             for group in view.dims.groups() {
