@@ -50,8 +50,8 @@ fn tiles(count: usize, highest: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// Forward over all steps for the rows of `view`.
-pub(super) struct Forward<'a, T, A> {
-    pub(super) activations: A,
+pub(super) struct Forward<'a, T> {
+    pub(super) activations: Activations,
     pub(super) weights: &'a Packed<T>,
     pub(super) view: View<'a, T>,
     /// The output of every step, `[rows, steps, units]`, if it is wanted.
@@ -59,7 +59,7 @@ pub(super) struct Forward<'a, T, A> {
     pub(super) kept: bool,
 }
 
-impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
+impl<T: Float> Kernel for Forward<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -97,7 +97,7 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
     }
 }
 
-impl<T: Float, A: Activations> Forward<'_, T, A> {
+impl<T: Float> Forward<'_, T> {
     /// Rows of a group that have no step `t` keep their states while others of it go on.
     fn hold(&mut self, t: usize, group: Group, live: usize) {
         let View { dims, h, c, .. } = &mut self.view;
@@ -176,8 +176,8 @@ impl<T: Float, A: Activations> Forward<'_, T, A> {
 
 /// Backward over all steps for the rows of `view`: gates become `dz`, `dh` and `dc` become the
 /// gradients of the initial state.
-pub(super) struct Backward<'a, T, A> {
-    pub(super) activations: A,
+pub(super) struct Backward<'a, T> {
+    pub(super) activations: Activations,
     pub(super) weights: &'a Packed<T>,
     pub(super) view: View<'a, T>,
     pub(super) dy: Gradient<'a, T>,
@@ -185,7 +185,7 @@ pub(super) struct Backward<'a, T, A> {
     pub(super) initial: bool,
 }
 
-impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
+impl<T: Float> Kernel for Backward<'_, T> {
     type Output = ();
 
     /// On entry `dh` and `dc` hold the gradients of the final state.

@@ -6,12 +6,11 @@
 use kernels::Isa;
 
 use super::call::{Gradients, Options, Weights};
-use super::cell::{Activations, Chosen, Standard};
+use super::cell::Activations;
 use super::plan::{Cut, InputProduct, Plan};
 use super::sequence::Gradient;
 use super::workspace::{Dims, View};
 use super::{panels, rows};
-use crate::activation::Activation;
 
 /// Packed weights of either orientation.
 #[derive(Clone, Copy)]
@@ -92,15 +91,13 @@ impl<T: kernels::Float> Forward<'_, T> {
                 self.isa.run(panels::ReadInput { view, x, reversed: go_backwards });
             }
         }
-        match (activation, recurrent_activation) {
-            (Activation::Tanh, Activation::Sigmoid) => self.with(Standard, view, y, hoists),
-            (cell, gate) => self.with(Chosen { gate, cell }, view, y, hoists),
-        }
+        let activations = Activations::new(activation, recurrent_activation);
+        self.with(activations, view, y, hoists);
     }
 
     fn with(
         self,
-        activations: impl Activations,
+        activations: Activations,
         mut view: View<T>,
         mut y: Option<&mut [T]>,
         hoists: &mut [rows::Hoist<T>],
@@ -167,13 +164,12 @@ impl<T: kernels::Float> Backward<'_, T> {
             );
             return;
         }
-        match (self.options.activation, self.options.recurrent_activation) {
-            (Activation::Tanh, Activation::Sigmoid) => self.with(Standard, view, dy),
-            (cell, gate) => self.with(Chosen { gate, cell }, view, dy),
-        }
+        let Options { activation, recurrent_activation, .. } = self.options;
+        let activations = Activations::new(activation, recurrent_activation);
+        self.with(activations, view, dy);
     }
 
-    fn with(self, activations: impl Activations, mut view: View<T>, dy: Gradient<T>) {
+    fn with(self, activations: Activations, mut view: View<T>, dy: Gradient<T>) {
         let Backward { isa, plan, initial, .. } = self;
         match self.weights {
             Packed::Rows(weights) if plan.cut == Cut::Units => {

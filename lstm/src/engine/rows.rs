@@ -68,8 +68,8 @@ fn tiles(rows: usize, highest: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// Forward over some steps for the rows of `view`.
-pub(super) struct Forward<'a, 'v, T, A> {
-    pub(super) activations: A,
+pub(super) struct Forward<'a, 'v, T> {
+    pub(super) activations: Activations,
     pub(super) weights: &'a Packed<T>,
     pub(super) view: &'a mut View<'v, T>,
     /// The output of every step, `[rows, steps, units]`, if it is wanted.
@@ -80,7 +80,7 @@ pub(super) struct Forward<'a, 'v, T, A> {
     pub(super) steps: Range<usize>,
 }
 
-impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
+impl<T: Float> Kernel for Forward<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -126,7 +126,7 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
     }
 }
 
-impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
+impl<T: Float> Forward<'_, '_, T> {
     /// Rows of a group that have no step `t` keep their states while others of it go on.
     fn hold(&mut self, t: usize, group: Group) {
         let live = self.view.live(group, t);
@@ -144,7 +144,7 @@ impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
 
     /// Step `t` of the units from `at` on, for the first `live` rows of a group.
     #[inline(always)]
-    fn step(&mut self, t: usize, at: usize, group: Group, live: usize) -> Step<'_, T, A> {
+    fn step(&mut self, t: usize, at: usize, group: Group, live: usize) -> Step<'_, T> {
         let View { dims, dropped: [h_in, x_in], x, h, c, a, gates, .. } = self.view;
         let Dims { steps, inputs, units, width, slots, gates: kept_gates, .. } = *dims;
         let (before, after) = dims.around(t);
@@ -186,8 +186,8 @@ impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
 type Z<T> = [T; GROUP * 4 * MAX_LANES];
 
 /// A step of neighbouring vectors of units, for some rows.
-pub(super) struct Step<'a, T, A> {
-    pub(super) activations: A,
+pub(super) struct Step<'a, T> {
+    pub(super) activations: Activations,
     pub(super) weights: &'a Packed<T>,
     pub(super) rows: usize,
     pub(super) units: usize,
@@ -207,7 +207,7 @@ pub(super) struct Step<'a, T, A> {
     pub(super) a: Option<&'a mut [T]>,
 }
 
-impl<T: Float, A: Activations> Step<'_, T, A> {
+impl<T: Float> Step<'_, T> {
     /// The first of the vectors, which is this one of the layer.
     #[inline(always)]
     fn vector<S: Simd>(self, simd: S, vector: usize, z: &mut Z<T>) {
@@ -424,8 +424,8 @@ impl<T: Float> Tile<'_, T> {
 
 /// Backward over all steps for the rows of `view`: gates become `dz`, `dh` and `dc` become the
 /// gradients of the initial state.
-pub(super) struct Backward<'a, T, A> {
-    pub(super) activations: A,
+pub(super) struct Backward<'a, T> {
+    pub(super) activations: Activations,
     pub(super) weights: &'a Packed<T>,
     pub(super) view: View<'a, T>,
     pub(super) dy: Gradient<'a, T>,
@@ -433,7 +433,7 @@ pub(super) struct Backward<'a, T, A> {
     pub(super) initial: bool,
 }
 
-impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
+impl<T: Float> Kernel for Backward<'_, T> {
     type Output = ();
 
     /// On entry `dh` and `dc` hold the gradients of the final state.
@@ -477,7 +477,7 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
     }
 }
 
-impl<T: Float, A: Activations> Backward<'_, T, A> {
+impl<T: Float> Backward<'_, T> {
     /// `dh = dz Uᵀ` with `dz` of step `t`, for a block of unit vectors and the rows of a group.
     #[inline(always)]
     fn product<S: Simd>(&mut self, simd: S, t: usize, block: usize, group: Group) {
@@ -603,8 +603,8 @@ fn product_of_row<S: Simd, T: Float>(
 }
 
 /// A backward step of one vector of units, for some rows; slices start with it.
-struct Cells<'a, T, A> {
-    activations: A,
+struct Cells<'a, T> {
+    activations: Activations,
     rows: usize,
     /// Those of the layer from here on.
     units: usize,
@@ -616,7 +616,7 @@ struct Cells<'a, T, A> {
     dc: &'a mut [T],
 }
 
-impl<'y, T: Float, A: Activations> Cells<'_, T, A> {
+impl<'y, T: Float> Cells<'_, T> {
     /// `dh += dy`, then the cells.
     #[inline(always)]
     fn run<S: Simd>(self, simd: S, dy: impl Fn(usize) -> Option<&'y [T]>) {
@@ -630,7 +630,7 @@ impl<'y, T: Float, A: Activations> Cells<'_, T, A> {
         let run = Run { count: rows, stride: width, gate_stride: 4 * width };
         activations.backward(simd, cell::Backward { run, gates: &mut *gates, c_prev, a, dh, dc });
         let lanes = V::<S, T>::LANES;
-        if !A::BOUNDED && units < lanes {
+        if !activations.are_bounded() && units < lanes {
             // Padding has overflowed, maybe, and its `dz` is added up with the weight zero.
             for row in gates.chunks_mut(4 * width).take(rows) {
                 for gate in row[..4 * lanes].chunks_exact_mut(lanes) {

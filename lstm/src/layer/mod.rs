@@ -10,6 +10,7 @@ mod input;
 mod lstm;
 mod masking;
 mod operation;
+mod recur;
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -157,7 +158,7 @@ impl Layer {
     ) -> Box<dyn Operation<T>> {
         match self {
             Layer::Input(_) => Box::new(input::Feed),
-            Layer::LSTM(lstm) => Box::new(lstm::Recur::new(isa, lstm, inputs)),
+            Layer::LSTM(lstm) => Box::new(recur::Recur::new(isa, lstm, inputs)),
             Layer::Dense(dense) => Box::new(dense::Affine::new(isa, dense, inputs)),
             Layer::Masking(masking) => Box::new(masking::Erase::new(masking)),
             Layer::Dropout(dropout) => Box::new(dropout::Drop::new(dropout)),

@@ -66,7 +66,6 @@ impl<'a, T: Float> Inputs<'a, T> {
     /// The mask that a recurrent layer goes by: the one that it was given, or that of its only
     /// input. Keras passes the mask of `x` by where it has initial states beside it, and only
     /// hands it on.
-    #[allow(dead_code, reason = "for the recurrent layers, which learn of masks next")]
     pub(crate) fn mask_of_steps(&self) -> Option<&'a [bool]> {
         match self.len() {
             1 => self.mask(0),
@@ -150,4 +149,9 @@ pub(crate) trait Operation<T: Float>: Debug + Send {
 
     /// Forgets the states that are kept from batch to batch.
     fn reset(&mut self) {}
+
+    /// The rows of the batch whose states wait for the next one, which must have as many.
+    fn carries(&self) -> Option<usize> {
+        None
+    }
 }

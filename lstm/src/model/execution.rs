@@ -170,6 +170,15 @@ impl<T: Float> Execution<T> {
             self.propagate_shapes()?;
             self.settled = true;
         }
+        for step in &self.steps {
+            if let Some(rows) = step.operation.carries().filter(|&rows| rows != batch) {
+                let class = step.layer.describe().class();
+                let name = step.layer.describe().name().unwrap_or_default();
+                let what = format!("rows of a batch of {class} {name}").trim_end().to_owned();
+                let what = format!("{what}, which is stateful: see `reset_states`");
+                return Err(Error::Count { what, expected: rows, found: batch });
+            }
+        }
         self.batch = batch;
         for (i, step) in self.steps.iter_mut().enumerate() {
             for (o, shape) in step.outputs.iter().enumerate() {

@@ -1,9 +1,9 @@
 //! Any two element-wise activations, each over all cells of a run at once: the choice is made there, outside
 //! of the loops, and the code of the activations exists once.
 
-use kernels::simd::{Float, Simd, V, Vector};
+use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
-use super::{Activations, Backward, Forward, Run};
+use super::{Backward, Forward, Run};
 use crate::activation::{Activation, Map, Pieces, Slopes};
 
 /// Any two element-wise activations.
@@ -19,9 +19,37 @@ const CHUNK: usize = 4;
 /// The vectors of a cell in the scratch of backward: i, f, o, g, a.
 const PARTS: usize = 5;
 
-impl Activations for Chosen {
-    const BOUNDED: bool = false;
+/// Forward of some cells.
+pub(super) struct ForwardCells<'a, T> {
+    pub(super) chosen: Chosen,
+    pub(super) cells: Forward<'a, T>,
+}
 
+/// Backward of some cells.
+pub(super) struct BackwardCells<'a, T> {
+    pub(super) chosen: Chosen,
+    pub(super) cells: Backward<'a, T>,
+}
+
+impl<T: Float> Kernel for ForwardCells<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        self.chosen.forward(simd, self.cells);
+    }
+}
+
+impl<T: Float> Kernel for BackwardCells<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        self.chosen.backward(simd, self.cells);
+    }
+}
+
+impl Chosen {
     #[inline(always)]
     fn forward<S: Simd, T: Float>(self, simd: S, cells: Forward<T>) {
         let Forward { run, z, c_prev, c, h, mut kept } = cells;
@@ -80,8 +108,6 @@ impl Activations for Chosen {
 
     #[inline(always)]
     fn backward<S: Simd, T: Float>(self, simd: S, cells: Backward<T>) {
-        use kernels::simd::MAX_LANES;
-
         let Backward { run, gates, c_prev, a, dh, dc } = cells;
         let Run { count, stride, gate_stride } = run;
         let lanes = V::<S, T>::LANES;

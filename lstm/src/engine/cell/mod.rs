@@ -24,18 +24,49 @@ mod standard;
 
 use kernels::simd::{Float, Simd};
 
-pub(super) use chosen::Chosen;
-pub(super) use standard::Standard;
+use crate::activation::Activation;
+use chosen::Chosen;
+use standard::Standard;
 
 /// The two activations of a cell.
-pub(super) trait Activations: Copy + Send + Sync {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Activations {
+    /// Sigmoid and tanh, in the loop that they are called from.
+    Standard,
+    /// Any two, in functions of their own.
+    Chosen(Chosen),
+}
+
+impl Activations {
+    pub(super) fn new(cell: Activation, gate: Activation) -> Self {
+        match (cell, gate) {
+            (Activation::Tanh, Activation::Sigmoid) => Activations::Standard,
+            _ => Activations::Chosen(Chosen { gate, cell }),
+        }
+    }
+
     /// Whether cells of padding stay finite, whatever the number of steps: those whose weights are all
     /// zero.
-    const BOUNDED: bool;
+    #[inline(always)]
+    pub(super) fn are_bounded(self) -> bool {
+        matches!(self, Activations::Standard)
+    }
 
-    fn forward<S: Simd, T: Float>(self, simd: S, cells: Forward<T>);
+    #[inline(always)]
+    pub(super) fn forward<S: Simd, T: Float>(self, simd: S, cells: Forward<T>) {
+        match self {
+            Activations::Standard => Standard.forward(simd, cells),
+            Activations::Chosen(chosen) => simd.run(chosen::ForwardCells { chosen, cells }),
+        }
+    }
 
-    fn backward<S: Simd, T: Float>(self, simd: S, cells: Backward<T>);
+    #[inline(always)]
+    pub(super) fn backward<S: Simd, T: Float>(self, simd: S, cells: Backward<T>) {
+        match self {
+            Activations::Standard => Standard.backward(simd, cells),
+            Activations::Chosen(chosen) => simd.run(chosen::BackwardCells { chosen, cells }),
+        }
+    }
 }
 
 /// Where the cells lie: cell `n` is a vector at `n * stride` in arrays of states and, with its

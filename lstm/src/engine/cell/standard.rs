@@ -3,19 +3,17 @@
 use kernels::math;
 use kernels::simd::{Bundle, Float, Simd, V, Vector};
 
-use super::{Activations, Backward, Forward, Run};
+use super::{Backward, Forward, Run};
 
 /// `σ` is the sigmoid, `φ` is tanh.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::engine) struct Standard;
+pub(super) struct Standard;
 
-impl Activations for Standard {
-    const BOUNDED: bool = true;
-
+impl Standard {
     /// Cells run two abreast, so that a core is busy while the long chain of operations of an
     /// activation goes on.
     #[inline(always)]
-    fn forward<S: Simd, T: Float>(self, simd: S, mut cells: Forward<T>) {
+    pub(super) fn forward<S: Simd, T: Float>(self, simd: S, mut cells: Forward<T>) {
         let mut first = 0;
         while first + 2 <= cells.run.count {
             cells.abreast::<S, 2>(simd, first);
@@ -27,7 +25,7 @@ impl Activations for Standard {
     }
 
     #[inline(always)]
-    fn backward<S: Simd, T: Float>(self, simd: S, cells: Backward<T>) {
+    pub(super) fn backward<S: Simd, T: Float>(self, simd: S, cells: Backward<T>) {
         let lanes = V::<S, T>::LANES;
         let load = |xs: &[T], at: usize| V::<S, T>::load(simd, &xs[at..]);
         for n in 0..cells.run.count {

@@ -16,15 +16,15 @@ use crate::engine::sequence::Gradient;
 use crate::engine::workspace::{Dims, View, before_and_after};
 
 /// The steps of one row, on several threads of the current `rayon` pool.
-pub(in crate::engine) struct OneRow<'a, 'v, T, A> {
+pub(in crate::engine) struct OneRow<'a, 'v, T> {
     pub(in crate::engine) isa: Isa,
-    pub(in crate::engine) activations: A,
+    pub(in crate::engine) activations: Activations,
     pub(in crate::engine) weights: &'a Packed<T>,
     pub(in crate::engine) view: &'a mut View<'v, T>,
     pub(in crate::engine) threads: usize,
 }
 
-impl<T: Float, A: Activations> OneRow<'_, '_, T, A> {
+impl<T: Float> OneRow<'_, '_, T> {
     /// Forward over some steps, as [`super::Forward`] does it.
     pub(in crate::engine) fn forward(
         self,
@@ -110,14 +110,14 @@ impl<T: Float, A: Activations> OneRow<'_, '_, T, A> {
 }
 
 /// A forward step of neighbouring vectors of units.
-struct Forward<'a, T, A> {
-    step: Step<'a, T, A>,
+struct Forward<'a, T> {
+    step: Step<'a, T>,
     lanes: usize,
     first: usize,
     vectors: usize,
 }
 
-impl<T: Float, A: Activations> Forward<'_, T, A> {
+impl<T: Float> Forward<'_, T> {
     fn fork(self, isa: Isa, threads: usize) {
         if threads == 1 || self.vectors == 1 {
             return isa.run(self);
@@ -155,7 +155,7 @@ impl<T: Float, A: Activations> Forward<'_, T, A> {
     }
 }
 
-impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
+impl<T: Float> Kernel for Forward<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -165,8 +165,8 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
 }
 
 /// A backward step of neighbouring blocks of units.
-struct Backward<'a, T, A> {
-    activations: A,
+struct Backward<'a, T> {
+    activations: Activations,
     weights: &'a Packed<T>,
     units: usize,
     width: usize,
@@ -191,7 +191,7 @@ struct Now<'a, T> {
     dc: &'a mut [T],
 }
 
-impl<T: Float, A: Activations> Backward<'_, T, A> {
+impl<T: Float> Backward<'_, T> {
     fn fork(self, isa: Isa, threads: usize) {
         if threads == 1 || self.blocks == 1 {
             return isa.run(self);
@@ -233,7 +233,7 @@ impl<T> Now<'_, T> {
     }
 }
 
-impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
+impl<T: Float> Kernel for Backward<'_, T> {
     type Output = ();
 
     #[inline(always)]
