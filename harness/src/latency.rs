@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use kernels::Isa;
 use lstm::engine::{Options, Stream, Weights};
-use lstm::{Activation, Float};
+use lstm::Float;
 
 use crate::allocation;
 use crate::dtype::Dtype;

@@ -3,7 +3,7 @@
 
 use kernels::Isa;
 use lstm::engine::{Call, Engine, Gradient, Gradients, Incoming, Options, Weights};
-use lstm::{Activation, Float};
+use lstm::Float;
 
 use crate::random::Random;
 use crate::throughput::Shape;

@@ -80,6 +80,13 @@ impl<'a> Fields<'a> {
         size.ok_or_else(|| self.error(key, format!("expected a size, found {value}")))
     }
 
+    /// A number that must be there.
+    pub(super) fn need_number(&mut self, key: &'static str) -> Result<f64> {
+        let value = self.need(key)?;
+        let wrong = || self.error(key, format!("expected a number, found {value}"));
+        value.as_f64().ok_or_else(wrong)
+    }
+
     /// A number, or what it is in Keras unless given.
     pub(super) fn number(&mut self, key: &'static str, default: f64) -> Result<f64> {
         match self.take(key) {
