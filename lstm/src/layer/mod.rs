@@ -7,20 +7,19 @@ mod dense;
 mod input;
 #[allow(clippy::module_inception, reason = "the layer that the crate is named after")]
 mod lstm;
+mod weight;
 
 use std::fmt::Debug;
-use std::ops::Range;
 
 use kernels::{Buffer, Float, Isa};
 
 pub use dense::Dense;
 pub use input::{Description as InputDescription, Input};
 pub use lstm::LSTM;
+pub(crate) use weight::Weight;
 
 use crate::error::Result;
 use crate::graph::Symbol;
-use crate::initializer::Initializer;
-use crate::random::Rng;
 use crate::shape::Shape;
 
 /// A layer of any kind, described.
@@ -33,41 +32,6 @@ pub enum Layer {
     LSTM(LSTM),
     /// See [`Dense`].
     Dense(Dense),
-}
-
-/// A weight of a layer: its name and shape in Keras, and how it starts.
-#[derive(Clone, Debug)]
-pub(crate) struct Weight {
-    pub(crate) name: &'static str,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) initializer: Initializer,
-    /// The part, of a weight with one axis, that starts at one instead.
-    pub(crate) ones: Option<Range<usize>>,
-}
-
-impl Weight {
-    /// A weight that its initializer makes as a whole.
-    pub(crate) fn new(name: &'static str, shape: Vec<usize>, initializer: Initializer) -> Self {
-        Weight { name, shape, initializer, ones: None }
-    }
-
-    /// Checks that the initializer can make it; the layer calls itself `what`.
-    pub(crate) fn check(&self, what: &str) -> Result<()> {
-        self.initializer.check(&format!("{}_initializer of {what}", self.name), &self.shape)
-    }
-
-    /// Draws initial values. The parts beside [`ones`](Self::ones) are drawn one by one, as Keras
-    /// does it: their fans are those of a part.
-    pub(crate) fn fill<T: Float>(&self, rng: &mut Rng, values: &mut [T]) {
-        let Some(ones) = self.ones.clone() else {
-            return self.initializer.fill(rng, &self.shape, values);
-        };
-        let (before, rest) = values.split_at_mut(ones.start);
-        let (ones, after) = rest.split_at_mut(ones.len());
-        self.initializer.fill(rng, &[before.len()], before);
-        ones.fill(T::ONE);
-        self.initializer.fill(rng, &[after.len()], after);
-    }
 }
 
 /// What there is to know of a layer before it is built. Shapes are those of one sample.
@@ -213,3 +177,16 @@ macro_rules! setters {
     )*};
 }
 pub(crate) use setters;
+
+/// The same for fields that are `None` unless set.
+macro_rules! options {
+    ($($(#[$doc:meta])* $field:ident: $type:ty),* $(,)?) => {$(
+        $(#[$doc])*
+        ///
+        /// None unless set.
+        pub fn $field(self, $field: $type) -> Self {
+            Self { $field: Some($field), ..self }
+        }
+    )*};
+}
+pub(crate) use options;

@@ -4,6 +4,7 @@ mod execution;
 mod fit;
 mod gradients;
 mod history;
+mod penalties;
 mod predict;
 mod progress;
 mod rows;
@@ -67,6 +68,8 @@ pub struct Model<T = f32> {
     compiled: Option<Compiled<T>>,
     /// How many epochs `fit` has trained since `compile`.
     epochs: u64,
+    /// Scratch of the constraints.
+    norms: Vec<f64>,
     /// The targets of a batch.
     targets: Buffer<T>,
 }
@@ -135,6 +138,7 @@ impl<T: Float> Model<T> {
             version: 0,
             compiled: None,
             epochs: 0,
+            norms: Vec::new(),
             targets: Buffer::new(),
         };
         model.reseed(0);
@@ -162,8 +166,7 @@ impl<T: Float> Model<T> {
         self.version += 1;
         self.epochs = 0;
         if let Some(compiled) = &mut self.compiled {
-            let optimizer = compiled.optimizer.optimizer();
-            compiled.optimizer = optimizer::State::new(optimizer, self.params.len());
+            compiled.optimizer.restart();
         }
     }
 
@@ -193,10 +196,36 @@ impl<T: Float> Model<T> {
             let what = format!("outputs of `{}`, to be compiled with one loss", self.name);
             return Err(Error::Count { what, expected: 1, found });
         }
-        let optimizer = optimizer::State::new(optimizer, self.params.len());
+        let trained = self.weights.iter().filter(|place| place.weight.trainable);
+        let ranges = trained.map(|place| place.range.clone());
+        let optimizer = optimizer::State::new(optimizer, self.params.len(), ranges);
         self.compiled = Some(Compiled { loss, optimizer });
         self.epochs = 0;
         Ok(())
+    }
+
+    /// The optimizer that the model is compiled with, with the learning rate it has by now.
+    pub fn optimizer(&self) -> Option<Optimizer> {
+        self.compiled.as_ref().map(|compiled| compiled.optimizer.optimizer())
+    }
+
+    /// The learning rate of the next step of training.
+    ///
+    /// # Errors
+    ///
+    /// If the model is not compiled.
+    pub fn learning_rate(&self) -> Result<f64> {
+        let not_compiled = || Error::NotCompiled { model: self.name.clone() };
+        Ok(self.compiled.as_ref().ok_or_else(not_compiled)?.optimizer.learning_rate())
+    }
+
+    /// Changes the learning rate from the next step on.
+    ///
+    /// # Errors
+    ///
+    /// If the model is not compiled, the rate follows a schedule, or the number is no rate.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        self.compiled()?.optimizer.set_learning_rate(learning_rate)
     }
 
     /// The name: `sequential` or `functional` unless it was given one.
@@ -214,7 +243,7 @@ impl<T: Float> Model<T> {
         self.graph.outputs.iter().map(|&(call, output)| &self.graph.calls[call].outputs[output])
     }
 
-    /// How many numbers there are to train.
+    /// How many numbers the weights have, trained or not.
     pub fn count_params(&self) -> usize {
         self.params.len()
     }
@@ -279,11 +308,13 @@ impl<T: Float> Model<T> {
         let optimizer =
             self.compiled.as_ref().filter(|compiled| compiled.optimizer.has_stepped()).map(
                 |compiled| {
-                    let params = compiled.optimizer.optimizer().variables(self.params.len());
+                    let params = compiled.optimizer.variables();
                     // The iterations are 64 bits wide, whatever the rest is.
                     Count { params, bytes: (params - 1) * size_of::<T>() + size_of::<u64>() }
                 },
             );
+        let trained = self.weights.iter().filter(|place| place.weight.trainable);
+        let trainable = trained.map(|place| place.range.len()).sum();
         let rows = self.graph.calls.iter().enumerate();
         let shown = rows.filter(|(_, call)| {
             self.kind == Kind::Functional || call.layer.describe().class() != "InputLayer"
@@ -292,8 +323,8 @@ impl<T: Float> Model<T> {
             model: self.name.clone(),
             rows: shown.map(|(at, _)| self.row(at)).collect(),
             connections: self.kind == Kind::Functional && self.branches(),
-            trainable: count(self.params.len()),
-            non_trainable: count(0),
+            trainable: count(trainable),
+            non_trainable: count(self.params.len() - trainable),
             optimizer,
         };
         summary.render(line_length, 80).trim_end().to_owned()
