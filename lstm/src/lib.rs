@@ -81,10 +81,10 @@ pub use activation::Activation;
 pub use constraint::{Constraint, NormAxis};
 pub use error::{Error, Result};
 pub use float::Float;
-pub use graph::{Symbol, Symbols};
+pub use graph::{Shared, Symbol, Symbols};
 pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
-pub use layer::{Dense, Input, InputDescription, LSTM, Layer};
+pub use layer::{Dense, Dropout, Input, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
 pub use loss::Loss;
 pub use model::{Evaluate, Fit, Gradients, History, Model, Predict, Sequential, Verbose};
 pub use optimizer::{

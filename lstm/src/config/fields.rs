@@ -141,6 +141,17 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The seed of a layer's own random numbers, unless it is null or missing.
+    pub(super) fn seed(&mut self) -> Result<Option<u64>> {
+        match self.take("seed") {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match value.as_u64() {
+                Some(seed) => Ok(Some(seed)),
+                None => Err(self.error("seed", format!("expected a seed, found {value}"))),
+            },
+        }
+    }
+
     /// A name, unless it is null or missing.
     pub(super) fn name(&mut self) -> Result<Option<String>> {
         match self.take("name") {

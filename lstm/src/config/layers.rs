@@ -87,13 +87,14 @@ fn lstm(mut fields: Fields) -> Result<LSTM> {
         return_sequences: fields.flag("return_sequences", false)?,
         return_state: fields.flag("return_state", false)?,
         go_backwards: fields.flag("go_backwards", false)?,
+        stateful: fields.flag("stateful", false)?,
+        zero_output_for_mask: fields.flag("zero_output_for_mask", false)?,
+        dropout: fields.number("dropout", 0.0)?.clamp(0.0, 1.0),
+        recurrent_dropout: fields.number("recurrent_dropout", 0.0)?.clamp(0.0, 1.0),
+        seed: fields.seed()?,
         name,
     };
-    for key in ["dropout", "recurrent_dropout", "stateful", "zero_output_for_mask"] {
-        fields.refuse(key)?;
-    }
     fields.skip("unroll"); // how TensorFlow computes, not what
-    fields.skip("seed"); // of the dropouts
     fields.finish()?;
     Ok(lstm)
 }

@@ -7,7 +7,7 @@
 
 use kernels::{Bias, Buffer, Float, Gemm, Isa, MatMut, MatRef, Scratch};
 
-use super::{Describe, Flow, Layer, Operation, Pass, Weight, options, setters};
+use super::{Describe, Flow, Inputs, Layer, Mask, Operation, Pass, Weight, options, setters};
 use crate::activation::Activation;
 use crate::constraint::Constraint;
 use crate::error::{Error, Result};
@@ -166,6 +166,8 @@ pub(super) struct Affine<T> {
     activation: Activation,
     features: usize,
     units: usize,
+    /// `z`, where the derivative of `φ` does not follow from `y`.
+    z: Buffer<T>,
     scratch: Scratch<T>,
 }
 
@@ -177,6 +179,7 @@ impl<T: Float> Affine<T> {
             activation: dense.activation,
             features,
             units: dense.units,
+            z: Buffer::new(),
             scratch: Scratch::default(),
         }
     }
@@ -198,6 +201,10 @@ impl<T: Float> Operation<T> for Affine<T> {
         }
 
         // y = φ(z)
+        if pass.kept && self.activation.keeps_operand() {
+            self.z.resize(outputs[0].len());
+            self.z.copy_from_slice(&outputs[0]);
+        }
         self.activation.forward(self.isa, self.units, &mut outputs[0]);
     }
 
@@ -217,7 +224,8 @@ impl<T: Float> Operation<T> for Affine<T> {
 
         // dz = dy φ'(y)
         let dz = &mut douts[0].grad;
-        self.activation.backward(self.isa, self.units, &outputs[0], dz);
+        let kept = if self.activation.keeps_operand() { &self.z } else { &outputs[0] };
+        self.activation.backward(self.isa, self.units, kept, dz);
 
         // dW += xᵀ dz, db += Σ dz
         let dz = MatRef::new(dz, rows, self.units);
@@ -234,5 +242,9 @@ impl<T: Float> Operation<T> for Affine<T> {
             let dx = MatMut::new(dx, rows, self.features);
             Gemm::new(dz, w.t()).isa(self.isa).run(dx, &mut self.scratch);
         }
+    }
+
+    fn mask(&mut self, inputs: Inputs<T>, outputs: &mut [Mask]) {
+        outputs[0].pass(inputs.mask(0));
     }
 }

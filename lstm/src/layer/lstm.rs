@@ -1,11 +1,8 @@
-//! The LSTM layer: Keras's options around the engine.
+//! The LSTM layer: Keras's options.
 
-use kernels::{Buffer, Isa};
-
-use super::{Describe, Flow, Layer, Operation, Pass, Weight, options, setters};
+use super::{Describe, Layer, Weight, options, setters};
 use crate::activation::Activation;
 use crate::constraint::Constraint;
-use crate::engine::{self, Call, Engine, Gradient, Gradients, Incoming, Weights};
 use crate::error::{Error, Result};
 use crate::graph::Symbol;
 use crate::initializer::Initializer;
@@ -43,6 +40,11 @@ pub struct LSTM {
     pub(crate) return_sequences: bool,
     pub(crate) return_state: bool,
     pub(crate) go_backwards: bool,
+    pub(crate) stateful: bool,
+    pub(crate) zero_output_for_mask: bool,
+    pub(crate) dropout: f64,
+    pub(crate) recurrent_dropout: f64,
+    pub(crate) seed: Option<u64>,
     pub(crate) name: Option<String>,
 }
 
@@ -69,6 +71,11 @@ impl LSTM {
             return_sequences: false,
             return_state: false,
             go_backwards: false,
+            stateful: false,
+            zero_output_for_mask: false,
+            dropout: 0.0,
+            recurrent_dropout: 0.0,
+            seed: None,
             name: None,
         }
     }
@@ -98,6 +105,13 @@ impl LSTM {
         /// Whether the input is read from its last step to its first. The output is in the order
         /// in which it was computed.
         go_backwards: bool,
+        /// Whether each row of a batch starts where the same row of the batch before has ended, in
+        /// training and out of it, until [`reset_states`](crate::Model::reset_states). Gradients end
+        /// at the batch.
+        stateful: bool,
+        /// Whether the output of a masked step is zero; it is the output of the step before unless
+        /// set.
+        zero_output_for_mask: bool,
         /// Whether training changes the weights; it does unless set.
         trainable: bool,
     }
@@ -117,6 +131,25 @@ impl LSTM {
         recurrent_constraint: Constraint,
         /// The bounds of `b`.
         bias_constraint: Constraint,
+    }
+
+    /// The part of the input's features that each row goes without in training, the same ones in every
+    /// step: [`Dropout`](super::Dropout) with one draw for a whole sequence. Each gate goes without
+    /// others if there is a [`recurrent_dropout`](Self::recurrent_dropout), too. As in Keras, a rate
+    /// is brought between 0 and 1, and one of 1 does nothing.
+    pub fn dropout(self, rate: f64) -> Self {
+        LSTM { dropout: rate.clamp(0.0, 1.0), ..self }
+    }
+
+    /// The part of `h` before a step that each gate goes without in training, the same in every step
+    /// (Y. Gal and Z. Ghahramani, 2016).
+    pub fn recurrent_dropout(self, rate: f64) -> Self {
+        LSTM { recurrent_dropout: rate.clamp(0.0, 1.0), ..self }
+    }
+
+    /// The seed of the dropouts; that of the training unless set.
+    pub fn seed(self, seed: u64) -> Self {
+        LSTM { seed: Some(seed), ..self }
     }
 
     /// The layer's name in the model; `lstm`, `lstm_1`, … unless set.
@@ -240,90 +273,5 @@ impl Describe for LSTM {
             weights.push(Weight { ones: self.unit_forget_bias.then_some(forget), ..bias });
         }
         weights
-    }
-}
-
-/// The operation of an [`LSTM`] layer.
-#[derive(Debug)]
-pub(super) struct Recur<T> {
-    engine: Engine<T>,
-    inputs: usize,
-    units: usize,
-    return_sequences: bool,
-}
-
-impl<T: crate::Float> Recur<T> {
-    pub(super) fn new(isa: Isa, lstm: &LSTM, inputs: &[Shape]) -> Self {
-        let features = inputs[0].features().unwrap_or(0);
-        let options = engine::Options {
-            inputs: features,
-            units: lstm.units,
-            activation: lstm.activation,
-            recurrent_activation: lstm.recurrent_activation,
-            go_backwards: lstm.go_backwards,
-        };
-        Recur {
-            engine: Engine::new(isa, options),
-            inputs: features,
-            units: lstm.units,
-            return_sequences: lstm.return_sequences,
-        }
-    }
-
-    fn call<'a>(&self, pass: &Pass<'a, T>) -> Call<'a, T> {
-        let state = |i| (pass.inputs.len() > i).then(|| pass.inputs.at(i));
-        Call {
-            weights: Weights::cut(pass.weights, self.inputs, self.units),
-            version: pass.version,
-            x: pass.inputs.at(0),
-            batch: pass.batch,
-            steps: pass.inputs.axis(0, 0),
-            initial: [state(1), state(2)],
-            training: pass.training,
-        }
-    }
-}
-
-impl<T: crate::Float> Operation<T> for Recur<T> {
-    fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
-        let call = self.call(&pass);
-        if self.return_sequences {
-            self.engine.forward(&call, Some(&mut outputs[0]));
-        } else {
-            self.engine.forward(&call, None);
-            self.engine.states(Some(&mut outputs[0]), None);
-        }
-        if let [_, h, c] = outputs {
-            self.engine.states(Some(h), Some(c));
-        }
-    }
-
-    fn backward(
-        &mut self,
-        pass: Pass<T>,
-        _: &[Buffer<T>],
-        douts: &mut [Flow<T>],
-        dweights: &mut [T],
-        dins: &mut [Flow<T>],
-    ) {
-        let call = self.call(&pass);
-        let incoming = Incoming {
-            dy: match douts[0].get() {
-                None => Gradient::None,
-                Some(dy) if self.return_sequences => Gradient::Sequence(dy),
-                Some(dy) => Gradient::Last(dy),
-            },
-            states: match &*douts {
-                [_, dh, dc] => [dh.get(), dc.get()],
-                _ => [None, None],
-            },
-        };
-        let grads = Gradients::cut(dweights, self.inputs, self.units);
-        let (dx, initial) = match dins {
-            [dx, dh, dc] => (dx.room(), [dh.room(), dc.room()]),
-            [dx, ..] => (dx.room(), [None, None]),
-            [] => (None, [None, None]),
-        };
-        self.engine.backward(&call, incoming, grads, dx, initial);
     }
 }

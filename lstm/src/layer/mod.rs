@@ -4,22 +4,29 @@
 //! operation with its own memory; the model owns the weights, all of them in one array.
 
 mod dense;
+mod dropout;
 mod input;
 #[allow(clippy::module_inception, reason = "the layer that the crate is named after")]
 mod lstm;
+mod masking;
+mod operation;
+mod recur;
 mod weight;
 
 use std::fmt::Debug;
 
-use kernels::{Buffer, Float, Isa};
+use kernels::Isa;
 
 pub use dense::Dense;
+pub use dropout::{Dropout, SpatialDropout1D};
 pub use input::{Description as InputDescription, Input};
 pub use lstm::LSTM;
+pub use masking::Masking;
+pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
 pub(crate) use weight::Weight;
 
-use crate::error::Result;
-use crate::graph::Symbol;
+use crate::error::{Error, Result};
+use crate::graph::{Shared, Symbol};
 use crate::shape::Shape;
 
 /// A layer of any kind, described.
@@ -32,6 +39,12 @@ pub enum Layer {
     LSTM(LSTM),
     /// See [`Dense`].
     Dense(Dense),
+    /// See [`Masking`].
+    Masking(Masking),
+    /// See [`Dropout`].
+    Dropout(Dropout),
+    /// See [`SpatialDropout1D`].
+    SpatialDropout1D(SpatialDropout1D),
 }
 
 /// What there is to know of a layer before it is built. Shapes are those of one sample.
@@ -50,10 +63,25 @@ pub(crate) trait Describe: Debug {
     fn outputs(&self, what: &str, inputs: &[Shape], outputs: &mut Vec<Shape>) -> Result<()>;
 
     /// Checks the settings, for inputs that have passed [`outputs`](Self::outputs).
-    fn check(&self, what: &str, inputs: &[Shape]) -> Result<()>;
+    fn check(&self, _what: &str, _inputs: &[Shape]) -> Result<()> {
+        Ok(())
+    }
 
     /// The weights, in Keras's order, for inputs that have passed [`outputs`](Self::outputs).
-    fn weights(&self, inputs: &[Shape]) -> Vec<Weight>;
+    fn weights(&self, _inputs: &[Shape]) -> Vec<Weight> {
+        Vec::new()
+    }
+}
+
+/// The shape of the only input.
+fn one_input<'a>(what: &str, inputs: &'a [Shape]) -> Result<&'a Shape> {
+    match inputs {
+        [input] => Ok(input),
+        _ => {
+            let what = format!("inputs of {what}");
+            Err(Error::Count { what, expected: 1, found: inputs.len() })
+        }
+    }
 }
 
 impl Layer {
@@ -63,7 +91,16 @@ impl Layer {
     ///
     /// If the layer does not fit their number or shapes.
     pub fn call(self, inputs: &[&Symbol]) -> Result<Symbol> {
-        Symbol::of_call(self, inputs.iter().map(|&input| input.clone()).collect())
+        Shared::new(self).call(inputs)
+    }
+
+    /// Calls the layer with a mask: see [`Shared::call_masked`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn call_masked(self, inputs: &[&Symbol], mask: &Symbol) -> Result<Symbol> {
+        Shared::new(self).call_masked(inputs, mask)
     }
 
     pub(crate) fn describe(&self) -> &dyn Describe {
@@ -71,6 +108,9 @@ impl Layer {
             Layer::Input(input) => input,
             Layer::LSTM(lstm) => lstm,
             Layer::Dense(dense) => dense,
+            Layer::Masking(masking) => masking,
+            Layer::Dropout(dropout) => dropout,
+            Layer::SpatialDropout1D(dropout) => dropout,
         }
     }
 
@@ -82,89 +122,13 @@ impl Layer {
     ) -> Box<dyn Operation<T>> {
         match self {
             Layer::Input(_) => Box::new(input::Feed),
-            Layer::LSTM(lstm) => Box::new(lstm::Recur::new(isa, lstm, inputs)),
+            Layer::LSTM(lstm) => Box::new(recur::Recur::new(isa, lstm, inputs)),
             Layer::Dense(dense) => Box::new(dense::Affine::new(isa, dense, inputs)),
+            Layer::Masking(masking) => Box::new(masking::Erase::new(masking)),
+            Layer::Dropout(dropout) => Box::new(dropout::Drop::new(dropout)),
+            Layer::SpatialDropout1D(dropout) => Box::new(dropout::Drop::of_features(dropout)),
         }
     }
-}
-
-/// What an operation gets, forward and backward.
-#[derive(Clone, Copy)]
-pub(crate) struct Pass<'a, T> {
-    /// Rows of the batch.
-    pub(crate) batch: usize,
-    /// Whether backward will follow, or is under way.
-    pub(crate) training: bool,
-    /// The weights of the layer, flat.
-    pub(crate) weights: &'a [T],
-    /// A number that changes whenever the weights do.
-    pub(crate) version: u64,
-    /// The inputs.
-    pub(crate) inputs: Inputs<'a, T>,
-}
-
-/// The values that flow into an operation.
-#[derive(Clone, Copy)]
-pub(crate) struct Inputs<'a, T> {
-    /// The outputs of every operation before this one.
-    pub(crate) values: &'a [Vec<Buffer<T>>],
-    /// Which of them: `(operation, output)`.
-    pub(crate) sources: &'a [(usize, usize)],
-    /// The shape of one sample of each, all axes known.
-    pub(crate) shapes: &'a [Shape],
-}
-
-impl<'a, T: Float> Inputs<'a, T> {
-    pub(crate) fn len(&self) -> usize {
-        self.sources.len()
-    }
-
-    /// The size of an axis of an input's samples.
-    pub(crate) fn axis(&self, i: usize, axis: usize) -> usize {
-        self.shapes[i].axes()[axis].unwrap_or(0)
-    }
-
-    pub(crate) fn at(&self, i: usize) -> &'a [T] {
-        let (operation, output) = self.sources[i];
-        &self.values[operation][output]
-    }
-}
-
-/// A gradient that flows through an operation.
-#[derive(Debug, Default)]
-pub(crate) struct Flow<T> {
-    /// Whether it is there (outputs) or wanted (inputs).
-    pub(crate) live: bool,
-    pub(crate) grad: Buffer<T>,
-}
-
-impl<T: Float> Flow<T> {
-    /// The gradient, if it is there.
-    pub(crate) fn get(&self) -> Option<&[T]> {
-        self.live.then_some(&self.grad[..])
-    }
-
-    /// Room for the gradient, if it is wanted.
-    pub(crate) fn room(&mut self) -> Option<&mut [T]> {
-        self.live.then_some(&mut self.grad[..])
-    }
-}
-
-/// A layer's computation, with its memory. Buffers it is given have the right size.
-pub(crate) trait Operation<T: Float>: Debug + Send {
-    /// Reads the inputs, writes the outputs, keeps what backward needs.
-    fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]);
-
-    /// Reads the gradients of the outputs (which it may overwrite), adds to those of the weights,
-    /// overwrites those of the inputs that are wanted. Once per forward.
-    fn backward(
-        &mut self,
-        pass: Pass<T>,
-        outputs: &[Buffer<T>],
-        douts: &mut [Flow<T>],
-        dweights: &mut [T],
-        dins: &mut [Flow<T>],
-    );
 }
 
 /// Methods that set one field of a description and return it.
@@ -190,3 +154,30 @@ macro_rules! options {
     )*};
 }
 pub(crate) use options;
+/// What is alike in all layers of one input: a name, a call, the way into a model.
+macro_rules! named {
+    ($class:ident) => {
+        impl $class {
+            /// The layer's name in the model; made from that of its class unless set.
+            pub fn name(self, name: impl Into<String>) -> Self {
+                Self { name: Some(name.into()), ..self }
+            }
+
+            /// Calls the layer on `x`, as part of a functional model.
+            ///
+            /// # Errors
+            ///
+            /// If the layer does not fit the shape of `x`, or a setting is out of its range.
+            pub fn call(self, x: &Symbol) -> Result<Symbol> {
+                Shared::new(self).call(x)
+            }
+        }
+
+        impl From<$class> for Layer {
+            fn from(layer: $class) -> Self {
+                Layer::$class(layer)
+            }
+        }
+    };
+}
+pub(crate) use named;

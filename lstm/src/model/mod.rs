@@ -70,6 +70,10 @@ pub struct Model<T = f32> {
     epochs: u64,
     /// Scratch of the constraints.
     norms: Vec<f64>,
+    /// How many batches have trained it since `compile`, and the seed of their random numbers: that
+    /// of the last `fit`.
+    batches: u64,
+    seed: u64,
     /// The targets of a batch.
     targets: Buffer<T>,
 }
@@ -77,7 +81,7 @@ pub struct Model<T = f32> {
 /// Where a weight lies among the parameters.
 #[derive(Debug)]
 struct WeightPlace {
-    call: usize,
+    layer: usize,
     weight: crate::layer::Weight,
     range: Range<usize>,
 }
@@ -116,13 +120,13 @@ impl<T: Float> Model<T> {
     fn of_graph(kind: Kind, name: String, graph: Graph) -> Result<Self> {
         let isa = isa::best()?;
         let (mut weights, mut ranges, mut end) = (Vec::new(), Vec::new(), 0);
-        for (call, node) in graph.calls.iter().enumerate() {
+        for (layer, member) in graph.layers.iter().enumerate() {
             let start = end;
-            for weight in node.layer.describe().weights(&node.inputs) {
-                let what = format!("{}/{}", node.name, weight.name);
+            for weight in member.layer.describe().weights(&member.inputs) {
+                let what = format!("{}/{}", member.name, weight.name);
                 let range = end..end + tensor::size_in_memory::<T>(&what, &weight.shape)?;
                 end = tensor::size_in_memory::<T>("all weights", &[range.end])?;
-                weights.push(WeightPlace { call, weight, range });
+                weights.push(WeightPlace { layer, weight, range });
             }
             ranges.push(start..end);
         }
@@ -139,6 +143,8 @@ impl<T: Float> Model<T> {
             compiled: None,
             epochs: 0,
             norms: Vec::new(),
+            batches: 0,
+            seed: 0,
             targets: Buffer::new(),
         };
         model.reseed(0);
@@ -164,7 +170,7 @@ impl<T: Float> Model<T> {
             place.weight.fill(&mut rng, &mut self.params[place.range.clone()]);
         }
         self.version += 1;
-        self.epochs = 0;
+        (self.epochs, self.batches) = (0, 0);
         if let Some(compiled) = &mut self.compiled {
             compiled.optimizer.restart();
         }
@@ -172,9 +178,9 @@ impl<T: Float> Model<T> {
 
     /// Runs on another instruction set than the best. For tests and measurements.
     pub fn set_isa(&mut self, isa: Isa) {
-        let mut ranges: Vec<Range<usize>> = vec![0..0; self.graph.calls.len()];
+        let mut ranges: Vec<Range<usize>> = vec![0..0; self.graph.layers.len()];
         for place in &self.weights {
-            let range = &mut ranges[place.call];
+            let range = &mut ranges[place.layer];
             let start = if range.end == 0 { place.range.start } else { range.start };
             *range = start..place.range.end;
         }
@@ -200,7 +206,7 @@ impl<T: Float> Model<T> {
         let ranges = trained.map(|place| place.range.clone());
         let optimizer = optimizer::State::new(optimizer, self.params.len(), ranges);
         self.compiled = Some(Compiled { loss, optimizer });
-        self.epochs = 0;
+        (self.epochs, self.batches) = (0, 0);
         Ok(())
     }
 
@@ -254,7 +260,7 @@ impl<T: Float> Model<T> {
     }
 
     fn weight_name(&self, place: &WeightPlace) -> String {
-        format!("{}/{}", self.graph.calls[place.call].name, place.weight.name)
+        format!("{}/{}", self.graph.layers[place.layer].name, place.weight.name)
     }
 
     /// All weights, in Keras's order: layer after layer; kernel, recurrent kernel, bias.
@@ -315,9 +321,9 @@ impl<T: Float> Model<T> {
             );
         let trained = self.weights.iter().filter(|place| place.weight.trainable);
         let trainable = trained.map(|place| place.range.len()).sum();
-        let rows = self.graph.calls.iter().enumerate();
-        let shown = rows.filter(|(_, call)| {
-            self.kind == Kind::Functional || call.layer.describe().class() != "InputLayer"
+        let rows = self.graph.layers.iter().enumerate();
+        let shown = rows.filter(|(_, member)| {
+            self.kind == Kind::Functional || member.layer.describe().class() != "InputLayer"
         });
         let summary = Summary {
             model: self.name.clone(),
@@ -332,36 +338,36 @@ impl<T: Float> Model<T> {
 
     /// Whether the graph is anything but a chain: Keras then shows what is connected to what.
     fn branches(&self) -> bool {
-        let calls = &self.graph.calls;
-        let chain = calls.iter().enumerate().all(|(at, call)| match &call.sources[..] {
-            [] => at == 0,
-            [(source, _)] => *source + 1 == at,
-            _ => false,
-        });
-        !chain
+        let Graph { layers, calls, .. } = &self.graph;
+        let chain =
+            calls.iter().enumerate().all(|(at, call)| match (&call.sources[..], call.mask) {
+                ([], None) => at == 0,
+                ([(source, _)], None) => *source + 1 == at,
+                _ => false,
+            });
+        !chain || layers.iter().any(|member| member.calls.len() > 1)
     }
 
     fn row(&self, at: usize) -> Row {
-        let call = &self.graph.calls[at];
-        let shapes: Vec<String> = call.outputs.iter().map(Shape::to_string).collect();
-        let params: usize = self
-            .weights
-            .iter()
-            .filter(|place| place.call == at)
-            .map(|place| place.range.len())
-            .sum();
+        let member = &self.graph.layers[at];
+        // Keras shows the shapes of the last call.
+        let last = member.calls.last().map_or(&[][..], |&call| &self.graph.calls[call].outputs);
+        let shapes: Vec<String> = last.iter().map(Shape::to_string).collect();
+        let places = self.weights.iter().filter(|place| place.layer == at);
         let source = |&(source, output): &(usize, usize)| {
-            format!("{}[0][{output}]", self.graph.calls[source].name)
+            format!("{}[{}][{output}]", self.graph.name(source), self.graph.node(source))
         };
-        let sources: Vec<String> = call.sources.iter().map(source).collect();
+        let calls = member.calls.iter().map(|&call| &self.graph.calls[call]);
+        let sources: Vec<String> =
+            calls.flat_map(|call| call.sources.iter().chain(&call.mask)).map(source).collect();
         Row {
-            name: call.name.clone(),
-            class: call.layer.describe().class().to_owned(),
+            name: member.name.clone(),
+            class: member.layer.describe().class().to_owned(),
             output_shape: match &shapes[..] {
                 [one] => one.clone(),
                 several => format!("[{}]", several.join(", ")),
             },
-            params,
+            params: places.map(|place| place.range.len()).sum(),
             connected_to: sources.join(", "),
         }
     }
@@ -374,34 +380,38 @@ impl<T: Float> Model<T> {
             return Err(Error::Count { what, expected: inputs.len(), found: x.len() });
         }
         for (x, &input) in x.iter().zip(inputs) {
-            let call = &self.graph.calls[input];
-            x.check(&call.name, &call.outputs[0])?;
+            x.check(self.graph.name(input), &self.graph.calls[input].outputs[0])?;
         }
         let samples = x[0].batch();
         for (x, &input) in x.iter().zip(inputs) {
             if x.batch() != samples {
                 return Err(Error::Count {
-                    what: format!("samples of {}", self.graph.calls[input].name),
+                    what: format!("samples of {}", self.graph.name(input)),
                     expected: samples,
                     found: x.batch(),
                 });
             }
         }
         if samples == 0 {
-            return Err(Error::invalid(self.graph.calls[inputs[0]].name.clone(), "no samples"));
+            return Err(Error::invalid(self.graph.name(inputs[0]), "no samples"));
         }
         for (x, &input) in x.iter().zip(inputs) {
             if x.data().is_empty() {
                 let why = format!("an axis of its shape, {:?}, is empty", x.shape());
-                return Err(Error::invalid(self.graph.calls[input].name.clone(), why));
+                return Err(Error::invalid(self.graph.name(input), why));
             }
         }
         Ok(samples)
     }
 
+    /// Sets the states of all stateful layers to zero.
+    pub fn reset_states(&mut self) {
+        self.execution.reset();
+    }
+
     /// Makes room for `batch` samples like those of `x`.
-    fn reserve(&mut self, x: &[&Tensor<T>], batch: usize, training: bool) -> Result<()> {
+    fn reserve(&mut self, x: &[&Tensor<T>], batch: usize, gradients: bool) -> Result<()> {
         let shapes = self.graph.inputs.iter().zip(x).map(|(&input, x)| (input, &x.shape()[1..]));
-        self.execution.reserve(batch, shapes, training)
+        self.execution.reserve(batch, shapes, gradients)
     }
 }

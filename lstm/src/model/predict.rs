@@ -1,7 +1,7 @@
 //! Prediction and evaluation.
 
 use super::Model;
-use super::execution::Params;
+use super::execution::{Mode, Params};
 use super::rows::{Rows, batch_size};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -176,7 +176,7 @@ impl<T: Float> Model<T> {
     fn run(&mut self, x: &[&Tensor<T>], rows: Rows) -> Result<()> {
         self.load(x, rows, false)?;
         let params = Params { weights: &self.params, version: self.version };
-        self.execution.forward(params, false);
+        self.execution.forward(params, Mode::PREDICT);
         Ok(())
     }
 }
