@@ -86,7 +86,9 @@ pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
 pub use layer::{Dense, Dropout, Input, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
 pub use loss::Loss;
-pub use model::{Evaluate, Fit, Gradients, History, Model, Predict, Sequential, Verbose};
+pub use model::{
+    Evaluate, Fit, Gradients, History, Model, OptimizerState, Predict, Sequential, Verbose,
+};
 pub use optimizer::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,
 };
