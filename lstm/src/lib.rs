@@ -59,6 +59,7 @@
 
 mod activation;
 mod config;
+mod constraint;
 pub mod engine;
 mod error;
 mod float;
@@ -71,10 +72,13 @@ mod model;
 mod optimizer;
 mod random;
 pub mod reference;
+mod regularizer;
+mod schedule;
 mod shape;
 mod tensor;
 
 pub use activation::Activation;
+pub use constraint::{Constraint, NormAxis};
 pub use error::{Error, Result};
 pub use float::Float;
 pub use graph::{Shared, Symbol, Symbols};
@@ -84,7 +88,16 @@ pub use layer::{
     Dense, Dropout, Input, InputDescription, LSTM, Layer, Masking, SpatialDropout1D, Truth,
 };
 pub use loss::Loss;
-pub use model::{Evaluate, Fit, Gradients, History, Model, Predict, Sequential, Verbose};
-pub use optimizer::{Adam, Optimizer, SGD};
+pub use model::{
+    Evaluate, Fit, Gradients, History, Model, OptimizerState, Predict, Sequential, Verbose,
+};
+pub use optimizer::{
+    Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,
+};
+pub use regularizer::{Regularizer, Vectors};
+pub use schedule::{
+    CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay,
+    PolynomialDecay, Schedule,
+};
 pub use shape::Shape;
 pub use tensor::{Inputs, Tensor};

@@ -317,8 +317,8 @@ fn json_that_keras_does_not_write_is_refused_by_name() {
     assert_eq!(message(Layer::from_json(compiled)), "layer.compile_config: unknown key");
     assert!(message(Layer::from_json("{")).starts_with("JSON: "));
     assert_eq!(message(Layer::from_json("3")), "layer: expected an object, found 3");
-    let optimizer = r#"{"class_name": "Adam", "config": {"amsgrad": true}}"#;
-    assert_eq!(message(Optimizer::from_json(optimizer)), "unsupported amsgrad of Adam: `true`");
+    let optimizer = r#"{"class_name": "Adam", "config": {"amsgrade": true}}"#;
+    assert_eq!(message(Optimizer::from_json(optimizer)), "Adam.amsgrade: unknown key");
     assert!(message(Model::from_json(r#"{"class_name": "Tree", "config": {}}"#)).contains("Tree"));
 }
 

@@ -1,11 +1,12 @@
-//! Layers and their initializers.
+//! Layers.
 
 use serde_json::Value;
 
 use super::fields::Fields;
+use super::weights::{constraint, initializer, regularizer};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
-use crate::initializer::{Distribution, Fan, Initializer};
+use crate::initializer::Initializer;
 use crate::layer::{Dense, Dropout, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
 use crate::shape::Shape;
 
@@ -47,18 +48,15 @@ fn input(mut fields: Fields) -> Result<InputDescription> {
     Ok(InputDescription { shape, name })
 }
 
-/// Keys that every layer with weights has.
-fn layer_keys(fields: &mut Fields) -> Result<Option<String>> {
+/// Keys that every layer with weights has: its name, and whether it is trained.
+fn layer_keys(fields: &mut Fields) -> Result<(Option<String>, bool)> {
     let name = fields.name()?;
     fields.skip("dtype"); // the precision is the caller's choice
-    if !fields.flag("trainable", true)? {
-        return Err(Error::unsupported("layer that is not trainable", name.unwrap_or_default()));
-    }
-    Ok(name)
+    Ok((name, fields.flag("trainable", true)?))
 }
 
 fn lstm(mut fields: Fields) -> Result<LSTM> {
-    let name = layer_keys(&mut fields)?;
+    let (name, trainable) = layer_keys(&mut fields)?;
     let lstm = LSTM {
         units: fields.size("units")?,
         activation: activation(&mut fields, "activation", Activation::Tanh)?,
@@ -76,6 +74,14 @@ fn lstm(mut fields: Fields) -> Result<LSTM> {
         )?,
         bias_initializer: initializer(&mut fields, "bias_initializer", Initializer::Zeros)?,
         unit_forget_bias: fields.flag("unit_forget_bias", true)?,
+        kernel_regularizer: regularizer(&mut fields, "kernel_regularizer")?,
+        recurrent_regularizer: regularizer(&mut fields, "recurrent_regularizer")?,
+        bias_regularizer: regularizer(&mut fields, "bias_regularizer")?,
+        activity_regularizer: regularizer(&mut fields, "activity_regularizer")?,
+        kernel_constraint: constraint(&mut fields, "kernel_constraint")?,
+        recurrent_constraint: constraint(&mut fields, "recurrent_constraint")?,
+        bias_constraint: constraint(&mut fields, "bias_constraint")?,
+        trainable,
         return_sequences: fields.flag("return_sequences", false)?,
         return_state: fields.flag("return_state", false)?,
         go_backwards: fields.flag("go_backwards", false)?,
@@ -86,24 +92,13 @@ fn lstm(mut fields: Fields) -> Result<LSTM> {
         seed: fields.seed()?,
         name,
     };
-    for key in [
-        "kernel_regularizer",
-        "recurrent_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "kernel_constraint",
-        "recurrent_constraint",
-        "bias_constraint",
-    ] {
-        fields.refuse(key)?;
-    }
     fields.skip("unroll"); // how TensorFlow computes, not what
     fields.finish()?;
     Ok(lstm)
 }
 
 fn dense(mut fields: Fields) -> Result<Dense> {
-    let name = layer_keys(&mut fields)?;
+    let (name, trainable) = layer_keys(&mut fields)?;
     let dense = Dense {
         units: fields.size("units")?,
         activation: activation(&mut fields, "activation", Activation::Linear)?,
@@ -114,17 +109,15 @@ fn dense(mut fields: Fields) -> Result<Dense> {
             Initializer::GLOROT_UNIFORM,
         )?,
         bias_initializer: initializer(&mut fields, "bias_initializer", Initializer::Zeros)?,
+        kernel_regularizer: regularizer(&mut fields, "kernel_regularizer")?,
+        bias_regularizer: regularizer(&mut fields, "bias_regularizer")?,
+        activity_regularizer: regularizer(&mut fields, "activity_regularizer")?,
+        kernel_constraint: constraint(&mut fields, "kernel_constraint")?,
+        bias_constraint: constraint(&mut fields, "bias_constraint")?,
+        trainable,
         name,
     };
-    for key in [
-        "kernel_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "kernel_constraint",
-        "bias_constraint",
-        "lora_rank",
-        "quantization_config",
-    ] {
+    for key in ["lora_rank", "quantization_config"] {
         fields.refuse(key)?;
     }
     fields.finish()?;
@@ -132,14 +125,14 @@ fn dense(mut fields: Fields) -> Result<Dense> {
 }
 
 fn masking(mut fields: Fields) -> Result<Masking> {
-    let name = layer_keys(&mut fields)?;
+    let (name, _) = layer_keys(&mut fields)?;
     let masking = Masking { mask_value: fields.number("mask_value", 0.0)?, name };
     fields.finish()?;
     Ok(masking)
 }
 
 fn dropout(mut fields: Fields) -> Result<Dropout> {
-    let name = layer_keys(&mut fields)?;
+    let (name, _) = layer_keys(&mut fields)?;
     let rate = fields.need_number("rate")?;
     let noise_shape = match fields.take("noise_shape") {
         None | Some(Value::Null) => None,
@@ -151,7 +144,7 @@ fn dropout(mut fields: Fields) -> Result<Dropout> {
 }
 
 fn spatial_dropout(mut fields: Fields) -> Result<SpatialDropout1D> {
-    let name = layer_keys(&mut fields)?;
+    let (name, _) = layer_keys(&mut fields)?;
     let rate = fields.need_number("rate")?;
     fields.refuse("noise_shape")?;
     let dropout = SpatialDropout1D { rate, seed: fields.seed()?, name };
@@ -183,75 +176,4 @@ fn activation(fields: &mut Fields, key: &'static str, default: Activation) -> Re
             Err(Error::unsupported(key, class.map_or(other.to_string(), str::to_owned)))
         }
     }
-}
-
-/// An initializer, as a name or as a class with its settings.
-fn initializer(
-    fields: &mut Fields,
-    key: &'static str,
-    default: Initializer,
-) -> Result<Initializer> {
-    let value = match fields.take(key) {
-        None => return Ok(default),
-        Some(value) => value,
-    };
-    let empty = Value::Object(serde_json::Map::new());
-    let (class, mut settings) = match value {
-        Value::String(name) => (&name[..], Fields::of(&name[..], &empty)?),
-        value => Fields::of_class(key, value)?,
-    };
-    settings.skip("seed"); // streams of random numbers are our own
-    for axes in ["input_axes", "output_axes"] {
-        settings.refuse(axes)?;
-    }
-    let initializer = match class {
-        "Zeros" | "zeros" => Initializer::Zeros,
-        "Ones" | "ones" => Initializer::Ones,
-        "Constant" | "constant" => Initializer::Constant(settings.number("value", 0.0)?),
-        "RandomNormal" | "random_normal" => Initializer::RandomNormal {
-            mean: settings.number("mean", 0.0)?,
-            stddev: settings.number("stddev", 0.05)?,
-        },
-        "RandomUniform" | "random_uniform" => Initializer::RandomUniform {
-            minval: settings.number("minval", -0.05)?,
-            maxval: settings.number("maxval", 0.05)?,
-        },
-        "TruncatedNormal" | "truncated_normal" => Initializer::TruncatedNormal {
-            mean: settings.number("mean", 0.0)?,
-            stddev: settings.number("stddev", 0.05)?,
-        },
-        "VarianceScaling" | "variance_scaling" => variance_scaling(&mut settings)?,
-        "GlorotUniform" | "glorot_uniform" => Initializer::GLOROT_UNIFORM,
-        "GlorotNormal" | "glorot_normal" => Initializer::GLOROT_NORMAL,
-        "HeUniform" | "he_uniform" => Initializer::HE_UNIFORM,
-        "HeNormal" | "he_normal" => Initializer::HE_NORMAL,
-        "LecunUniform" | "lecun_uniform" => Initializer::LECUN_UNIFORM,
-        "LecunNormal" | "lecun_normal" => Initializer::LECUN_NORMAL,
-        "Orthogonal" | "OrthogonalInitializer" | "orthogonal" => {
-            Initializer::Orthogonal { gain: settings.number("gain", 1.0)? }
-        }
-        "Identity" | "IdentityInitializer" | "identity" => {
-            Initializer::Identity { gain: settings.number("gain", 1.0)? }
-        }
-        other => return Err(Error::unsupported(key, other)),
-    };
-    settings.finish()?;
-    Ok(initializer)
-}
-
-fn variance_scaling(settings: &mut Fields) -> Result<Initializer> {
-    let scale = settings.number("scale", 1.0)?;
-    let mode = match settings.text("mode")? {
-        "fan_in" => Fan::In,
-        "fan_out" => Fan::Out,
-        "fan_avg" => Fan::Average,
-        other => return Err(settings.error("mode", format!("unknown value `{other}`"))),
-    };
-    let distribution = match settings.text("distribution")? {
-        "truncated_normal" => Distribution::TruncatedNormal,
-        "untruncated_normal" => Distribution::UntruncatedNormal,
-        "uniform" => Distribution::Uniform,
-        other => return Err(settings.error("distribution", format!("unknown value `{other}`"))),
-    };
-    Ok(Initializer::VarianceScaling { scale, mode, distribution })
 }

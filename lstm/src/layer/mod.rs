@@ -12,11 +12,11 @@ mod masking;
 mod operation;
 mod recur;
 mod truth;
+mod weight;
 
 use std::fmt::Debug;
-use std::ops::Range;
 
-use kernels::{Float, Isa};
+use kernels::Isa;
 
 pub use dense::Dense;
 pub use dropout::{Dropout, SpatialDropout1D};
@@ -26,11 +26,10 @@ pub use masking::Masking;
 pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
 pub(crate) use truth::Op;
 pub use truth::Truth;
+pub(crate) use weight::Weight;
 
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
-use crate::initializer::Initializer;
-use crate::random::Rng;
 use crate::shape::Shape;
 
 /// A layer of any kind, described.
@@ -51,41 +50,6 @@ pub enum Layer {
     SpatialDropout1D(SpatialDropout1D),
     /// See [`Truth`].
     Truth(Truth),
-}
-
-/// A weight of a layer: its name and shape in Keras, and how it starts.
-#[derive(Clone, Debug)]
-pub(crate) struct Weight {
-    pub(crate) name: &'static str,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) initializer: Initializer,
-    /// The part, of a weight with one axis, that starts at one instead.
-    pub(crate) ones: Option<Range<usize>>,
-}
-
-impl Weight {
-    /// A weight that its initializer makes as a whole.
-    pub(crate) fn new(name: &'static str, shape: Vec<usize>, initializer: Initializer) -> Self {
-        Weight { name, shape, initializer, ones: None }
-    }
-
-    /// Checks that the initializer can make it; the layer calls itself `what`.
-    pub(crate) fn check(&self, what: &str) -> Result<()> {
-        self.initializer.check(&format!("{}_initializer of {what}", self.name), &self.shape)
-    }
-
-    /// Draws initial values. The parts beside [`ones`](Self::ones) are drawn one by one, as Keras
-    /// does it: their fans are those of a part.
-    pub(crate) fn fill<T: Float>(&self, rng: &mut Rng, values: &mut [T]) {
-        let Some(ones) = self.ones.clone() else {
-            return self.initializer.fill(rng, &self.shape, values);
-        };
-        let (before, rest) = values.split_at_mut(ones.start);
-        let (ones, after) = rest.split_at_mut(ones.len());
-        self.initializer.fill(rng, &[before.len()], before);
-        ones.fill(T::ONE);
-        self.initializer.fill(rng, &[after.len()], after);
-    }
 }
 
 /// What there is to know of a layer before it is built. Shapes are those of one sample.
@@ -185,6 +149,18 @@ macro_rules! setters {
 }
 pub(crate) use setters;
 
+/// The same for fields that are `None` unless set.
+macro_rules! options {
+    ($($(#[$doc:meta])* $field:ident: $type:ty),* $(,)?) => {$(
+        $(#[$doc])*
+        ///
+        /// None unless set.
+        pub fn $field(self, $field: $type) -> Self {
+            Self { $field: Some($field), ..self }
+        }
+    )*};
+}
+pub(crate) use options;
 /// What is alike in all layers of one input: a name, a call, the way into a model.
 macro_rules! named {
     ($class:ident) => {

@@ -65,7 +65,7 @@ impl<T: Float> Model<T> {
             let target = rows.of(y, &mut self.targets);
             sum += loss.value(self.execution.value(output), target).to_f64() * rows.len() as f64;
         }
-        Ok(sum / samples as f64)
+        Ok(sum / samples as f64 + self.penalty())
     }
 
     /// The model's output for the samples `x`; the first one, if there are several.
