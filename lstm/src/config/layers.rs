@@ -6,6 +6,7 @@ use super::fields::Fields;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::initializer::{Distribution, Fan, Initializer};
+use crate::layer::{Bidirectional, MergeMode, Recurrent};
 use crate::layer::{Dense, InputDescription, LSTM, Layer};
 use crate::shape::Shape;
 
@@ -15,6 +16,7 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
     match class {
         "InputLayer" => input(fields).map(Layer::Input),
         "LSTM" => lstm(fields).map(Layer::LSTM),
+        "Bidirectional" => bidirectional(fields).map(Layer::Bidirectional),
         "Dense" => dense(fields).map(Layer::Dense),
         other => Err(Error::unsupported("layer", other)),
     }
@@ -102,6 +104,44 @@ fn lstm(mut fields: Fields) -> Result<LSTM> {
     fields.skip("unroll"); // how TensorFlow computes, not what
     fields.finish()?;
     Ok(lstm)
+}
+
+fn bidirectional(mut fields: Fields) -> Result<Bidirectional> {
+    let name = layer_keys(&mut fields)?;
+    let forward = fields.need("layer")?;
+    let forward = recurrent(&fields, "layer", forward)?;
+    let backward = match fields.take("backward_layer") {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(recurrent(&fields, "backward_layer", value)?),
+    };
+    let merge_mode = match fields.take("merge_mode") {
+        None => Some(MergeMode::Concat),
+        Some(Value::Null) => None,
+        Some(value) => match value.as_str() {
+            Some("concat") => Some(MergeMode::Concat),
+            Some("sum") => Some(MergeMode::Sum),
+            Some("mul") => Some(MergeMode::Mul),
+            Some("ave") => Some(MergeMode::Ave),
+            _ => {
+                let why = format!("expected concat, sum, mul, ave or null, found {value}");
+                return Err(fields.error("merge_mode", why));
+            }
+        },
+    };
+    fields.finish()?;
+    let layer = Bidirectional::new(forward).merge_mode(merge_mode);
+    let layer = Bidirectional { name, ..layer };
+    Ok(match backward {
+        None => layer,
+        Some(backward) => layer.backward_layer(backward),
+    })
+}
+
+/// A layer that reads sequences, inside of another.
+fn recurrent(fields: &Fields, key: &str, value: &Value) -> Result<Recurrent> {
+    let layer = layer(value)?;
+    let class = layer.describe().class();
+    layer.try_into().map_err(|_| fields.error(key, format!("expected an LSTM, found {class}")))
 }
 
 fn dense(mut fields: Fields) -> Result<Dense> {

@@ -3,6 +3,8 @@
 //! A description ([`LSTM`], [`Dense`], [`Input`]) is a plain value. Built into a model it becomes an
 //! operation with its own memory; the model owns the weights, all of them in one array.
 
+mod bidirectional;
+mod both_ways;
 mod dense;
 mod dropout;
 mod input;
@@ -11,18 +13,22 @@ mod lstm;
 mod masking;
 mod operation;
 mod recur;
+mod recurrent;
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::ops::Range;
 
 use kernels::{Float, Isa};
 
+pub use bidirectional::{Bidirectional, MergeMode};
 pub use dense::Dense;
 pub use dropout::{Dropout, SpatialDropout1D};
 pub use input::{Description as InputDescription, Input};
 pub use lstm::LSTM;
 pub use masking::Masking;
 pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
+pub use recurrent::Recurrent;
 
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
@@ -38,6 +44,8 @@ pub enum Layer {
     Input(input::Description),
     /// See [`LSTM`].
     LSTM(LSTM),
+    /// See [`Bidirectional`].
+    Bidirectional(Bidirectional),
     /// See [`Dense`].
     Dense(Dense),
     /// See [`Masking`].
@@ -51,7 +59,7 @@ pub enum Layer {
 /// A weight of a layer: its name and shape in Keras, and how it starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Weight {
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     pub(crate) shape: Vec<usize>,
     pub(crate) initializer: Initializer,
     /// The part, of a weight with one axis, that starts at one instead.
@@ -61,7 +69,12 @@ pub(crate) struct Weight {
 impl Weight {
     /// A weight that its initializer makes as a whole.
     pub(crate) fn new(name: &'static str, shape: Vec<usize>, initializer: Initializer) -> Self {
-        Weight { name, shape, initializer, ones: None }
+        Weight { name: name.into(), shape, initializer, ones: None }
+    }
+
+    /// The weight of a layer that is part of another, under its name there.
+    pub(crate) fn of(self, layer: &str) -> Self {
+        Weight { name: format!("{layer}/{}", self.name).into(), ..self }
     }
 
     /// Checks that the initializer can make it; the layer calls itself `what`.
@@ -143,6 +156,7 @@ impl Layer {
         match self {
             Layer::Input(input) => input,
             Layer::LSTM(lstm) => lstm,
+            Layer::Bidirectional(layer) => layer,
             Layer::Dense(dense) => dense,
             Layer::Masking(masking) => masking,
             Layer::Dropout(dropout) => dropout,
@@ -159,6 +173,7 @@ impl Layer {
         match self {
             Layer::Input(_) => Box::new(input::Feed),
             Layer::LSTM(lstm) => Box::new(recur::Recur::new(isa, lstm, inputs)),
+            Layer::Bidirectional(layer) => Box::new(both_ways::Both::new(isa, layer, inputs)),
             Layer::Dense(dense) => Box::new(dense::Affine::new(isa, dense, inputs)),
             Layer::Masking(masking) => Box::new(masking::Erase::new(masking)),
             Layer::Dropout(dropout) => Box::new(dropout::Drop::new(dropout)),
