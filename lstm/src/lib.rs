@@ -80,7 +80,7 @@ pub use float::Float;
 pub use graph::{Shared, Symbol, Symbols};
 pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
-pub use layer::{Bidirectional, MergeMode, Recurrent};
+pub use layer::{Bidirectional, Cell, LSTMCell, MergeMode, RNN, Recurrent, StackedRNNCells};
 pub use layer::{Dense, Dropout, Input, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
 pub use loss::Loss;
 pub use model::{Evaluate, Fit, Gradients, History, Model, Predict, Sequential, Verbose};

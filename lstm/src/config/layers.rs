@@ -6,7 +6,7 @@ use super::fields::Fields;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::initializer::{Distribution, Fan, Initializer};
-use crate::layer::{Bidirectional, MergeMode, Recurrent};
+use crate::layer::{Bidirectional, Cell, LSTMCell, MergeMode, RNN, Recurrent, StackedRNNCells};
 use crate::layer::{Dense, InputDescription, LSTM, Layer};
 use crate::shape::Shape;
 
@@ -17,6 +17,7 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
         "InputLayer" => input(fields).map(Layer::Input),
         "LSTM" => lstm(fields).map(Layer::LSTM),
         "Bidirectional" => bidirectional(fields).map(Layer::Bidirectional),
+        "RNN" => rnn(fields).map(Layer::RNN),
         "Dense" => dense(fields).map(Layer::Dense),
         other => Err(Error::unsupported("layer", other)),
     }
@@ -141,7 +142,64 @@ fn bidirectional(mut fields: Fields) -> Result<Bidirectional> {
 fn recurrent(fields: &Fields, key: &str, value: &Value) -> Result<Recurrent> {
     let layer = layer(value)?;
     let class = layer.describe().class();
-    layer.try_into().map_err(|_| fields.error(key, format!("expected an LSTM, found {class}")))
+    layer
+        .try_into()
+        .map_err(|_| fields.error(key, format!("expected an LSTM or an RNN, found {class}")))
+}
+
+fn rnn(mut fields: Fields) -> Result<RNN> {
+    let name = layer_keys(&mut fields)?;
+    let rnn = RNN {
+        cell: cell(fields.need("cell")?)?,
+        return_sequences: fields.flag("return_sequences", false)?,
+        return_state: fields.flag("return_state", false)?,
+        go_backwards: fields.flag("go_backwards", false)?,
+        stateful: fields.flag("stateful", false)?,
+        zero_output_for_mask: fields.flag("zero_output_for_mask", false)?,
+        name,
+    };
+    fields.skip("unroll"); // how TensorFlow computes, not what
+    fields.finish()?;
+    Ok(rnn)
+}
+
+fn cell(value: &Value) -> Result<Cell> {
+    let (class, mut fields) = Fields::of_class("cell", value)?;
+    match class {
+        "LSTMCell" => lstm_cell(fields).map(Cell::LSTM),
+        "StackedRNNCells" => {
+            let name = layer_keys(&mut fields)?;
+            let cells = fields.need("cells")?;
+            let wrong = || fields.error("cells", format!("expected an array, found {cells}"));
+            let cells = cells.as_array().ok_or_else(wrong)?.iter().map(|value| {
+                let (class, fields) = Fields::of_class("cell", value)?;
+                match class {
+                    "LSTMCell" => lstm_cell(fields),
+                    other => Err(Error::unsupported("cell in StackedRNNCells", other)),
+                }
+            });
+            let cells = cells.collect::<Result<Vec<_>>>()?;
+            fields.finish()?;
+            Ok(Cell::Stacked(StackedRNNCells { cells, name }))
+        }
+        other => Err(Error::unsupported("cell", other)),
+    }
+}
+
+/// A cell has the keys of an LSTM but for those that say how it goes through a sequence.
+fn lstm_cell(fields: Fields) -> Result<LSTMCell> {
+    for key in [
+        "return_sequences",
+        "return_state",
+        "go_backwards",
+        "stateful",
+        "unroll",
+        "zero_output_for_mask",
+        "activity_regularizer",
+    ] {
+        fields.lack(key)?;
+    }
+    lstm(fields).map(LSTMCell)
 }
 
 fn dense(mut fields: Fields) -> Result<Dense> {

@@ -42,17 +42,17 @@ impl MergeMode {
 /// both of them), those of the forward layer, then those of the backward layer.
 #[derive(Clone, Debug)]
 pub struct Bidirectional {
-    pub(crate) forward_layer: Recurrent,
-    pub(crate) backward_layer: Recurrent,
+    pub(crate) forward_layer: Box<Recurrent>,
+    pub(crate) backward_layer: Box<Recurrent>,
     pub(crate) merge_mode: Option<MergeMode>,
     pub(crate) name: Option<String>,
 }
 
 /// The layer under a name of one of the ways, with what Keras sets for either of them.
-fn of_way(layer: Recurrent, go_backwards: bool, name: String) -> Recurrent {
+fn of_way(layer: Recurrent, go_backwards: bool, name: String) -> Box<Recurrent> {
     let sequence = layer.sequence();
     let zero_output_for_mask = sequence.return_sequences;
-    layer.with(Sequence { go_backwards, zero_output_for_mask, ..sequence }, name)
+    Box::new(layer.with(Sequence { go_backwards, zero_output_for_mask, ..sequence }, name))
 }
 
 impl Bidirectional {

@@ -7,91 +7,25 @@
 //! | ave    | `y = (a + b)/2`| `da = dy/2`, `db = dy/2`      |
 //! | mul    | `y = a b`      | `da = dy b`, `db = dy a`      |
 
-use std::ops::Range;
-
 use kernels::{Buffer, Isa};
 
 use super::bidirectional::{Bidirectional, MergeMode};
-use super::recurrent::Recurrent;
+use super::part::Part;
 use super::{Flow, Inputs, Mask, Operation, Pass};
 use crate::shape::Shape;
 
 /// The operation of a [`Bidirectional`] layer.
 #[derive(Debug)]
 pub(super) struct Both<T> {
-    ways: [Way<T>; 2],
+    ways: [Part<T>; 2],
     merge_mode: Option<MergeMode>,
     return_sequences: bool,
 }
 
-/// One of the two layers, with values of its own.
-#[derive(Debug)]
-struct Way<T> {
-    operation: Box<dyn Operation<T>>,
-    units: usize,
-    weights: Range<usize>,
-    /// Which of the inputs its initial states are, if they are given; and which of the states that
-    /// are returned are its own.
-    states: Range<usize>,
-    sources: Vec<(usize, usize)>,
-    /// The output, in its own order of steps, and the states if they are returned.
-    outputs: Vec<Buffer<T>>,
-    douts: Vec<Flow<T>>,
-    dins: Vec<Flow<T>>,
-}
-
-impl<T: crate::Float> Way<T> {
-    fn new(isa: Isa, layer: &Recurrent, inputs: &[Shape], [weight, state]: [usize; 2]) -> Self {
-        let weights = layer.describe().weights(&inputs[..1]);
-        let size: usize = weights.iter().map(|weight| weight.shape.iter().product::<usize>()).sum();
-        let states = layer.states().count();
-        let returned = if layer.sequence().return_state { states } else { 0 };
-        Way {
-            operation: layer.operation(isa, &inputs[..1]),
-            units: layer.units(),
-            weights: weight..weight + size,
-            states: state..state + states,
-            sources: Vec::new(),
-            outputs: (0..1 + returned).map(|_| Buffer::new()).collect(),
-            douts: (0..1 + returned).map(|_| Flow::default()).collect(),
-            dins: (0..1 + states).map(|_| Flow::default()).collect(),
-        }
-    }
-
-    /// The places, among the inputs, of its states.
-    fn given(&self) -> Range<usize> {
-        1 + self.states.start..1 + self.states.end
-    }
-
-    /// Says what the operation reads in a pass of the whole layer.
-    fn read(&mut self, inputs: Inputs<T>) {
-        let states = if inputs.len() > 1 { &inputs.sources[self.given()] } else { &[] };
-        self.sources.clear();
-        self.sources.extend(inputs.sources[..1].iter().chain(states));
-    }
-}
-
-/// The pass of one of the ways, as number `part`.
-fn part<'a, T>(
-    pass: Pass<'a, T>,
-    sources: &'a [(usize, usize)],
-    weights: &Range<usize>,
-    part: usize,
-) -> Pass<'a, T> {
-    let shapes = &pass.inputs.shapes[..sources.len()];
-    Pass {
-        training: pass.training.map(|draw| draw.of(part)),
-        weights: &pass.weights[weights.clone()],
-        inputs: Inputs { sources, shapes, ..pass.inputs },
-        ..pass
-    }
-}
-
 impl<T: crate::Float> Both<T> {
     pub(super) fn new(isa: Isa, layer: &Bidirectional, inputs: &[Shape]) -> Self {
-        let forward = Way::new(isa, &layer.forward_layer, inputs, [0, 0]);
-        let start = [forward.weights.end, forward.states.end];
-        let backward = Way::new(isa, &layer.backward_layer, inputs, start);
+        let forward = Part::new(isa, &layer.forward_layer, &inputs[0], None);
+        let backward = Part::new(isa, &layer.backward_layer, &inputs[0], Some(&forward));
         Both {
             ways: [forward, backward],
             merge_mode: layer.merge_mode,
@@ -114,18 +48,18 @@ impl<T: crate::Float> Both<T> {
     /// Makes the gradients of the two outputs, each in its own order of steps, from those of what
     /// was made of them.
     fn divide(&mut self, batch: usize, steps: usize, douts: &[Flow<T>]) {
-        let [forward, backward] = &mut self.ways;
-        let [m, n] = [forward.units, backward.units];
+        let [m, n] = self.ways.each_ref().map(|way| way.units);
         let live = match self.merge_mode {
             None => [douts[0].live, douts[1].live],
             Some(_) => [douts[0].live; 2],
         };
-        for (way, live) in [&mut *forward, &mut *backward].into_iter().zip(live) {
-            way.douts[0].live = live;
-            way.douts[0].grad.resize(if live { batch * steps * way.units } else { 0 });
+        for (way, live) in self.ways.iter_mut().zip(live) {
+            let len = if live { batch * steps * way.units } else { 0 };
+            way.dout().live = live;
+            way.dout().grad.resize(len);
         }
-        let ([a, b], half) = ([&forward.outputs[0], &backward.outputs[0]], T::from_f64(0.5));
-        let [da, db] = [&mut forward.douts[0], &mut backward.douts[0]];
+        let half = T::from_f64(0.5);
+        let [(a, da), (b, db)] = self.ways.each_mut().map(Part::output_and_dout);
         for (at, back) in steps_of(batch, steps) {
             let Some(mode) = self.merge_mode else {
                 if let (Some(da), Some(dy)) = (da.room(), douts[0].get()) {
@@ -184,23 +118,13 @@ fn vector_mut<T>(values: &mut [T], at: usize, features: usize) -> &mut [T] {
 impl<T: crate::Float> Operation<T> for Both<T> {
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
         let (values, steps) = (self.values(), self.steps(&pass));
-        for (i, way) in self.ways.iter_mut().enumerate() {
-            way.read(pass.inputs);
-            way.outputs[0].resize(pass.batch * steps * way.units);
-            for (inner, outer) in way.outputs[1..].iter_mut().zip(way.states.clone()) {
-                inner.resize(outputs[values + outer].len());
-            }
-            let pass = part(pass, &way.sources, &way.weights, i);
-            way.operation.forward(pass, &mut way.outputs);
-            for (inner, outer) in way.outputs[1..].iter().zip(way.states.clone()) {
-                outputs[values + outer].copy_from_slice(inner);
-            }
+        for way in &mut self.ways {
+            way.forward(pass, steps, &mut outputs[values..]);
         }
 
-        let [a, b] = &self.ways;
-        let [m, n] = [a.units, b.units];
+        let ([a, b], [m, n]) = (&self.ways, self.ways.each_ref().map(|way| way.units));
         for (at, back) in steps_of(pass.batch, steps) {
-            let (a, b) = (vector(&a.outputs[0], at, m), vector(&b.outputs[0], back, n));
+            let (a, b) = (vector(a.output(), at, m), vector(b.output(), back, n));
             let Some(mode) = self.merge_mode else {
                 vector_mut(&mut outputs[0], at, m).copy_from_slice(a);
                 vector_mut(&mut outputs[1], at, n).copy_from_slice(b);
@@ -239,37 +163,15 @@ impl<T: crate::Float> Operation<T> for Both<T> {
     ) {
         let (values, steps) = (self.values(), self.steps(&pass));
         self.divide(pass.batch, steps, douts);
-        let dx_wanted = dins[0].live;
-        for (i, way) in self.ways.iter_mut().enumerate() {
-            let count = way.sources.len();
-            // Gradients of states are lent to the way that they belong to.
-            let lend = |way: &mut Way<T>, douts: &mut [Flow<T>], dins: &mut [Flow<T>]| {
-                let returned = &mut douts[values..];
-                for (inner, outer) in way.douts[1..].iter_mut().zip(way.states.clone()) {
-                    std::mem::swap(inner, &mut returned[outer]);
-                }
-                for (inner, outer) in way.dins[1..count].iter_mut().zip(way.states.clone()) {
-                    std::mem::swap(inner, &mut dins[1 + outer]);
-                }
-            };
-            lend(way, douts, dins);
-            way.dins[0].live = dx_wanted;
-            way.dins[0].grad.resize(if dx_wanted { pass.inputs.at(0).len() } else { 0 });
-            if way.douts.iter().any(|flow| flow.live) {
-                let pass = part(pass, &way.sources, &way.weights, i);
-                let Way { operation, outputs, douts, dins, weights, .. } = way;
-                let dweights = &mut dweights[weights.clone()];
-                operation.backward(pass, outputs, douts, dweights, &mut dins[..count]);
-            } else {
-                let wanted = way.dins[..count].iter_mut().filter_map(Flow::room);
-                wanted.for_each(|din| din.fill(T::ZERO));
-            }
-            lend(way, douts, dins);
+        let ([dx, dinitial @ ..], dreturned) = (dins, &mut douts[values..]) else { return };
+        for way in &mut self.ways {
+            way.din().live = dx.live;
+            way.din().grad.resize(if dx.live { pass.inputs.at(0).len() } else { 0 });
+            way.backward(pass, dreturned, dweights, dinitial);
         }
-        if let Some(dx) = dins[0].room() {
-            let [a, b] = &self.ways;
-            let both = a.dins[0].grad.iter().zip(&b.dins[0].grad[..]);
-            dx.iter_mut().zip(both).for_each(|(dx, (&a, &b))| *dx = a + b);
+        if let Some(dx) = dx.room() {
+            let [a, b] = self.ways.each_mut().map(|way| &way.din().grad[..]);
+            dx.iter_mut().zip(a.iter().zip(b)).for_each(|(dx, (&a, &b))| *dx = a + b);
         }
     }
 
@@ -281,10 +183,10 @@ impl<T: crate::Float> Operation<T> for Both<T> {
     }
 
     fn reset(&mut self) {
-        self.ways.iter_mut().for_each(|way| way.operation.reset());
+        self.ways.iter_mut().for_each(|way| way.reset());
     }
 
     fn carries(&self) -> Option<usize> {
-        self.ways.iter().find_map(|way| way.operation.carries())
+        self.ways.iter().find_map(Part::carries)
     }
 }

@@ -5,6 +5,7 @@
 
 mod bidirectional;
 mod both_ways;
+mod cell;
 mod dense;
 mod dropout;
 mod input;
@@ -12,8 +13,11 @@ mod input;
 mod lstm;
 mod masking;
 mod operation;
+mod part;
 mod recur;
 mod recurrent;
+mod rnn;
+mod stack;
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -22,6 +26,7 @@ use std::ops::Range;
 use kernels::{Float, Isa};
 
 pub use bidirectional::{Bidirectional, MergeMode};
+pub use cell::{Cell, LSTMCell, StackedRNNCells};
 pub use dense::Dense;
 pub use dropout::{Dropout, SpatialDropout1D};
 pub use input::{Description as InputDescription, Input};
@@ -29,6 +34,7 @@ pub use lstm::LSTM;
 pub use masking::Masking;
 pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
 pub use recurrent::Recurrent;
+pub use rnn::RNN;
 
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
@@ -52,6 +58,8 @@ pub enum Layer {
     Masking(Masking),
     /// See [`Dropout`].
     Dropout(Dropout),
+    /// See [`RNN`].
+    RNN(RNN),
     /// See [`SpatialDropout1D`].
     SpatialDropout1D(SpatialDropout1D),
 }
@@ -160,6 +168,7 @@ impl Layer {
             Layer::Dense(dense) => dense,
             Layer::Masking(masking) => masking,
             Layer::Dropout(dropout) => dropout,
+            Layer::RNN(rnn) => rnn,
             Layer::SpatialDropout1D(dropout) => dropout,
         }
     }
@@ -177,6 +186,7 @@ impl Layer {
             Layer::Dense(dense) => Box::new(dense::Affine::new(isa, dense, inputs)),
             Layer::Masking(masking) => Box::new(masking::Erase::new(masking)),
             Layer::Dropout(dropout) => Box::new(dropout::Drop::new(dropout)),
+            Layer::RNN(rnn) => Box::new(stack::Stack::new(isa, rnn, inputs)),
             Layer::SpatialDropout1D(dropout) => Box::new(dropout::Drop::of_features(dropout)),
         }
     }

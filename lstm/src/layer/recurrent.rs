@@ -2,7 +2,7 @@
 
 use kernels::Isa;
 
-use super::{Describe, LSTM, Layer, Operation, recur};
+use super::{Describe, LSTM, Layer, Operation, RNN, recur, stack};
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 
@@ -12,6 +12,8 @@ use crate::shape::Shape;
 pub enum Recurrent {
     /// See [`LSTM`].
     LSTM(LSTM),
+    /// See [`RNN`].
+    RNN(RNN),
 }
 
 /// How a recurrent layer goes through a sequence, and what it returns.
@@ -28,6 +30,7 @@ impl Recurrent {
     pub(crate) fn describe(&self) -> &dyn Describe {
         match self {
             Recurrent::LSTM(lstm) => lstm,
+            Recurrent::RNN(rnn) => rnn,
         }
     }
 
@@ -39,6 +42,13 @@ impl Recurrent {
                 go_backwards: lstm.go_backwards,
                 stateful: lstm.stateful,
                 zero_output_for_mask: lstm.zero_output_for_mask,
+            },
+            Recurrent::RNN(rnn) => Sequence {
+                return_sequences: rnn.return_sequences,
+                return_state: rnn.return_state,
+                go_backwards: rnn.go_backwards,
+                stateful: rnn.stateful,
+                zero_output_for_mask: rnn.zero_output_for_mask,
             },
         }
     }
@@ -56,6 +66,15 @@ impl Recurrent {
                 name,
                 ..lstm
             }),
+            Recurrent::RNN(rnn) => Recurrent::RNN(RNN {
+                return_sequences: sequence.return_sequences,
+                return_state: sequence.return_state,
+                go_backwards: sequence.go_backwards,
+                stateful: sequence.stateful,
+                zero_output_for_mask: sequence.zero_output_for_mask,
+                name,
+                ..rnn
+            }),
         }
     }
 
@@ -69,14 +88,21 @@ impl Recurrent {
     pub(crate) fn units(&self) -> usize {
         match self {
             Recurrent::LSTM(lstm) => lstm.units,
+            Recurrent::RNN(rnn) => rnn.units(),
         }
     }
 
-    /// The sizes of the states: `h` and `c`.
+    /// The sizes of the states: `h` and `c`, of each cell where there are several.
     pub(crate) fn states(&self) -> impl Iterator<Item = usize> + Clone {
-        match self {
-            Recurrent::LSTM(lstm) => [lstm.units; 2].into_iter(),
-        }
+        let cells = match self {
+            Recurrent::LSTM(_) => 1,
+            Recurrent::RNN(rnn) => rnn.cell.cells().len(),
+        };
+        let units = |i: usize| match self {
+            Recurrent::LSTM(lstm) => lstm.units,
+            Recurrent::RNN(rnn) => rnn.cell.cells()[i].0.units,
+        };
+        (0..cells).flat_map(move |i| [units(i); 2])
     }
 
     /// The operation, for inputs of which the first has this shape.
@@ -87,6 +113,7 @@ impl Recurrent {
     ) -> Box<dyn Operation<T>> {
         match self {
             Recurrent::LSTM(lstm) => Box::new(recur::Recur::new(isa, lstm, inputs)),
+            Recurrent::RNN(rnn) => Box::new(stack::Stack::new(isa, rnn, inputs)),
         }
     }
 }
@@ -94,6 +121,12 @@ impl Recurrent {
 impl From<LSTM> for Recurrent {
     fn from(lstm: LSTM) -> Self {
         Recurrent::LSTM(lstm)
+    }
+}
+
+impl From<RNN> for Recurrent {
+    fn from(rnn: RNN) -> Self {
+        Recurrent::RNN(rnn)
     }
 }
 
@@ -106,8 +139,9 @@ impl TryFrom<Layer> for Recurrent {
     fn try_from(layer: Layer) -> Result<Self> {
         match layer {
             Layer::LSTM(lstm) => Ok(Recurrent::LSTM(lstm)),
+            Layer::RNN(rnn) => Ok(Recurrent::RNN(rnn)),
             other => {
-                let why = format!("expected an LSTM, found {}", other.describe().class());
+                let why = format!("expected an LSTM or an RNN, found {}", other.describe().class());
                 Err(Error::invalid("recurrent layer", why))
             }
         }
