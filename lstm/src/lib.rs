@@ -85,7 +85,8 @@ pub use graph::{Shared, Symbol, Symbols};
 pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
 pub use layer::{
-    Dense, Dropout, Input, InputDescription, LSTM, Layer, Masking, SpatialDropout1D, Truth,
+    Bidirectional, Cell, Dense, Dropout, Input, InputDescription, LSTM, LSTMCell, Layer, Masking,
+    MergeMode, RNN, Recurrent, SpatialDropout1D, StackedRNNCells, Truth,
 };
 pub use loss::Loss;
 pub use model::{

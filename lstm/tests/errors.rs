@@ -223,13 +223,11 @@ fn layers_that_do_not_fit_are_refused_when_they_are_called() {
         "input of LSTM `second`, [batch, steps, features]: expected shape (None, None, 3), found \
          (None, 3)"
     );
+    let mixes = LSTM::new(3).activation(Activation::Softmax);
+    assert_eq!(build(input().add(mixes.clone())), "");
     assert_eq!(
-        build(input().add(LSTM::new(3).activation(Activation::Softmax))),
-        "unsupported activation of LSTM, which must act on each number alone: `softmax`"
-    );
-    assert_eq!(
-        build(input().add(LSTM::new(3).recurrent_activation(Activation::Softmax))),
-        "unsupported recurrent_activation of LSTM, which must act on each number alone: `softmax`"
+        build(input().add(mixes.recurrent_dropout(0.1))),
+        "unsupported recurrent_dropout of LSTM beside the activation: `softmax`"
     );
     assert_eq!(
         build(input().add(LSTM::new(3).bias_initializer(Initializer::ORTHOGONAL))),

@@ -63,6 +63,14 @@ impl<'a> Fields<'a> {
         self.take(key).ok_or_else(|| self.error(key, "missing"))
     }
 
+    /// A key that this kind of object does not have.
+    pub(super) fn lack(&self, key: &str) -> Result<()> {
+        match self.object.contains_key(key) {
+            true => Err(self.error(key, "unknown key")),
+            false => Ok(()),
+        }
+    }
+
     /// A key whose value changes nothing here.
     pub(super) fn skip(&mut self, key: &'static str) {
         self.taken.push(key);

@@ -7,6 +7,7 @@ use super::weights::{constraint, initializer, regularizer};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::initializer::Initializer;
+use crate::layer::{Bidirectional, Cell, LSTMCell, MergeMode, RNN, Recurrent, StackedRNNCells};
 use crate::layer::{Dense, Dropout, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
 use crate::shape::Shape;
 
@@ -16,6 +17,8 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
     match class {
         "InputLayer" => input(fields).map(Layer::Input),
         "LSTM" => lstm(fields).map(Layer::LSTM),
+        "Bidirectional" => bidirectional(fields).map(Layer::Bidirectional),
+        "RNN" => rnn(fields).map(Layer::RNN),
         "Dense" => dense(fields).map(Layer::Dense),
         "Masking" => masking(fields).map(Layer::Masking),
         "Dropout" => dropout(fields).map(Layer::Dropout),
@@ -95,6 +98,103 @@ fn lstm(mut fields: Fields) -> Result<LSTM> {
     fields.skip("unroll"); // how TensorFlow computes, not what
     fields.finish()?;
     Ok(lstm)
+}
+
+fn bidirectional(mut fields: Fields) -> Result<Bidirectional> {
+    let (name, trainable) = layer_keys(&mut fields)?;
+    let forward = fields.need("layer")?;
+    let forward = recurrent(&fields, "layer", forward)?;
+    let backward = match fields.take("backward_layer") {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(recurrent(&fields, "backward_layer", value)?),
+    };
+    let merge_mode = match fields.take("merge_mode") {
+        None => Some(MergeMode::Concat),
+        Some(Value::Null) => None,
+        Some(value) => match value.as_str() {
+            Some("concat") => Some(MergeMode::Concat),
+            Some("sum") => Some(MergeMode::Sum),
+            Some("mul") => Some(MergeMode::Mul),
+            Some("ave") => Some(MergeMode::Ave),
+            _ => {
+                let why = format!("expected concat, sum, mul, ave or null, found {value}");
+                return Err(fields.error("merge_mode", why));
+            }
+        },
+    };
+    fields.finish()?;
+    let layer = Bidirectional::new(forward).merge_mode(merge_mode);
+    let layer = Bidirectional { name, ..layer };
+    let layer = match backward {
+        None => layer,
+        Some(backward) => layer.backward_layer(backward),
+    };
+    Ok(if trainable { layer } else { layer.trainable(false) })
+}
+
+/// A layer that reads sequences, inside of another.
+fn recurrent(fields: &Fields, key: &str, value: &Value) -> Result<Recurrent> {
+    let layer = layer(value)?;
+    let class = layer.describe().class();
+    layer
+        .try_into()
+        .map_err(|_| fields.error(key, format!("expected an LSTM or an RNN, found {class}")))
+}
+
+fn rnn(mut fields: Fields) -> Result<RNN> {
+    let (name, trainable) = layer_keys(&mut fields)?;
+    let rnn = RNN {
+        cell: cell(fields.need("cell")?)?,
+        return_sequences: fields.flag("return_sequences", false)?,
+        return_state: fields.flag("return_state", false)?,
+        go_backwards: fields.flag("go_backwards", false)?,
+        stateful: fields.flag("stateful", false)?,
+        zero_output_for_mask: fields.flag("zero_output_for_mask", false)?,
+        name,
+    };
+    fields.skip("unroll"); // how TensorFlow computes, not what
+    fields.finish()?;
+    Ok(if trainable { rnn } else { rnn.trainable(false) })
+}
+
+fn cell(value: &Value) -> Result<Cell> {
+    let (class, mut fields) = Fields::of_class("cell", value)?;
+    match class {
+        "LSTMCell" => lstm_cell(fields).map(Cell::LSTM),
+        "StackedRNNCells" => {
+            let (name, trainable) = layer_keys(&mut fields)?;
+            let cells = fields.need("cells")?;
+            let wrong = || fields.error("cells", format!("expected an array, found {cells}"));
+            let cells = cells.as_array().ok_or_else(wrong)?.iter().map(|value| {
+                let (class, fields) = Fields::of_class("cell", value)?;
+                match class {
+                    "LSTMCell" => lstm_cell(fields),
+                    other => Err(Error::unsupported("cell in StackedRNNCells", other)),
+                }
+            });
+            let cells = cells.collect::<Result<Vec<_>>>()?;
+            fields.finish()?;
+            let stack = Cell::Stacked(StackedRNNCells { cells, name });
+            Ok(if trainable { stack } else { stack.trainable(false) })
+        }
+        other => Err(Error::unsupported("cell", other)),
+    }
+}
+
+/// A cell has the keys of an LSTM but for those that say how it goes through a sequence.
+fn lstm_cell(fields: Fields) -> Result<LSTMCell> {
+    for key in [
+        "return_sequences",
+        "return_state",
+        "go_backwards",
+        "stateful",
+        "unroll",
+        "zero_output_for_mask",
+        "activity_regularizer",
+    ] {
+        fields.lack(key)?;
+    }
+    lstm(fields).map(LSTMCell)
 }
 
 fn dense(mut fields: Fields) -> Result<Dense> {

@@ -3,6 +3,9 @@
 //! A description ([`LSTM`], [`Dense`], [`Input`]) is a plain value. Built into a model it becomes an
 //! operation with its own memory; the model owns the weights, all of them in one array.
 
+mod bidirectional;
+mod both_ways;
+mod cell;
 mod dense;
 mod dropout;
 mod input;
@@ -10,7 +13,11 @@ mod input;
 mod lstm;
 mod masking;
 mod operation;
+mod part;
 mod recur;
+mod recurrent;
+mod rnn;
+mod stack;
 mod truth;
 mod weight;
 
@@ -18,12 +25,16 @@ use std::fmt::Debug;
 
 use kernels::Isa;
 
+pub use bidirectional::{Bidirectional, MergeMode};
+pub use cell::{Cell, LSTMCell, StackedRNNCells};
 pub use dense::Dense;
 pub use dropout::{Dropout, SpatialDropout1D};
 pub use input::{Description as InputDescription, Input};
 pub use lstm::LSTM;
 pub use masking::Masking;
 pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
+pub use recurrent::Recurrent;
+pub use rnn::RNN;
 pub(crate) use truth::Op;
 pub use truth::Truth;
 pub(crate) use weight::Weight;
@@ -40,12 +51,16 @@ pub enum Layer {
     Input(input::Description),
     /// See [`LSTM`].
     LSTM(LSTM),
+    /// See [`Bidirectional`].
+    Bidirectional(Bidirectional),
     /// See [`Dense`].
     Dense(Dense),
     /// See [`Masking`].
     Masking(Masking),
     /// See [`Dropout`].
     Dropout(Dropout),
+    /// See [`RNN`].
+    RNN(RNN),
     /// See [`SpatialDropout1D`].
     SpatialDropout1D(SpatialDropout1D),
     /// See [`Truth`].
@@ -112,9 +127,11 @@ impl Layer {
         match self {
             Layer::Input(input) => input,
             Layer::LSTM(lstm) => lstm,
+            Layer::Bidirectional(layer) => layer,
             Layer::Dense(dense) => dense,
             Layer::Masking(masking) => masking,
             Layer::Dropout(dropout) => dropout,
+            Layer::RNN(rnn) => rnn,
             Layer::SpatialDropout1D(dropout) => dropout,
             Layer::Truth(truth) => truth,
         }
@@ -129,9 +146,11 @@ impl Layer {
         match self {
             Layer::Input(_) => Box::new(input::Feed),
             Layer::LSTM(lstm) => Box::new(recur::Recur::new(isa, lstm, inputs)),
+            Layer::Bidirectional(layer) => Box::new(both_ways::Both::new(isa, layer, inputs)),
             Layer::Dense(dense) => Box::new(dense::Affine::new(isa, dense, inputs)),
             Layer::Masking(masking) => Box::new(masking::Erase::new(masking)),
             Layer::Dropout(dropout) => Box::new(dropout::Drop::new(dropout)),
+            Layer::RNN(rnn) => Box::new(stack::Stack::new(isa, rnn, inputs)),
             Layer::SpatialDropout1D(dropout) => Box::new(dropout::Drop::of_features(dropout)),
             Layer::Truth(truth) => Box::new(truth::Judge(truth.op)),
         }

@@ -84,7 +84,8 @@ impl<T: Float> Step<T> {
         (batch, mode, at): (usize, Mode, usize),
     ) -> (Pass<'a, T>, &'a mut dyn Operation<T>, &'a mut [Flow<T>]) {
         let given = self.given.as_ref().and_then(|(mask, _)| mask.get());
-        let inputs = Inputs { values, masks, sources: &self.sources, shapes: &self.inputs, given };
+        let (sources, shapes) = (&self.sources, &self.inputs);
+        let inputs = Inputs { values, masks, sources, shapes, given, first: None };
         let pass = Pass {
             batch,
             kept: mode.kept,
