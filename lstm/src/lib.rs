@@ -84,7 +84,9 @@ pub use float::Float;
 pub use graph::{Shared, Symbol, Symbols};
 pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
-pub use layer::{Dense, Dropout, Input, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
+pub use layer::{
+    Dense, Dropout, Input, InputDescription, LSTM, Layer, Masking, SpatialDropout1D, Truth,
+};
 pub use loss::Loss;
 pub use model::{
     Evaluate, Fit, Gradients, History, Model, OptimizerState, Predict, Sequential, Verbose,

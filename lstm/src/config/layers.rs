@@ -7,7 +7,7 @@ use super::weights::{constraint, initializer, regularizer};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::initializer::Initializer;
-use crate::layer::{Dense, InputDescription, LSTM, Layer};
+use crate::layer::{Dense, Dropout, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
 use crate::shape::Shape;
 
 /// A layer of any supported class.
@@ -17,6 +17,9 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
         "InputLayer" => input(fields).map(Layer::Input),
         "LSTM" => lstm(fields).map(Layer::LSTM),
         "Dense" => dense(fields).map(Layer::Dense),
+        "Masking" => masking(fields).map(Layer::Masking),
+        "Dropout" => dropout(fields).map(Layer::Dropout),
+        "SpatialDropout1D" => spatial_dropout(fields).map(Layer::SpatialDropout1D),
         other => Err(Error::unsupported("layer", other)),
     }
 }
@@ -24,18 +27,13 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
 /// The shape of one sample, from a shape with a batch axis of any size.
 pub(super) fn sample_shape(fields: &Fields, key: &str, value: &Value) -> Result<Shape> {
     let wrong = || fields.error(key, format!("expected [null, …], found {value}"));
-    let (batch, axes) = value.as_array().and_then(|axes| axes.split_first()).ok_or_else(wrong)?;
+    let batch = value.as_array().and_then(|axes| axes.first()).ok_or_else(wrong)?;
     if !batch.is_null() {
         return Err(Error::unsupported("fixed batch size", batch.to_string()));
     }
-    let axis = |axis: &Value| match axis {
-        Value::Null => Ok(None),
-        axis => {
-            let size = axis.as_u64().and_then(|size| usize::try_from(size).ok());
-            size.map(Some).ok_or_else(wrong)
-        }
-    };
-    axes.iter().map(axis).collect::<Result<Vec<_>>>().map(Shape::from)
+    let mut sample = self::axes(fields, key, value)?;
+    sample.remove(0);
+    Ok(Shape::from(sample))
 }
 
 fn input(mut fields: Fields) -> Result<InputDescription> {
@@ -124,6 +122,47 @@ fn dense(mut fields: Fields) -> Result<Dense> {
     }
     fields.finish()?;
     Ok(dense)
+}
+
+fn masking(mut fields: Fields) -> Result<Masking> {
+    let (name, _) = layer_keys(&mut fields)?;
+    let masking = Masking { mask_value: fields.number("mask_value", 0.0)?, name };
+    fields.finish()?;
+    Ok(masking)
+}
+
+fn dropout(mut fields: Fields) -> Result<Dropout> {
+    let (name, _) = layer_keys(&mut fields)?;
+    let rate = fields.need_number("rate")?;
+    let noise_shape = match fields.take("noise_shape") {
+        None | Some(Value::Null) => None,
+        Some(shape) => Some(axes(&fields, "noise_shape", shape)?),
+    };
+    let dropout = Dropout { rate, noise_shape, seed: fields.seed()?, name };
+    fields.finish()?;
+    Ok(dropout)
+}
+
+fn spatial_dropout(mut fields: Fields) -> Result<SpatialDropout1D> {
+    let (name, _) = layer_keys(&mut fields)?;
+    let rate = fields.need_number("rate")?;
+    fields.refuse("noise_shape")?;
+    let dropout = SpatialDropout1D { rate, seed: fields.seed()?, name };
+    fields.finish()?;
+    Ok(dropout)
+}
+
+/// The sizes of axes, null where one is not known.
+fn axes(fields: &Fields, key: &str, value: &Value) -> Result<Vec<Option<usize>>> {
+    let wrong = || fields.error(key, format!("expected a shape, found {value}"));
+    let axis = |axis: &Value| match axis {
+        Value::Null => Ok(None),
+        axis => {
+            let size = axis.as_u64().and_then(|size| usize::try_from(size).ok());
+            size.map(Some).ok_or_else(wrong)
+        }
+    };
+    value.as_array().ok_or_else(wrong)?.iter().map(axis).collect()
 }
 
 /// An activation by name; null is linear, as in Keras.

@@ -10,6 +10,7 @@ mod compilation;
 mod fields;
 mod layers;
 mod models;
+mod operations;
 mod optimizers;
 mod schedules;
 mod weights;

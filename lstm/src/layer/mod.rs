@@ -11,6 +11,7 @@ mod lstm;
 mod masking;
 mod operation;
 mod recur;
+mod truth;
 mod weight;
 
 use std::fmt::Debug;
@@ -23,6 +24,8 @@ pub use input::{Description as InputDescription, Input};
 pub use lstm::LSTM;
 pub use masking::Masking;
 pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
+pub(crate) use truth::Op;
+pub use truth::Truth;
 pub(crate) use weight::Weight;
 
 use crate::error::{Error, Result};
@@ -46,6 +49,8 @@ pub enum Layer {
     Dropout(Dropout),
     /// See [`SpatialDropout1D`].
     SpatialDropout1D(SpatialDropout1D),
+    /// See [`Truth`].
+    Truth(Truth),
 }
 
 /// What there is to know of a layer before it is built. Shapes are those of one sample.
@@ -126,6 +131,7 @@ impl Layer {
             Layer::Masking(masking) => masking,
             Layer::Dropout(dropout) => dropout,
             Layer::SpatialDropout1D(dropout) => dropout,
+            Layer::Truth(truth) => truth,
         }
     }
 
@@ -142,6 +148,7 @@ impl Layer {
             Layer::Masking(masking) => Box::new(masking::Erase::new(masking)),
             Layer::Dropout(dropout) => Box::new(dropout::Drop::new(dropout)),
             Layer::SpatialDropout1D(dropout) => Box::new(dropout::Drop::of_features(dropout)),
+            Layer::Truth(truth) => Box::new(truth::Judge(truth.op)),
         }
     }
 }
