@@ -32,6 +32,9 @@
 //! | `Model(x, y)`                            | `Model::new(&x, &y)?`                           |
 //! | `Input((None, 8))`                       | `Input::new([None, Some(8)])`                   |
 //! | `model.compile("adam", "mse")`           | `model.compile(Adam::default(), Loss::MeanSquaredError)?` |
+//! | `optimizer="nadam"`                      | `"nadam".parse::<Optimizer>()?`                 |
+//! | `AdamW(ExponentialDecay(0.1, 99, 0.9), clipnorm=1.0)` | `Optimizer::from(AdamW::default()).schedule(ExponentialDecay::new(0.1, 99, 0.9)).clipnorm(1.0)` |
+//! | `Dense(3, kernel_regularizer=L2(0.1), kernel_constraint=MaxNorm(2))` | `Dense::new(3).kernel_regularizer(Regularizer::L2(0.1)).kernel_constraint(Constraint::max_norm(2.0))` |
 //! | `model.fit(x, y, epochs=9, verbose=2)`   | `model.fit(&x, &y, Fit { epochs: 9, verbose: Verbose::Line, ..Fit::default() })?` |
 //! | `model.predict(x, batch_size=256)`       | `model.predict_with(&x, Predict { batch_size: 256 })?` |
 //! | `keras.utils.set_random_seed(7)`         | `model.reseed(7)`, and `seed: 7` in `Fit`       |

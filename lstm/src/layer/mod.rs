@@ -41,6 +41,7 @@ pub(crate) use weight::Weight;
 
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
+use crate::regularizer::Regularizer;
 use crate::shape::Shape;
 
 /// A layer of any kind, described.
@@ -90,6 +91,20 @@ pub(crate) trait Describe: Debug {
     /// The weights, in Keras's order, for inputs that have passed [`outputs`](Self::outputs).
     fn weights(&self, _inputs: &[Shape]) -> Vec<Weight> {
         Vec::new()
+    }
+
+    /// The penalty on each output.
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        None
+    }
+
+    /// Checks that the penalty fits the outputs.
+    fn check_activity(&self, what: &str, inputs: &[Shape]) -> Result<()> {
+        let Some(regularizer) = self.activity_regularizer() else { return Ok(()) };
+        let what = format!("activity_regularizer of {what}");
+        let mut outputs = Vec::new();
+        self.outputs(&what, inputs, &mut outputs)?;
+        outputs.iter().try_for_each(|output| regularizer.check(&what, &output.batched(None)))
     }
 }
 

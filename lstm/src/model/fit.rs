@@ -154,6 +154,7 @@ impl<T: Float> Model<T> {
         if let Some(scale) = scale.map(T::from_f64) {
             gradient.iter_mut().for_each(|g| *g = *g * scale);
         }
+        self.execution.add_activity_gradients(scale.unwrap_or(1.0));
         let value = value + T::from_f64(self.penalty());
 
         self.grads.fill(T::ZERO);
