@@ -80,7 +80,10 @@ pub use float::Float;
 pub use graph::{Shared, Symbol, Symbols};
 pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
-pub use layer::{Dense, Dropout, Input, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
+pub use layer::{
+    ActivationLayer, DataFormat, Dense, Dropout, Flatten, Input, InputDescription, LSTM, Layer,
+    Masking, Permute, RepeatVector, Reshape, SpatialDropout1D,
+};
 pub use loss::Loss;
 pub use model::{Evaluate, Fit, Gradients, History, Model, Predict, Sequential, Verbose};
 pub use optimizer::{Adam, Optimizer, SGD};

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::fields::Fields;
+use super::reshaping;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::initializer::{Distribution, Fan, Initializer};
@@ -16,6 +17,11 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
         "InputLayer" => input(fields).map(Layer::Input),
         "LSTM" => lstm(fields).map(Layer::LSTM),
         "Dense" => dense(fields).map(Layer::Dense),
+        "RepeatVector" => reshaping::repeat_vector(fields).map(Layer::RepeatVector),
+        "Activation" => reshaping::activation(fields).map(Layer::Activation),
+        "Flatten" => reshaping::flatten(fields).map(Layer::Flatten),
+        "Reshape" => reshaping::reshape(fields).map(Layer::Reshape),
+        "Permute" => reshaping::permute(fields).map(Layer::Permute),
         other => Err(Error::unsupported("layer", other)),
     }
 }
@@ -49,8 +55,8 @@ fn input(mut fields: Fields) -> Result<InputDescription> {
     Ok(InputDescription { shape, name })
 }
 
-/// Keys that every layer with weights has.
-fn layer_keys(fields: &mut Fields) -> Result<Option<String>> {
+/// Keys that every layer has, and its name.
+pub(super) fn layer_keys(fields: &mut Fields) -> Result<Option<String>> {
     let name = fields.name()?;
     fields.skip("dtype"); // the precision is the caller's choice
     if !fields.flag("trainable", true)? {
@@ -134,7 +140,11 @@ fn dense(mut fields: Fields) -> Result<Dense> {
 }
 
 /// An activation by name; null is linear, as in Keras.
-fn activation(fields: &mut Fields, key: &'static str, default: Activation) -> Result<Activation> {
+pub(super) fn activation(
+    fields: &mut Fields,
+    key: &'static str,
+    default: Activation,
+) -> Result<Activation> {
     match fields.take(key) {
         None => Ok(default),
         Some(Value::Null) => Ok(Activation::Linear),

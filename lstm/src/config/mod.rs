@@ -11,6 +11,7 @@ mod fields;
 mod layers;
 mod models;
 mod optimizers;
+mod reshaping;
 
 use serde_json::Value;
 

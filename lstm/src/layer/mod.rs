@@ -3,26 +3,37 @@
 //! A description ([`LSTM`], [`Dense`], [`Input`]) is a plain value. Built into a model it becomes an
 //! operation with its own memory; the model owns the weights, all of them in one array.
 
+mod activation;
 mod dense;
 mod dropout;
+mod flatten;
 mod input;
 #[allow(clippy::module_inception, reason = "the layer that the crate is named after")]
 mod lstm;
 mod masking;
 mod operation;
+mod permute;
+mod places;
 mod recur;
+mod repeat_vector;
+mod reshape;
 
 use std::fmt::Debug;
 use std::ops::Range;
 
 use kernels::{Float, Isa};
 
+pub use activation::ActivationLayer;
 pub use dense::Dense;
 pub use dropout::{Dropout, SpatialDropout1D};
+pub use flatten::{DataFormat, Flatten};
 pub use input::{Description as InputDescription, Input};
 pub use lstm::LSTM;
 pub use masking::Masking;
 pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
+pub use permute::Permute;
+pub use repeat_vector::RepeatVector;
+pub use reshape::Reshape;
 
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
@@ -46,6 +57,16 @@ pub enum Layer {
     Dropout(Dropout),
     /// See [`SpatialDropout1D`].
     SpatialDropout1D(SpatialDropout1D),
+    /// See [`RepeatVector`].
+    RepeatVector(RepeatVector),
+    /// See [`ActivationLayer`].
+    Activation(ActivationLayer),
+    /// See [`Flatten`].
+    Flatten(Flatten),
+    /// See [`Reshape`].
+    Reshape(Reshape),
+    /// See [`Permute`].
+    Permute(Permute),
 }
 
 /// A weight of a layer: its name and shape in Keras, and how it starts.
@@ -147,6 +168,11 @@ impl Layer {
             Layer::Masking(masking) => masking,
             Layer::Dropout(dropout) => dropout,
             Layer::SpatialDropout1D(dropout) => dropout,
+            Layer::RepeatVector(repeat) => repeat,
+            Layer::Activation(activation) => activation,
+            Layer::Flatten(flatten) => flatten,
+            Layer::Reshape(reshape) => reshape,
+            Layer::Permute(permute) => permute,
         }
     }
 
@@ -163,6 +189,11 @@ impl Layer {
             Layer::Masking(masking) => Box::new(masking::Erase::new(masking)),
             Layer::Dropout(dropout) => Box::new(dropout::Drop::new(dropout)),
             Layer::SpatialDropout1D(dropout) => Box::new(dropout::Drop::of_features(dropout)),
+            Layer::RepeatVector(repeat) => Box::new(repeat_vector::Repeat::new(repeat)),
+            Layer::Activation(layer) => Box::new(activation::Activate::new(isa, layer)),
+            Layer::Flatten(flatten) => flatten.operation(&inputs[0]),
+            Layer::Reshape(_) => Box::new(reshape::Recast),
+            Layer::Permute(permute) => Box::new(permute::Rearrange::new(permute)),
         }
     }
 }
@@ -181,6 +212,9 @@ pub(crate) use setters;
 /// What is alike in all layers of one input: a name, a call, the way into a model.
 macro_rules! named {
     ($class:ident) => {
+        named!($class as $class);
+    };
+    ($class:ident as $variant:ident) => {
         impl $class {
             /// The layer's name in the model; made from that of its class unless set.
             pub fn name(self, name: impl Into<String>) -> Self {
@@ -199,7 +233,7 @@ macro_rules! named {
 
         impl From<$class> for Layer {
             fn from(layer: $class) -> Self {
-                Layer::$class(layer)
+                Layer::$variant(layer)
             }
         }
     };
