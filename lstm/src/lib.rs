@@ -88,8 +88,9 @@ pub use graph::{Shared, Symbol, Symbols};
 pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
 pub use layer::{
-    Bidirectional, Cell, Dense, Dropout, Input, InputDescription, LSTM, LSTMCell, Layer, Masking,
-    MergeMode, RNN, Recurrent, SpatialDropout1D, StackedRNNCells, Truth,
+    ActivationLayer, Bidirectional, Cell, DataFormat, Dense, Dropout, Flatten, Input,
+    InputDescription, LSTM, LSTMCell, Layer, Masking, MergeMode, Permute, RNN, Recurrent,
+    RepeatVector, Reshape, SpatialDropout1D, StackedRNNCells, Truth,
 };
 pub use loss::Loss;
 pub use model::{

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::fields::Fields;
+use super::reshaping;
 use super::weights::{constraint, initializer, regularizer};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
@@ -23,6 +24,11 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
         "Masking" => masking(fields).map(Layer::Masking),
         "Dropout" => dropout(fields).map(Layer::Dropout),
         "SpatialDropout1D" => spatial_dropout(fields).map(Layer::SpatialDropout1D),
+        "RepeatVector" => reshaping::repeat_vector(fields).map(Layer::RepeatVector),
+        "Activation" => reshaping::activation(fields).map(Layer::Activation),
+        "Flatten" => reshaping::flatten(fields).map(Layer::Flatten),
+        "Reshape" => reshaping::reshape(fields).map(Layer::Reshape),
+        "Permute" => reshaping::permute(fields).map(Layer::Permute),
         other => Err(Error::unsupported("layer", other)),
     }
 }
@@ -52,7 +58,7 @@ fn input(mut fields: Fields) -> Result<InputDescription> {
 }
 
 /// Keys that every layer with weights has: its name, and whether it is trained.
-fn layer_keys(fields: &mut Fields) -> Result<(Option<String>, bool)> {
+pub(super) fn layer_keys(fields: &mut Fields) -> Result<(Option<String>, bool)> {
     let name = fields.name()?;
     fields.skip("dtype"); // the precision is the caller's choice
     Ok((name, fields.flag("trainable", true)?))
@@ -266,7 +272,11 @@ fn axes(fields: &Fields, key: &str, value: &Value) -> Result<Vec<Option<usize>>>
 }
 
 /// An activation by name; null is linear, as in Keras.
-fn activation(fields: &mut Fields, key: &'static str, default: Activation) -> Result<Activation> {
+pub(super) fn activation(
+    fields: &mut Fields,
+    key: &'static str,
+    default: Activation,
+) -> Result<Activation> {
     match fields.take(key) {
         None => Ok(default),
         Some(Value::Null) => Ok(Activation::Linear),

@@ -12,6 +12,7 @@ mod layers;
 mod models;
 mod operations;
 mod optimizers;
+mod reshaping;
 mod schedules;
 mod weights;
 

@@ -3,19 +3,25 @@
 //! A description ([`LSTM`], [`Dense`], [`Input`]) is a plain value. Built into a model it becomes an
 //! operation with its own memory; the model owns the weights, all of them in one array.
 
+mod activation;
 mod bidirectional;
 mod both_ways;
 mod cell;
 mod dense;
 mod dropout;
+mod flatten;
 mod input;
 #[allow(clippy::module_inception, reason = "the layer that the crate is named after")]
 mod lstm;
 mod masking;
 mod operation;
 mod part;
+mod permute;
+mod places;
 mod recur;
 mod recurrent;
+mod repeat_vector;
+mod reshape;
 mod rnn;
 mod stack;
 mod truth;
@@ -25,15 +31,20 @@ use std::fmt::Debug;
 
 use kernels::Isa;
 
+pub use activation::ActivationLayer;
 pub use bidirectional::{Bidirectional, MergeMode};
 pub use cell::{Cell, LSTMCell, StackedRNNCells};
 pub use dense::Dense;
 pub use dropout::{Dropout, SpatialDropout1D};
+pub use flatten::{DataFormat, Flatten};
 pub use input::{Description as InputDescription, Input};
 pub use lstm::LSTM;
 pub use masking::Masking;
 pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
+pub use permute::Permute;
 pub use recurrent::Recurrent;
+pub use repeat_vector::RepeatVector;
+pub use reshape::Reshape;
 pub use rnn::RNN;
 pub(crate) use truth::Op;
 pub use truth::Truth;
@@ -66,6 +77,16 @@ pub enum Layer {
     SpatialDropout1D(SpatialDropout1D),
     /// See [`Truth`].
     Truth(Truth),
+    /// See [`RepeatVector`].
+    RepeatVector(RepeatVector),
+    /// See [`ActivationLayer`].
+    Activation(ActivationLayer),
+    /// See [`Flatten`].
+    Flatten(Flatten),
+    /// See [`Reshape`].
+    Reshape(Reshape),
+    /// See [`Permute`].
+    Permute(Permute),
 }
 
 /// What there is to know of a layer before it is built. Shapes are those of one sample.
@@ -149,6 +170,11 @@ impl Layer {
             Layer::RNN(rnn) => rnn,
             Layer::SpatialDropout1D(dropout) => dropout,
             Layer::Truth(truth) => truth,
+            Layer::RepeatVector(repeat) => repeat,
+            Layer::Activation(activation) => activation,
+            Layer::Flatten(flatten) => flatten,
+            Layer::Reshape(reshape) => reshape,
+            Layer::Permute(permute) => permute,
         }
     }
 
@@ -168,6 +194,11 @@ impl Layer {
             Layer::RNN(rnn) => Box::new(stack::Stack::new(isa, rnn, inputs)),
             Layer::SpatialDropout1D(dropout) => Box::new(dropout::Drop::of_features(dropout)),
             Layer::Truth(truth) => Box::new(truth::Judge(truth.op)),
+            Layer::RepeatVector(repeat) => Box::new(repeat_vector::Repeat::new(repeat)),
+            Layer::Activation(layer) => Box::new(activation::Activate::new(isa, layer)),
+            Layer::Flatten(flatten) => flatten.operation(&inputs[0]),
+            Layer::Reshape(_) => Box::new(reshape::Recast),
+            Layer::Permute(permute) => Box::new(permute::Rearrange::new(permute)),
         }
     }
 }
@@ -198,6 +229,9 @@ pub(crate) use options;
 /// What is alike in all layers of one input: a name, a call, the way into a model.
 macro_rules! named {
     ($class:ident) => {
+        named!($class as $class);
+    };
+    ($class:ident as $variant:ident) => {
         impl $class {
             /// The layer's name in the model; made from that of its class unless set.
             pub fn name(self, name: impl Into<String>) -> Self {
@@ -216,7 +250,7 @@ macro_rules! named {
 
         impl From<$class> for Layer {
             fn from(layer: $class) -> Self {
-                Layer::$class(layer)
+                Layer::$variant(layer)
             }
         }
     };
