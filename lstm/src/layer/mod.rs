@@ -4,6 +4,8 @@
 //! operation with its own memory; the model owns the weights, all of them in one array.
 
 mod activation;
+mod combine;
+mod concatenate;
 mod dense;
 mod dropout;
 mod flatten;
@@ -11,6 +13,7 @@ mod input;
 #[allow(clippy::module_inception, reason = "the layer that the crate is named after")]
 mod lstm;
 mod masking;
+mod merge;
 mod operation;
 mod permute;
 mod places;
@@ -24,12 +27,14 @@ use std::ops::Range;
 use kernels::{Float, Isa};
 
 pub use activation::ActivationLayer;
+pub use concatenate::Concatenate;
 pub use dense::Dense;
 pub use dropout::{Dropout, SpatialDropout1D};
 pub use flatten::{DataFormat, Flatten};
 pub use input::{Description as InputDescription, Input};
 pub use lstm::LSTM;
 pub use masking::Masking;
+pub use merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
 pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
 pub use permute::Permute;
 pub use repeat_vector::RepeatVector;
@@ -67,6 +72,20 @@ pub enum Layer {
     Reshape(Reshape),
     /// See [`Permute`].
     Permute(Permute),
+    /// See [`Concatenate`].
+    Concatenate(Concatenate),
+    /// See [`Add`].
+    Add(Add),
+    /// See [`Subtract`].
+    Subtract(Subtract),
+    /// See [`Multiply`].
+    Multiply(Multiply),
+    /// See [`Average`].
+    Average(Average),
+    /// See [`Maximum`].
+    Maximum(Maximum),
+    /// See [`Minimum`].
+    Minimum(Minimum),
 }
 
 /// A weight of a layer: its name and shape in Keras, and how it starts.
@@ -173,6 +192,13 @@ impl Layer {
             Layer::Flatten(flatten) => flatten,
             Layer::Reshape(reshape) => reshape,
             Layer::Permute(permute) => permute,
+            Layer::Concatenate(concatenate) => concatenate,
+            Layer::Add(add) => add,
+            Layer::Subtract(subtract) => subtract,
+            Layer::Multiply(multiply) => multiply,
+            Layer::Average(average) => average,
+            Layer::Maximum(maximum) => maximum,
+            Layer::Minimum(minimum) => minimum,
         }
     }
 
@@ -194,6 +220,13 @@ impl Layer {
             Layer::Flatten(flatten) => flatten.operation(&inputs[0]),
             Layer::Reshape(_) => Box::new(reshape::Recast),
             Layer::Permute(permute) => Box::new(permute::Rearrange::new(permute)),
+            Layer::Concatenate(layer) => Box::new(concatenate::Join::new(layer, inputs)),
+            Layer::Add(_) => merge::Rule::Add.operation(inputs),
+            Layer::Subtract(_) => merge::Rule::Subtract.operation(inputs),
+            Layer::Multiply(_) => merge::Rule::Multiply.operation(inputs),
+            Layer::Average(_) => merge::Rule::Average.operation(inputs),
+            Layer::Maximum(_) => merge::Rule::Maximum.operation(inputs),
+            Layer::Minimum(_) => merge::Rule::Minimum.operation(inputs),
         }
     }
 }
