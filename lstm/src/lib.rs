@@ -90,7 +90,7 @@ pub use kernels::Isa;
 pub use layer::{
     ActivationLayer, Bidirectional, Cell, DataFormat, Dense, Dropout, Flatten, Input,
     InputDescription, LSTM, LSTMCell, Layer, Masking, MergeMode, Permute, RNN, Recurrent,
-    RepeatVector, Reshape, SpatialDropout1D, StackedRNNCells, Truth,
+    RepeatVector, Reshape, SpatialDropout1D, StackedRNNCells, TimeDistributed, Truth,
 };
 pub use loss::Loss;
 pub use model::{
