@@ -91,7 +91,7 @@ pub use layer::{
     ActivationLayer, Add, Average, Bidirectional, Cell, Concatenate, DataFormat, Dense, Dropout,
     Flatten, Input, InputDescription, LSTM, LSTMCell, Layer, Masking, Maximum, MergeMode, Minimum,
     Multiply, Permute, RNN, Recurrent, RepeatVector, Reshape, SpatialDropout1D, StackedRNNCells,
-    Subtract, Truth,
+    Subtract, TimeDistributed, Truth,
 };
 pub use loss::Loss;
 pub use model::{

@@ -8,7 +8,9 @@ use super::{merging, reshaping};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::initializer::Initializer;
-use crate::layer::{Bidirectional, Cell, LSTMCell, MergeMode, RNN, Recurrent, StackedRNNCells};
+use crate::layer::{
+    Bidirectional, Cell, LSTMCell, MergeMode, RNN, Recurrent, StackedRNNCells, TimeDistributed,
+};
 use crate::layer::{Dense, Dropout, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
 use crate::shape::Shape;
 
@@ -20,6 +22,7 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
         "LSTM" => lstm(fields).map(Layer::LSTM),
         "Bidirectional" => bidirectional(fields).map(Layer::Bidirectional),
         "RNN" => rnn(fields).map(Layer::RNN),
+        "TimeDistributed" => time_distributed(fields).map(Layer::TimeDistributed),
         "Dense" => dense(fields).map(Layer::Dense),
         "Masking" => masking(fields).map(Layer::Masking),
         "Dropout" => dropout(fields).map(Layer::Dropout),
@@ -151,6 +154,13 @@ fn recurrent(fields: &Fields, key: &str, value: &Value) -> Result<Recurrent> {
         .map_err(|_| fields.error(key, format!("expected an LSTM or an RNN, found {class}")))
 }
 
+fn time_distributed(mut fields: Fields) -> Result<TimeDistributed> {
+    let (name, trainable) = layer_keys(&mut fields)?;
+    let layer = Box::new(layer(fields.need("layer")?)?);
+    fields.finish()?;
+    Ok(TimeDistributed { layer, trainable, name })
+}
+
 fn rnn(mut fields: Fields) -> Result<RNN> {
     let (name, trainable) = layer_keys(&mut fields)?;
     let rnn = RNN {
@@ -204,7 +214,7 @@ fn lstm_cell(fields: Fields) -> Result<LSTMCell> {
     ] {
         fields.lack(key)?;
     }
-    lstm(fields).map(LSTMCell)
+    lstm(fields).map(|lstm| LSTMCell(Box::new(lstm)))
 }
 
 fn dense(mut fields: Fields) -> Result<Dense> {

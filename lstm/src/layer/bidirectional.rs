@@ -42,17 +42,17 @@ impl MergeMode {
 /// both of them), those of the forward layer, then those of the backward layer.
 #[derive(Clone, Debug)]
 pub struct Bidirectional {
-    pub(crate) forward_layer: Box<Recurrent>,
-    pub(crate) backward_layer: Box<Recurrent>,
+    pub(crate) forward_layer: Recurrent,
+    pub(crate) backward_layer: Recurrent,
     pub(crate) merge_mode: Option<MergeMode>,
     pub(crate) name: Option<String>,
 }
 
 /// The layer under a name of one of the ways, with what Keras sets for either of them.
-fn of_way(layer: Recurrent, go_backwards: bool, name: String) -> Box<Recurrent> {
+fn of_way(layer: Recurrent, go_backwards: bool, name: String) -> Recurrent {
     let sequence = layer.sequence();
     let zero_output_for_mask = sequence.return_sequences;
-    Box::new(layer.with(Sequence { go_backwards, zero_output_for_mask, ..sequence }, name))
+    layer.with(Sequence { go_backwards, zero_output_for_mask, ..sequence }, name)
 }
 
 impl Bidirectional {
@@ -81,10 +81,9 @@ impl Bidirectional {
 
     /// Whether the weights of both layers are trained; each is as its layer says unless set.
     pub fn trainable(self, trainable: bool) -> Self {
-        let set = |layer: Recurrent| Box::new(layer.trainable(trainable));
         Bidirectional {
-            forward_layer: set(*self.forward_layer),
-            backward_layer: set(*self.backward_layer),
+            forward_layer: self.forward_layer.trainable(trainable),
+            backward_layer: self.backward_layer.trainable(trainable),
             ..self
         }
     }
@@ -191,7 +190,14 @@ impl Describe for Bidirectional {
 
     fn check(&self, what: &str, inputs: &[Shape]) -> Result<()> {
         for (way, layer) in [("forward", &self.forward_layer), ("backward", &self.backward_layer)] {
-            layer.describe().check(&format!("{way} layer of {what}"), &inputs[..1])?;
+            let what = format!("{way} layer of {what}");
+            layer.describe().check(&what, &inputs[..1])?;
+            if layer.describe().activity_regularizer().is_some() {
+                return Err(Error::unsupported(
+                    format!("setting of the {what}"),
+                    "activity_regularizer",
+                ));
+            }
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ mod repeat_vector;
 mod reshape;
 mod rnn;
 mod stack;
+mod time_distributed;
 mod truth;
 mod weight;
 
@@ -51,6 +52,7 @@ pub use recurrent::Recurrent;
 pub use repeat_vector::RepeatVector;
 pub use reshape::Reshape;
 pub use rnn::RNN;
+pub use time_distributed::TimeDistributed;
 pub(crate) use truth::Op;
 pub use truth::Truth;
 pub(crate) use weight::Weight;
@@ -80,6 +82,8 @@ pub enum Layer {
     RNN(RNN),
     /// See [`SpatialDropout1D`].
     SpatialDropout1D(SpatialDropout1D),
+    /// See [`TimeDistributed`].
+    TimeDistributed(TimeDistributed),
     /// See [`Truth`].
     Truth(Truth),
     /// See [`RepeatVector`].
@@ -188,6 +192,7 @@ impl Layer {
             Layer::Dropout(dropout) => dropout,
             Layer::RNN(rnn) => rnn,
             Layer::SpatialDropout1D(dropout) => dropout,
+            Layer::TimeDistributed(outer) => outer,
             Layer::Truth(truth) => truth,
             Layer::RepeatVector(repeat) => repeat,
             Layer::Activation(activation) => activation,
@@ -219,6 +224,9 @@ impl Layer {
             Layer::Dropout(dropout) => Box::new(dropout::Drop::new(dropout)),
             Layer::RNN(rnn) => Box::new(stack::Stack::new(isa, rnn, inputs)),
             Layer::SpatialDropout1D(dropout) => Box::new(dropout::Drop::of_features(dropout)),
+            Layer::TimeDistributed(outer) => {
+                Box::new(time_distributed::EachStep::new(isa, outer, inputs))
+            }
             Layer::Truth(truth) => Box::new(truth::Judge(truth.op)),
             Layer::RepeatVector(repeat) => Box::new(repeat_vector::Repeat::new(repeat)),
             Layer::Activation(layer) => Box::new(activation::Activate::new(isa, layer)),
