@@ -81,9 +81,9 @@ pub use graph::{Shared, Symbol, Symbols};
 pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
 pub use layer::{
-    ActivationLayer, Add, Average, Concatenate, DataFormat, Dense, Dropout, Flatten, Input,
-    InputDescription, LSTM, Layer, Masking, Maximum, Minimum, Multiply, Permute, RepeatVector,
-    Reshape, SpatialDropout1D, Subtract,
+    ActivationLayer, Add, Average, Concatenate, DataFormat, Dense, Dropout, Embedding, Flatten,
+    Input, InputDescription, LSTM, Layer, LayerNormalization, Masking, Maximum, Minimum, Multiply,
+    Permute, RepeatVector, Reshape, SpatialDropout1D, Subtract,
 };
 pub use loss::Loss;
 pub use model::{Evaluate, Fit, Gradients, History, Model, Predict, Sequential, Verbose};

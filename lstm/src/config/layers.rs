@@ -7,7 +7,7 @@ use super::{merging, reshaping};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::initializer::{Distribution, Fan, Initializer};
-use crate::layer::{Dense, InputDescription, LSTM, Layer};
+use crate::layer::{Dense, Embedding, InputDescription, LSTM, Layer, LayerNormalization};
 use crate::shape::Shape;
 
 /// A layer of any supported class.
@@ -17,6 +17,8 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
         "InputLayer" => input(fields).map(Layer::Input),
         "LSTM" => lstm(fields).map(Layer::LSTM),
         "Dense" => dense(fields).map(Layer::Dense),
+        "Embedding" => embedding(fields).map(Layer::Embedding),
+        "LayerNormalization" => layer_normalization(fields).map(Layer::LayerNormalization),
         "RepeatVector" => reshaping::repeat_vector(fields).map(Layer::RepeatVector),
         "Activation" => reshaping::activation(fields).map(Layer::Activation),
         "Flatten" => reshaping::flatten(fields).map(Layer::Flatten),
@@ -143,6 +145,51 @@ fn dense(mut fields: Fields) -> Result<Dense> {
     Ok(dense)
 }
 
+fn embedding(mut fields: Fields) -> Result<Embedding> {
+    let name = layer_keys(&mut fields)?;
+    let start = Embedding::new(0, 0).embeddings_initializer;
+    let embedding = Embedding {
+        input_dim: fields.size("input_dim")?,
+        output_dim: fields.size("output_dim")?,
+        embeddings_initializer: initializer(&mut fields, "embeddings_initializer", start)?,
+        mask_zero: fields.flag("mask_zero", false)?,
+        name,
+    };
+    for key in [
+        "embeddings_regularizer",
+        "activity_regularizer",
+        "embeddings_constraint",
+        "lora_rank",
+        "lora_alpha",
+        "quantization_config",
+    ] {
+        fields.refuse(key)?;
+    }
+    fields.skip("input_length"); // as in Keras, which has it from old files
+    fields.finish()?;
+    Ok(embedding)
+}
+
+fn layer_normalization(mut fields: Fields) -> Result<LayerNormalization> {
+    let name = layer_keys(&mut fields)?;
+    let layer = LayerNormalization {
+        epsilon: fields.number("epsilon", 1e-3)?,
+        center: fields.flag("center", true)?,
+        scale: fields.flag("scale", true)?,
+        rms_scaling: fields.flag("rms_scaling", false)?,
+        beta_initializer: initializer(&mut fields, "beta_initializer", Initializer::Zeros)?,
+        gamma_initializer: initializer(&mut fields, "gamma_initializer", Initializer::Ones)?,
+        name,
+        ..LayerNormalization::new()
+    };
+    let layer = layer.axes(fields.axes("axis", -1)?);
+    for key in ["beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint"] {
+        fields.refuse(key)?;
+    }
+    fields.finish()?;
+    Ok(layer)
+}
+
 /// An activation by name; null is linear, as in Keras.
 pub(super) fn activation(
     fields: &mut Fields,
@@ -180,14 +227,14 @@ fn initializer(
         settings.refuse(axes)?;
     }
     let initializer = match class {
-        "Zeros" | "zeros" => Initializer::Zeros,
-        "Ones" | "ones" => Initializer::Ones,
+        "Zeros" | "zeros" | "zero" => Initializer::Zeros,
+        "Ones" | "ones" | "one" => Initializer::Ones,
         "Constant" | "constant" => Initializer::Constant(settings.number("value", 0.0)?),
-        "RandomNormal" | "random_normal" => Initializer::RandomNormal {
+        "RandomNormal" | "random_normal" | "normal" => Initializer::RandomNormal {
             mean: settings.number("mean", 0.0)?,
             stddev: settings.number("stddev", 0.05)?,
         },
-        "RandomUniform" | "random_uniform" => Initializer::RandomUniform {
+        "RandomUniform" | "random_uniform" | "uniform" => Initializer::RandomUniform {
             minval: settings.number("minval", -0.05)?,
             maxval: settings.number("maxval", 0.05)?,
         },
