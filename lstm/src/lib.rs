@@ -92,6 +92,9 @@ pub use layer::{
     Flatten, Input, InputDescription, LSTM, LSTMCell, Layer, Masking, Maximum, MergeMode, Minimum,
     Multiply, Permute, RNN, Recurrent, RepeatVector, Reshape, SpatialDropout1D, StackedRNNCells,
     Subtract, TimeDistributed, Truth,
+    ActivationLayer, Add, Average, Concatenate, DataFormat, Dense, Dropout, Embedding, Flatten,
+    Input, InputDescription, LSTM, Layer, LayerNormalization, Masking, Maximum, Minimum, Multiply,
+    Permute, RepeatVector, Reshape, SpatialDropout1D, Subtract,
 };
 pub use loss::Loss;
 pub use model::{

@@ -1,9 +1,10 @@
 //! The layers beside the LSTM: what they compute, their gradients, shapes and masks.
 
 use lstm::{
-    Activation, ActivationLayer, Add, Average, Concatenate, DataFormat, Flatten, Initializer,
-    Input, LSTM, Layer, Masking, Maximum, Minimum, Model, Multiply, Permute, RepeatVector, Reshape,
-    Result, Shape, Subtract, Symbol, Tensor,
+    Activation, ActivationLayer, Adam, Add, Average, Concatenate, DataFormat, Dense, Embedding,
+    Fit, Flatten, Initializer, Input, LSTM, Layer, LayerNormalization, Loss, Masking, Maximum,
+    Minimum, Model, Multiply, Optimizer, Permute, RepeatVector, Reshape, Result, SGD, Sequential,
+    Shape, Subtract, Symbol, Tensor, Verbose,
 };
 
 /// Numbers that look random, none of them close to another or to a kink.
@@ -431,4 +432,292 @@ fn masks_end_where_they_end_in_keras() {
     assert_eq!(masked(Permute::new([1, 2]), &given).1, [true; 6]);
     let vectors = Tensor::from([[1.0, 2.0], [0.0, 0.0]]);
     assert_eq!(masked(RepeatVector::new(2), &[(vectors, true)]).1, [true; 4]);
+}
+
+/// Values that a Keras program can make, too.
+fn waves(shape: &[usize]) -> Tensor<f64> {
+    let size = shape.iter().product::<usize>();
+    Tensor::new(shape, (1..=size).map(|i| (i as f64 * 1.7).sin()).collect()).unwrap()
+}
+
+fn assert_close(found: &[f64], wanted: &[f64], what: &str) {
+    assert_eq!(found.len(), wanted.len(), "{what}");
+    for (found, wanted) in found.iter().zip(wanted) {
+        let error = (found - wanted).abs() / wanted.abs().max(1.0);
+        assert!(error < 1e-12, "{what}: {found} instead of {wanted}");
+    }
+}
+
+#[test]
+fn layer_normalization_is_that_of_keras() {
+    // From Keras 3.15.1: `Σ cos(i + 0.3) aᵢ` for the output, the gradient of x and those of the
+    // weights, where `x` and the weights are `waves` (the first weight + 0.5), `dy = cos(0.9 i)`.
+    let new = LayerNormalization::new;
+    let centered = || new().scale(false).epsilon(0.1);
+    let on = |axis: isize| new().axis(axis);
+    let both = [vec![1, 2], vec![-1, 1]];
+    let both = |i: usize| new().axes(both[i].clone());
+    let (last, one, two) = (vec![4], vec![3], vec![3, 4]);
+    let cases: [(LayerNormalization, &Vec<usize>, &[f64]); 14] = [
+        (
+            new(),
+            &last,
+            &[2.244574100882428, 3.0668052054551755, -0.0406764747501991, 1.6300840796818323],
+        ),
+        (
+            new().center(false),
+            &last,
+            &[1.5138913083477095, 3.0668052054551755, -0.0406764747501991],
+        ),
+        (centered(), &last, &[0.7302820617775581, 2.029161206225355, 1.6300840796818323]),
+        (
+            new().rms_scaling(true),
+            &last,
+            &[1.5628110202086467, 1.6121679545851464, -0.006630077321670119],
+        ),
+        (
+            on(1),
+            &one,
+            &[7.762044732692083, -1.0768460000071154, 2.3879025726418424, 1.614848241744625],
+        ),
+        (on(1).center(false), &one, &[4.879969994166162, -1.0768460000071154, 2.3879025726418424]),
+        (centered().axis(-2), &one, &[4.0021047681165465, 3.8555983595767884, 1.614848241744625]),
+        (
+            on(1).rms_scaling(true),
+            &one,
+            &[-3.086786188325183, 2.9426560994294992, 4.4626105466422095],
+        ),
+        (
+            both(0),
+            &two,
+            &[2.4462042622306077, 3.7211513419736173, -0.8262937265250953, -0.5109096008677447],
+        ),
+        (
+            both(0).center(false),
+            &two,
+            &[0.43066097746243326, 3.7211513419736173, -0.8262937265250953],
+        ),
+        (
+            centered().axes([2, 1]),
+            &two,
+            &[2.0788038841964553, 1.7432226313638752, -0.5109096008677447],
+        ),
+        (
+            both(0).rms_scaling(true),
+            &two,
+            &[0.5399723022415659, 3.7327231557304277, -0.4002234204968588],
+        ),
+        (
+            both(1),
+            &vec![4, 3],
+            &[2.4462042622306077, 3.7211513419736173, -0.8262937265250953, -0.5109096008677447],
+        ),
+        (
+            both(1).rms_scaling(true),
+            &vec![4, 3],
+            &[0.5399723022415659, 3.7327231557304277, -0.4002234204968588],
+        ),
+    ];
+    let projected = |tensor: &Tensor<f64>| -> f64 {
+        let entries = tensor.data().iter().enumerate();
+        entries.map(|(i, a)| (i as f64 + 0.3).cos() * a).sum()
+    };
+    let dy = (0..24).map(|i| (f64::from(i) * 0.9).cos()).collect();
+    let dy = Tensor::new([2, 3, 4], dy).unwrap();
+    for (layer, shape, wanted) in cases {
+        let what = format!("{layer:?}");
+        let mut model = model_of(layer, [[3, 4].into()]).unwrap();
+        let mut weights: Vec<_> = model.get_weights().iter().map(|w| waves(w.shape())).collect();
+        assert!(weights.iter().all(|weight| weight.shape() == *shape), "{what}");
+        weights[0].data_mut().iter_mut().for_each(|entry| *entry += 0.5);
+        model.set_weights(&weights).unwrap();
+        let found = model.gradients(&waves(&[2, 3, 4]), &[Some(&dy)]).unwrap();
+        let found: Vec<f64> = [&found.outputs[..], &found.inputs, &found.weights]
+            .concat()
+            .iter()
+            .map(projected)
+            .collect();
+        assert_close(&found, wanted, &what);
+        check_gradients(&mut model, &[numbers(1, &[2, 3, 4])], &what);
+    }
+}
+
+#[test]
+fn layer_normalization_takes_any_size_and_wants_its_axes_known() {
+    // Long rows are summed in parts.
+    for features in [1, 7, 8, 21] {
+        let mut model =
+            model_of(LayerNormalization::new(), [[None, Some(features)].into()]).unwrap();
+        check_gradients(&mut model, &[numbers(2, &[2, 2, features])], "LayerNormalization");
+    }
+    let mut plain = LayerNormalization::new();
+    plain = plain.center(false).scale(false);
+    let mut model = model_of(plain, [[None, Some(4)].into()]).unwrap();
+    check_gradients(&mut model, &[numbers(3, &[2, 3, 4])], "without weights");
+    // Steps of other numbers, in another order of axes.
+    let mut model = model_of(LayerNormalization::new().axis(2), [[None, Some(3), Some(2)].into()]);
+    for steps in [2, 1, 3] {
+        let x = numbers(4, &[2, steps, 3, 2]);
+        check_gradients(model.as_mut().unwrap(), &[x], "LayerNormalization, axis 2");
+    }
+
+    let refused = |axes: &[isize]| {
+        message(model_of(LayerNormalization::new().axes(axes), [[None, Some(4)].into()]))
+    };
+    assert!(refused(&[1]).contains("axis 1 of its input, (None, None, 4), must be known"));
+    assert!(refused(&[0]).contains("batch"));
+    assert!(refused(&[3]).contains("axis 3 is out of bounds"));
+    assert!(refused(&[2, -1]).contains("are one"));
+    let error = message(model_of(LayerNormalization::new().epsilon(-1.0), [[4].into()]));
+    assert!(error.contains("epsilon"), "{error}");
+
+    let [x, _, _] = two();
+    let mask = masked(LayerNormalization::new(), &[(x, true)]).1;
+    assert_eq!(mask, [true, false, true, false, true, false]);
+}
+
+#[test]
+fn embedding_looks_up_rows() {
+    let mut model = model_of(Embedding::new(3, 2), [[None].into()]).unwrap();
+    assert!(model.get_weights()[0].data().iter().all(|w| w.abs() <= 0.05 && *w != 0.0));
+    assert_eq!(model.weight_names(), ["embedding/embeddings"]);
+    model.set_weights(&[counted(&[3, 2])]).unwrap();
+    let x = Tensor::from([[2.0, 0.0], [-1.0, 2.0]]);
+    let y = model.predict(&x).unwrap();
+    assert_eq!((y.shape(), y.data()), (&[2, 2, 2][..], &[4., 5., 0., 1., 4., 5., 4., 5.][..]));
+
+    let found = model.gradients(&x, &[Some(&counted(&[2, 2, 2]))]).unwrap();
+    assert_eq!(found.weights[0].data(), [2.0, 3.0, 0.0, 0.0, 10.0, 13.0]);
+    assert_eq!(found.inputs[0].data(), [0.0; 4]);
+
+    for (wrong, why) in [(3.0, "entry 1 is 3"), (-4.0, "entry 1 is -4"), (0.5, "entry 1 is 0.5")] {
+        let error = model.predict(&Tensor::from([[1.0, wrong]])).unwrap_err().to_string();
+        assert!(error.contains(why) && error.contains("from 0 to 2"), "{error}");
+    }
+    assert!(message(model_of(Embedding::new(0, 2), [[2].into()])).contains("input_dim"));
+    assert!(message(model_of(Embedding::new(2, 0), [[2].into()])).contains("output_dim"));
+
+    // What another layer makes of the data is not known at the door.
+    let x = Input::new([4]);
+    let y = Embedding::new(3, 1).call(&ActivationLayer::new(Activation::Relu).call(&x).unwrap());
+    let mut model = Model::<f64>::new_as(&x, &y.unwrap()).unwrap();
+    model.set_weights(&[Tensor::from([[1.0], [2.0], [3.0]])]).unwrap();
+    let y = model.predict(&Tensor::from([[2.9, 1e30, 3.0, -7.0]])).unwrap();
+    assert_eq!(y.data(), [3.0, 0.0, 0.0, 1.0]);
+}
+
+#[test]
+fn embedding_masks_zeros_and_trains_as_in_keras() {
+    let often = [[1., 2., 0., 0.], [5., 4., 3., 1.], [2., 2., 2., 0.]];
+    let once = [[1., 2., 0., 0.], [5., 4., 3., 0.], [3., 1., 5., 0.]];
+    let y = Tensor::from([[0.5], [-0.2], [0.1]]);
+    // Losses and embeddings after three epochs. The second is Keras with an embedding that is a
+    // product with one-hot vectors: see `Embedding` about Adam and numbers that come twice.
+    let cases: [(_, Optimizer, [f64; 3], [f64; 18]); 3] = [
+        (
+            often,
+            SGD { learning_rate: 0.1, ..SGD::default() }.into(),
+            [0.9640898790671697, 0.39074735830330504, 0.2535761634263615],
+            [
+                0.9916648104524686,
+                -0.2555411020268312,
+                -0.9258146823277325,
+                0.5065149025656513,
+                0.7922699676369009,
+                -0.7195192137751932,
+                -0.7052415627769695,
+                0.8788688960225637,
+                0.499732799648241,
+                -0.9683674122261576,
+                -0.15596743310895989,
+                0.9997411880117697,
+                -0.11562290186735429,
+                -0.9853420561165096,
+                0.35230845064362687,
+                0.8811055544008186,
+                -0.584221212224259,
+                -0.728741112723491,
+            ],
+        ),
+        (
+            often,
+            Adam { learning_rate: 0.01, ..Adam::default() }.into(),
+            [1.0737155594081045, 0.9576164844829318, 0.859595490372675],
+            [
+                0.9916648104524686,
+                -0.2555411020268312,
+                -0.9258146823277325,
+                0.5401743221751693,
+                0.7552199689143313,
+                -0.7457679479222488,
+                -0.6657022363621271,
+                0.8851886801894218,
+                0.4439725134213975,
+                -1.0074674142681022,
+                -0.1951138727007316,
+                0.953535831443022,
+                -0.1541417742631126,
+                -1.017451415204778,
+                0.3133101418871801,
+                0.9251603597623768,
+                -0.5397911937329144,
+                -0.7741961470806631,
+            ],
+        ),
+        (
+            once,
+            Adam { learning_rate: 0.01, ..Adam::default() }.into(),
+            [1.1062263158045027, 1.0002527637266756, 0.9092916482291334],
+            [
+                0.9916648104524686,
+                -0.2555411020268312,
+                -0.9258146823277325,
+                0.469711067287044,
+                0.8116831779177531,
+                -0.6772344110524666,
+                -0.664067465018945,
+                0.8131604642090178,
+                0.4428049680086047,
+                -0.9094972865575146,
+                -0.09328482649894074,
+                0.9861768941963522,
+                -0.15448616537261553,
+                -1.0175837655068478,
+                0.40512528607584475,
+                0.8298270896761232,
+                -0.6310496334914757,
+                -0.7508394077824249,
+            ],
+        ),
+    ];
+    for (x, optimizer, losses, embeddings) in cases {
+        let mut model = Sequential::new()
+            .add(Input::new([4]))
+            .add(Embedding::new(6, 3).mask_zero(true))
+            .add(LSTM::new(2))
+            .add(Dense::new(1))
+            .build_as::<f64>()
+            .unwrap();
+        let weights: Vec<_> = model.get_weights().iter().map(|w| waves(w.shape())).collect();
+        model.set_weights(&weights).unwrap();
+        let wanted = [1.2670279253258732, 1.2060474092752245, 0.9576236569114221];
+        let found = model.predict(&Tensor::from(often)).unwrap();
+        assert_close(found.data(), &wanted, "masked zeros");
+
+        model.compile(optimizer, Loss::MeanSquaredError).unwrap();
+        let fit = Fit {
+            epochs: 3,
+            batch_size: 2,
+            shuffle: false,
+            verbose: Verbose::Silent,
+            ..Fit::default()
+        };
+        let history = model.fit(&Tensor::from(x), &y, fit).unwrap();
+        let after = model.get_weights().swap_remove(0);
+        for (found, wanted) in [(history.loss(), &losses[..]), (after.data(), &embeddings)] {
+            for (found, wanted) in found.iter().zip(wanted) {
+                assert!((found - wanted).abs() < 1e-6, "{found} instead of {wanted}");
+            }
+        }
+    }
 }

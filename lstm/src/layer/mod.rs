@@ -11,8 +11,10 @@ mod combine;
 mod concatenate;
 mod dense;
 mod dropout;
+mod embedding;
 mod flatten;
 mod input;
+mod layer_normalization;
 #[allow(clippy::module_inception, reason = "the layer that the crate is named after")]
 mod lstm;
 mod masking;
@@ -41,8 +43,10 @@ pub use cell::{Cell, LSTMCell, StackedRNNCells};
 pub use concatenate::Concatenate;
 pub use dense::Dense;
 pub use dropout::{Dropout, SpatialDropout1D};
+pub use embedding::Embedding;
 pub use flatten::{DataFormat, Flatten};
 pub use input::{Description as InputDescription, Input};
+pub use layer_normalization::LayerNormalization;
 pub use lstm::LSTM;
 pub use masking::Masking;
 pub use merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
@@ -110,6 +114,10 @@ pub enum Layer {
     Maximum(Maximum),
     /// See [`Minimum`].
     Minimum(Minimum),
+    /// See [`Embedding`].
+    Embedding(Embedding),
+    /// See [`LayerNormalization`].
+    LayerNormalization(LayerNormalization),
 }
 
 /// What there is to know of a layer before it is built. Shapes are those of one sample.
@@ -206,6 +214,8 @@ impl Layer {
             Layer::Average(average) => average,
             Layer::Maximum(maximum) => maximum,
             Layer::Minimum(minimum) => minimum,
+            Layer::Embedding(embedding) => embedding,
+            Layer::LayerNormalization(layer) => layer,
         }
     }
 
@@ -240,6 +250,10 @@ impl Layer {
             Layer::Average(_) => merge::Rule::Average.operation(inputs),
             Layer::Maximum(_) => merge::Rule::Maximum.operation(inputs),
             Layer::Minimum(_) => merge::Rule::Minimum.operation(inputs),
+            Layer::Embedding(embedding) => Box::new(embedding::Lookup::new(embedding)),
+            Layer::LayerNormalization(layer) => {
+                Box::new(layer_normalization::Normalize::new(layer, inputs))
+            }
         }
     }
 }
