@@ -89,12 +89,9 @@ pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
 pub use layer::{
     ActivationLayer, Add, Average, Bidirectional, Cell, Concatenate, DataFormat, Dense, Dropout,
-    Flatten, Input, InputDescription, LSTM, LSTMCell, Layer, Masking, Maximum, MergeMode, Minimum,
-    Multiply, Permute, RNN, Recurrent, RepeatVector, Reshape, SpatialDropout1D, StackedRNNCells,
-    Subtract, TimeDistributed, Truth,
-    ActivationLayer, Add, Average, Concatenate, DataFormat, Dense, Dropout, Embedding, Flatten,
-    Input, InputDescription, LSTM, Layer, LayerNormalization, Masking, Maximum, Minimum, Multiply,
-    Permute, RepeatVector, Reshape, SpatialDropout1D, Subtract,
+    Embedding, Flatten, Input, InputDescription, LSTM, LSTMCell, Layer, LayerNormalization,
+    Masking, Maximum, MergeMode, Minimum, Multiply, Permute, RNN, Recurrent, RepeatVector, Reshape,
+    SpatialDropout1D, StackedRNNCells, Subtract, TimeDistributed, Truth,
 };
 pub use loss::Loss;
 pub use model::{

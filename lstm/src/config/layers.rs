@@ -11,9 +11,10 @@ use crate::initializer::Initializer;
 use crate::layer::{
     Bidirectional, Cell, LSTMCell, MergeMode, RNN, Recurrent, StackedRNNCells, TimeDistributed,
 };
-use crate::layer::{Dense, Dropout, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
-use crate::initializer::{Distribution, Fan, Initializer};
-use crate::layer::{Dense, Embedding, InputDescription, LSTM, Layer, LayerNormalization};
+use crate::layer::{
+    Dense, Dropout, Embedding, InputDescription, LSTM, Layer, LayerNormalization, Masking,
+    SpatialDropout1D,
+};
 use crate::shape::Shape;
 
 /// A layer of any supported class.
@@ -287,31 +288,31 @@ fn axes(fields: &Fields, key: &str, value: &Value) -> Result<Vec<Option<usize>>>
         }
     };
     value.as_array().ok_or_else(wrong)?.iter().map(axis).collect()
+}
+
 fn embedding(mut fields: Fields) -> Result<Embedding> {
-    let name = layer_keys(&mut fields)?;
+    let (name, trainable) = layer_keys(&mut fields)?;
     let start = Embedding::new(0, 0).embeddings_initializer;
     let embedding = Embedding {
         input_dim: fields.size("input_dim")?,
         output_dim: fields.size("output_dim")?,
         embeddings_initializer: initializer(&mut fields, "embeddings_initializer", start)?,
+        embeddings_regularizer: regularizer(&mut fields, "embeddings_regularizer")?,
+        embeddings_constraint: constraint(&mut fields, "embeddings_constraint")?,
         mask_zero: fields.flag("mask_zero", false)?,
+        trainable,
         name,
-    for key in [
-        "embeddings_regularizer",
-        "activity_regularizer",
-        "embeddings_constraint",
-        "lora_rank",
-        "lora_alpha",
-        "quantization_config",
-    ] {
+    };
+    for key in ["activity_regularizer", "lora_rank", "lora_alpha", "quantization_config"] {
         fields.refuse(key)?;
     }
     fields.skip("input_length"); // as in Keras, which has it from old files
+    fields.finish()?;
     Ok(embedding)
 }
 
 fn layer_normalization(mut fields: Fields) -> Result<LayerNormalization> {
-    let name = layer_keys(&mut fields)?;
+    let (name, trainable) = layer_keys(&mut fields)?;
     let layer = LayerNormalization {
         epsilon: fields.number("epsilon", 1e-3)?,
         center: fields.flag("center", true)?,
@@ -319,12 +320,16 @@ fn layer_normalization(mut fields: Fields) -> Result<LayerNormalization> {
         rms_scaling: fields.flag("rms_scaling", false)?,
         beta_initializer: initializer(&mut fields, "beta_initializer", Initializer::Zeros)?,
         gamma_initializer: initializer(&mut fields, "gamma_initializer", Initializer::Ones)?,
+        beta_regularizer: regularizer(&mut fields, "beta_regularizer")?,
+        gamma_regularizer: regularizer(&mut fields, "gamma_regularizer")?,
+        beta_constraint: constraint(&mut fields, "beta_constraint")?,
+        gamma_constraint: constraint(&mut fields, "gamma_constraint")?,
+        trainable,
         name,
         ..LayerNormalization::new()
+    };
     let layer = layer.axes(fields.axes("axis", -1)?);
-    for key in ["beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint"] {
-        fields.refuse(key)?;
-    }
+    fields.finish()?;
     Ok(layer)
 }
 
@@ -343,75 +348,4 @@ pub(super) fn activation(
             Err(Error::unsupported(key, class.map_or(other.to_string(), str::to_owned)))
         }
     }
-}
-
-/// An initializer, as a name or as a class with its settings.
-fn initializer(
-    fields: &mut Fields,
-    key: &'static str,
-    default: Initializer,
-) -> Result<Initializer> {
-    let value = match fields.take(key) {
-        None => return Ok(default),
-        Some(value) => value,
-    };
-    let empty = Value::Object(serde_json::Map::new());
-    let (class, mut settings) = match value {
-        Value::String(name) => (&name[..], Fields::of(&name[..], &empty)?),
-        value => Fields::of_class(key, value)?,
-    };
-    settings.skip("seed"); // streams of random numbers are our own
-    for axes in ["input_axes", "output_axes"] {
-        settings.refuse(axes)?;
-    }
-    let initializer = match class {
-        "Zeros" | "zeros" | "zero" => Initializer::Zeros,
-        "Ones" | "ones" | "one" => Initializer::Ones,
-        "Constant" | "constant" => Initializer::Constant(settings.number("value", 0.0)?),
-        "RandomNormal" | "random_normal" | "normal" => Initializer::RandomNormal {
-            mean: settings.number("mean", 0.0)?,
-            stddev: settings.number("stddev", 0.05)?,
-        },
-        "RandomUniform" | "random_uniform" | "uniform" => Initializer::RandomUniform {
-            minval: settings.number("minval", -0.05)?,
-            maxval: settings.number("maxval", 0.05)?,
-        },
-        "TruncatedNormal" | "truncated_normal" => Initializer::TruncatedNormal {
-            mean: settings.number("mean", 0.0)?,
-            stddev: settings.number("stddev", 0.05)?,
-        },
-        "VarianceScaling" | "variance_scaling" => variance_scaling(&mut settings)?,
-        "GlorotUniform" | "glorot_uniform" => Initializer::GLOROT_UNIFORM,
-        "GlorotNormal" | "glorot_normal" => Initializer::GLOROT_NORMAL,
-        "HeUniform" | "he_uniform" => Initializer::HE_UNIFORM,
-        "HeNormal" | "he_normal" => Initializer::HE_NORMAL,
-        "LecunUniform" | "lecun_uniform" => Initializer::LECUN_UNIFORM,
-        "LecunNormal" | "lecun_normal" => Initializer::LECUN_NORMAL,
-        "Orthogonal" | "OrthogonalInitializer" | "orthogonal" => {
-            Initializer::Orthogonal { gain: settings.number("gain", 1.0)? }
-        }
-        "Identity" | "IdentityInitializer" | "identity" => {
-            Initializer::Identity { gain: settings.number("gain", 1.0)? }
-        }
-        other => return Err(Error::unsupported(key, other)),
-    };
-    settings.finish()?;
-    Ok(initializer)
-}
-
-fn variance_scaling(settings: &mut Fields) -> Result<Initializer> {
-    let scale = settings.number("scale", 1.0)?;
-    let mode = match settings.text("mode")? {
-        "fan_in" => Fan::In,
-        "fan_out" => Fan::Out,
-        "fan_avg" => Fan::Average,
-        other => return Err(settings.error("mode", format!("unknown value `{other}`"))),
-    };
-    let distribution = match settings.text("distribution")? {
-        "truncated_normal" => Distribution::TruncatedNormal,
-        "untruncated_normal" => Distribution::UntruncatedNormal,
-        "uniform" => Distribution::Uniform,
-        other => return Err(settings.error("distribution", format!("unknown value `{other}`"))),
-    };
-    Ok(Initializer::VarianceScaling { scale, mode, distribution })
 }
