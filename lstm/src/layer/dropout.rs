@@ -265,7 +265,7 @@ mod tests {
         values[0][0].fill(1.0);
         let shapes = [Shape::from([steps, features])];
         let inputs = Inputs {
-            first: 0,
+            first: None,
             values: &values,
             masks: &[],
             sources: &[(0, 0)],

@@ -122,7 +122,7 @@ mod tests {
         values[0][0].iter_mut().zip(x).for_each(|(value, x)| *value = T::from_f64(x));
         let shapes = [Shape::from([2, 2])];
         let inputs = Inputs {
-            first: 0,
+            first: None,
             values: &values,
             masks: &[],
             sources: &[(0, 0)],
