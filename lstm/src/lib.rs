@@ -68,6 +68,7 @@ mod initializer;
 mod isa;
 mod layer;
 mod loss;
+mod metric;
 mod model;
 mod optimizer;
 mod random;
@@ -85,8 +86,11 @@ pub use graph::{Shared, Symbol, Symbols};
 pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
 pub use layer::{Dense, Dropout, Input, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
-pub use loss::Loss;
-pub use model::{Evaluate, Fit, Gradients, History, Model, Predict, Sequential, Verbose};
+pub use loss::{Loss, Losses, Objective, Reduction};
+pub use metric::{
+    AUC, ClassAggregation, Curve, Direction, Measure, Metric, R2Score, Summation, Threshold,
+};
+pub use model::{Compile, Evaluate, Fit, Gradients, History, Model, Predict, Sequential, Verbose};
 pub use optimizer::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,
 };
