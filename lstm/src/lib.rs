@@ -71,6 +71,7 @@ mod initializer;
 mod isa;
 mod layer;
 mod loss;
+mod metric;
 mod model;
 mod optimizer;
 mod random;
@@ -93,9 +94,12 @@ pub use layer::{
     Masking, Maximum, MergeMode, Minimum, Multiply, Permute, RNN, Recurrent, RepeatVector, Reshape,
     SpatialDropout1D, StackedRNNCells, Subtract, TimeDistributed, Truth,
 };
-pub use loss::Loss;
+pub use loss::{Loss, Losses, Objective, Reduction};
+pub use metric::{
+    AUC, ClassAggregation, Curve, Direction, Measure, Metric, R2Score, Summation, Threshold,
+};
 pub use model::{
-    Evaluate, Fit, Gradients, History, Model, OptimizerState, Predict, Sequential, Verbose,
+    Compile, Evaluate, Fit, Gradients, History, Model, OptimizerState, Predict, Sequential, Verbose,
 };
 pub use optimizer::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,
