@@ -3,15 +3,18 @@
 use serde_json::Value;
 
 use super::fields::Fields;
-use super::reshaping;
 use super::weights::{constraint, initializer, regularizer};
+use super::{merging, reshaping};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::initializer::Initializer;
 use crate::layer::{
     Bidirectional, Cell, LSTMCell, MergeMode, RNN, Recurrent, StackedRNNCells, TimeDistributed,
 };
-use crate::layer::{Dense, Dropout, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
+use crate::layer::{
+    Dense, Dropout, Embedding, InputDescription, LSTM, Layer, LayerNormalization, Masking,
+    SpatialDropout1D,
+};
 use crate::shape::Shape;
 
 /// A layer of any supported class.
@@ -27,11 +30,17 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
         "Masking" => masking(fields).map(Layer::Masking),
         "Dropout" => dropout(fields).map(Layer::Dropout),
         "SpatialDropout1D" => spatial_dropout(fields).map(Layer::SpatialDropout1D),
+        "Embedding" => embedding(fields).map(Layer::Embedding),
+        "LayerNormalization" => layer_normalization(fields).map(Layer::LayerNormalization),
         "RepeatVector" => reshaping::repeat_vector(fields).map(Layer::RepeatVector),
         "Activation" => reshaping::activation(fields).map(Layer::Activation),
         "Flatten" => reshaping::flatten(fields).map(Layer::Flatten),
         "Reshape" => reshaping::reshape(fields).map(Layer::Reshape),
         "Permute" => reshaping::permute(fields).map(Layer::Permute),
+        "Concatenate" => merging::concatenate(fields).map(Layer::Concatenate),
+        "Add" | "Subtract" | "Multiply" | "Average" | "Maximum" | "Minimum" => {
+            merging::merge(class, fields)
+        }
         other => Err(Error::unsupported("layer", other)),
     }
 }
@@ -279,6 +288,49 @@ fn axes(fields: &Fields, key: &str, value: &Value) -> Result<Vec<Option<usize>>>
         }
     };
     value.as_array().ok_or_else(wrong)?.iter().map(axis).collect()
+}
+
+fn embedding(mut fields: Fields) -> Result<Embedding> {
+    let (name, trainable) = layer_keys(&mut fields)?;
+    let start = Embedding::new(0, 0).embeddings_initializer;
+    let embedding = Embedding {
+        input_dim: fields.size("input_dim")?,
+        output_dim: fields.size("output_dim")?,
+        embeddings_initializer: initializer(&mut fields, "embeddings_initializer", start)?,
+        embeddings_regularizer: regularizer(&mut fields, "embeddings_regularizer")?,
+        embeddings_constraint: constraint(&mut fields, "embeddings_constraint")?,
+        mask_zero: fields.flag("mask_zero", false)?,
+        trainable,
+        name,
+    };
+    for key in ["activity_regularizer", "lora_rank", "lora_alpha", "quantization_config"] {
+        fields.refuse(key)?;
+    }
+    fields.skip("input_length"); // as in Keras, which has it from old files
+    fields.finish()?;
+    Ok(embedding)
+}
+
+fn layer_normalization(mut fields: Fields) -> Result<LayerNormalization> {
+    let (name, trainable) = layer_keys(&mut fields)?;
+    let layer = LayerNormalization {
+        epsilon: fields.number("epsilon", 1e-3)?,
+        center: fields.flag("center", true)?,
+        scale: fields.flag("scale", true)?,
+        rms_scaling: fields.flag("rms_scaling", false)?,
+        beta_initializer: initializer(&mut fields, "beta_initializer", Initializer::Zeros)?,
+        gamma_initializer: initializer(&mut fields, "gamma_initializer", Initializer::Ones)?,
+        beta_regularizer: regularizer(&mut fields, "beta_regularizer")?,
+        gamma_regularizer: regularizer(&mut fields, "gamma_regularizer")?,
+        beta_constraint: constraint(&mut fields, "beta_constraint")?,
+        gamma_constraint: constraint(&mut fields, "gamma_constraint")?,
+        trainable,
+        name,
+        ..LayerNormalization::new()
+    };
+    let layer = layer.axes(fields.axes("axis", -1)?);
+    fields.finish()?;
+    Ok(layer)
 }
 
 /// An activation by name; null is linear, as in Keras.

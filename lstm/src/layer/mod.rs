@@ -7,13 +7,18 @@ mod activation;
 mod bidirectional;
 mod both_ways;
 mod cell;
+mod combine;
+mod concatenate;
 mod dense;
 mod dropout;
+mod embedding;
 mod flatten;
 mod input;
+mod layer_normalization;
 #[allow(clippy::module_inception, reason = "the layer that the crate is named after")]
 mod lstm;
 mod masking;
+mod merge;
 mod operation;
 mod part;
 mod permute;
@@ -35,12 +40,16 @@ use kernels::Isa;
 pub use activation::ActivationLayer;
 pub use bidirectional::{Bidirectional, MergeMode};
 pub use cell::{Cell, LSTMCell, StackedRNNCells};
+pub use concatenate::Concatenate;
 pub use dense::Dense;
 pub use dropout::{Dropout, SpatialDropout1D};
+pub use embedding::Embedding;
 pub use flatten::{DataFormat, Flatten};
 pub use input::{Description as InputDescription, Input};
+pub use layer_normalization::LayerNormalization;
 pub use lstm::LSTM;
 pub use masking::Masking;
+pub use merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
 pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
 pub use permute::Permute;
 pub use recurrent::Recurrent;
@@ -91,6 +100,24 @@ pub enum Layer {
     Reshape(Reshape),
     /// See [`Permute`].
     Permute(Permute),
+    /// See [`Concatenate`].
+    Concatenate(Concatenate),
+    /// See [`Add`].
+    Add(Add),
+    /// See [`Subtract`].
+    Subtract(Subtract),
+    /// See [`Multiply`].
+    Multiply(Multiply),
+    /// See [`Average`].
+    Average(Average),
+    /// See [`Maximum`].
+    Maximum(Maximum),
+    /// See [`Minimum`].
+    Minimum(Minimum),
+    /// See [`Embedding`].
+    Embedding(Embedding),
+    /// See [`LayerNormalization`].
+    LayerNormalization(LayerNormalization),
 }
 
 /// What there is to know of a layer before it is built. Shapes are those of one sample.
@@ -180,6 +207,15 @@ impl Layer {
             Layer::Flatten(flatten) => flatten,
             Layer::Reshape(reshape) => reshape,
             Layer::Permute(permute) => permute,
+            Layer::Concatenate(concatenate) => concatenate,
+            Layer::Add(add) => add,
+            Layer::Subtract(subtract) => subtract,
+            Layer::Multiply(multiply) => multiply,
+            Layer::Average(average) => average,
+            Layer::Maximum(maximum) => maximum,
+            Layer::Minimum(minimum) => minimum,
+            Layer::Embedding(embedding) => embedding,
+            Layer::LayerNormalization(layer) => layer,
         }
     }
 
@@ -207,6 +243,17 @@ impl Layer {
             Layer::Flatten(flatten) => flatten.operation(&inputs[0]),
             Layer::Reshape(_) => Box::new(reshape::Recast),
             Layer::Permute(permute) => Box::new(permute::Rearrange::new(permute)),
+            Layer::Concatenate(layer) => Box::new(concatenate::Join::new(layer, inputs)),
+            Layer::Add(_) => merge::Rule::Add.operation(inputs),
+            Layer::Subtract(_) => merge::Rule::Subtract.operation(inputs),
+            Layer::Multiply(_) => merge::Rule::Multiply.operation(inputs),
+            Layer::Average(_) => merge::Rule::Average.operation(inputs),
+            Layer::Maximum(_) => merge::Rule::Maximum.operation(inputs),
+            Layer::Minimum(_) => merge::Rule::Minimum.operation(inputs),
+            Layer::Embedding(embedding) => Box::new(embedding::Lookup::new(embedding)),
+            Layer::LayerNormalization(layer) => {
+                Box::new(layer_normalization::Normalize::new(layer, inputs))
+            }
         }
     }
 }

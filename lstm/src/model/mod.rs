@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::{Graph, Symbols};
 use crate::isa;
+use crate::layer::Layer;
 use crate::loss::Loss;
 use crate::optimizer::{self, Optimizer};
 use crate::random::Rng;
@@ -401,6 +402,12 @@ impl<T: Float> Model<T> {
             if x.data().is_empty() {
                 let why = format!("an axis of its shape, {:?}, is empty", x.shape());
                 return Err(Error::invalid(self.graph.name(input), why));
+            }
+            let readers = self.graph.calls.iter().filter(|call| call.sources == [(input, 0)]);
+            for reader in readers {
+                if let Layer::Embedding(embedding) = &self.graph.layers[reader.layer].layer {
+                    embedding.check_indices(self.graph.name(input), x.data())?;
+                }
             }
         }
         Ok(samples)

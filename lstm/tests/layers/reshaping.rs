@@ -1,78 +1,10 @@
-//! The layers beside the LSTM: what they compute, their gradients, shapes and masks.
+//! Layers without weights that have one input.
 
 use lstm::{
-    Activation, ActivationLayer, DataFormat, Flatten, Initializer, Input, Layer, Model, Permute,
-    RepeatVector, Reshape, Result, Shape, Symbol, Tensor,
+    Activation, ActivationLayer, DataFormat, Flatten, Permute, RepeatVector, Reshape, Shape, Tensor,
 };
 
-/// Numbers that look random, none of them close to another or to a kink.
-fn numbers(seed: u64, shape: &[usize]) -> Tensor<f64> {
-    Initializer::RandomNormal { mean: 0.1, stddev: 1.0 }.draw(seed, shape).unwrap()
-}
-
-/// A model of one layer.
-fn model_of<const N: usize>(layer: impl Into<Layer>, inputs: [Shape; N]) -> Result<Model<f64>> {
-    let inputs = inputs.map(Input::new);
-    let symbols: Vec<&Symbol> = inputs.iter().map(|input| &**input).collect();
-    Model::new_as(&symbols[..], &layer.into().call(&symbols)?)
-}
-
-/// Compares the gradients of `Σ dy·y` with central differences, for all inputs and weights.
-fn check_gradients(model: &mut Model<f64>, x: &[Tensor<f64>], what: &str) {
-    // Initial weights like zeros and ones would hide a lot.
-    let weights: Vec<_> = (model.get_weights().iter().enumerate())
-        .map(|(i, weight)| numbers(70 + i as u64, weight.shape()))
-        .collect();
-    model.set_weights(&weights).unwrap();
-
-    fn refs(tensors: &[Tensor<f64>]) -> Vec<&Tensor<f64>> {
-        tensors.iter().collect()
-    }
-    let shapes: Vec<_> =
-        (model.predict_all(&refs(x)[..]).unwrap().iter()).map(|y| y.shape().to_vec()).collect();
-    let dy: Vec<_> = (0..).zip(&shapes).map(|(i, shape)| numbers(90 + i, shape)).collect();
-    let given: Vec<_> = dy.iter().map(Some).collect();
-    let found = model.gradients(&refs(x)[..], &given).unwrap();
-    assert_eq!(found.outputs, model.predict_all(&refs(x)[..]).unwrap(), "{what}");
-
-    let objective = |model: &mut Model<f64>, x: &[Tensor<f64>]| -> f64 {
-        let outputs = model.predict_all(&refs(x)[..]).unwrap();
-        let products = outputs.iter().zip(&dy).flat_map(|(y, dy)| y.data().iter().zip(dy.data()));
-        products.map(|(y, dy)| y * dy).sum()
-    };
-    let step = 1e-5;
-    let close = |wanted: f64, found: f64, at: &str| {
-        let error = (wanted - found).abs() / wanted.abs().max(1.0);
-        assert!(error < 1e-7, "{what}: {at}: {found} instead of {wanted}");
-    };
-    for (i, dx) in found.inputs.iter().enumerate() {
-        for at in 0..dx.data().len() {
-            let mut moved = |by: f64| {
-                let mut x = x.to_vec();
-                x[i].data_mut()[at] += by;
-                objective(model, &x)
-            };
-            close((moved(step) - moved(-step)) / (2.0 * step), dx.data()[at], &format!("x.{i}"));
-        }
-    }
-    for (i, dw) in found.weights.iter().enumerate() {
-        for at in 0..dw.data().len() {
-            let mut moved = |by: f64| {
-                let mut weights = weights.clone();
-                weights[i].data_mut()[at] += by;
-                model.set_weights(&weights).unwrap();
-                objective(model, x)
-            };
-            close((moved(step) - moved(-step)) / (2.0 * step), dw.data()[at], &format!("w.{i}"));
-        }
-    }
-    model.set_weights(&weights).unwrap();
-}
-
-/// What is wrong, or nothing.
-fn message(result: Result<Model<f64>>) -> String {
-    result.err().map(|error| error.to_string()).unwrap_or_default()
-}
+use crate::check::{check_gradients, counted, masked, message, model_of, numbers, two};
 
 #[test]
 fn repeat_vector_repeats() {
@@ -94,12 +26,6 @@ fn activation_is_that_of_the_function() {
     let mut relu = model_of(Activation::Relu, shape()).unwrap();
     let y = relu.predict(&Tensor::from([[[1.0, -2.0, 3.0], [-1.0, 0.0, 0.5]]])).unwrap();
     assert_eq!(y.data(), [1.0, 0.0, 3.0, 0.0, 0.0, 0.5]);
-}
-
-/// Numbers from 0 on.
-fn counted(shape: &[usize]) -> Tensor<f64> {
-    let size = shape.iter().product::<usize>();
-    Tensor::new(shape, (0..size).map(|i| i as f64).collect()).unwrap()
 }
 
 #[test]
@@ -177,4 +103,17 @@ fn repeat_vector_needs_a_vector_and_a_number() {
     let error = message(model_of(RepeatVector::new(3), [[2, 2].into()]));
     assert!(error.contains("RepeatVector") && error.contains("(None, 2, 2)"), "{error}");
     assert!(message(model_of(RepeatVector::new(0), [[2].into()])).contains("n must be positive"));
+}
+
+#[test]
+fn masks_end_where_they_end_in_keras() {
+    let [x, _, _] = two();
+    let given = [(x, true)];
+    let [t, f] = [true, false];
+    let kept = [t, f, t, f, t, f];
+    assert_eq!(masked(Activation::Relu, &given).1, kept);
+    assert_eq!(masked(Reshape::new([3, 2]), &given).1, [true; 6]);
+    assert_eq!(masked(Permute::new([1, 2]), &given).1, [true; 6]);
+    let vectors = Tensor::from([[1.0, 2.0], [0.0, 0.0]]);
+    assert_eq!(masked(RepeatVector::new(2), &[(vectors, true)]).1, [true; 4]);
 }
