@@ -83,7 +83,7 @@ pub use kernels::Isa;
 pub use layer::{
     ActivationLayer, Add, Average, Concatenate, DataFormat, Dense, Dropout, Embedding, Flatten,
     Input, InputDescription, LSTM, Layer, LayerNormalization, Masking, Maximum, Minimum, Multiply,
-    Permute, RepeatVector, Reshape, SpatialDropout1D, Subtract,
+    Permute, RepeatVector, Reshape, Softmax, SpatialDropout1D, Subtract,
 };
 pub use loss::Loss;
 pub use model::{Evaluate, Fit, Gradients, History, Model, Predict, Sequential, Verbose};

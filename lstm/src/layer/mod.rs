@@ -22,6 +22,7 @@ mod places;
 mod recur;
 mod repeat_vector;
 mod reshape;
+mod softmax;
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -43,6 +44,7 @@ pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
 pub use permute::Permute;
 pub use repeat_vector::RepeatVector;
 pub use reshape::Reshape;
+pub use softmax::Softmax;
 
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
@@ -70,6 +72,8 @@ pub enum Layer {
     RepeatVector(RepeatVector),
     /// See [`ActivationLayer`].
     Activation(ActivationLayer),
+    /// See [`Softmax`].
+    Softmax(Softmax),
     /// See [`Flatten`].
     Flatten(Flatten),
     /// See [`Reshape`].
@@ -197,6 +201,7 @@ impl Layer {
             Layer::SpatialDropout1D(dropout) => dropout,
             Layer::RepeatVector(repeat) => repeat,
             Layer::Activation(activation) => activation,
+            Layer::Softmax(softmax) => softmax,
             Layer::Flatten(flatten) => flatten,
             Layer::Reshape(reshape) => reshape,
             Layer::Permute(permute) => permute,
@@ -227,6 +232,7 @@ impl Layer {
             Layer::SpatialDropout1D(dropout) => Box::new(dropout::Drop::of_features(dropout)),
             Layer::RepeatVector(repeat) => Box::new(repeat_vector::Repeat::new(repeat)),
             Layer::Activation(layer) => Box::new(activation::Activate::new(isa, layer)),
+            Layer::Softmax(layer) => Box::new(softmax::Shares::new(isa, layer, inputs)),
             Layer::Flatten(flatten) => flatten.operation(&inputs[0]),
             Layer::Reshape(_) => Box::new(reshape::Recast),
             Layer::Permute(permute) => Box::new(permute::Rearrange::new(permute)),

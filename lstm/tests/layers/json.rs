@@ -17,6 +17,7 @@ fn all_options_are_read() {
     let written = [
         ("RepeatVector", r#""n": 3"#, "n: 3"),
         ("Activation", r#""activation": "gelu""#, "activation: Gelu"),
+        ("Softmax", r#""axis": [1, 2]"#, "axes: [1, 2]"),
         ("Flatten", r#""data_format": "channels_first""#, "data_format: ChannelsFirst"),
         ("Reshape", r#""target_shape": [3, -1]"#, "target_shape: Shape([Some(3), None])"),
         ("Permute", r#""dims": [2, 1]"#, "dims: [2, 1]"),
