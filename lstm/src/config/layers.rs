@@ -1,13 +1,20 @@
-//! Layers and their initializers.
+//! Layers.
 
 use serde_json::Value;
 
 use super::fields::Fields;
+use super::weights::{constraint, initializer, regularizer};
 use super::{merging, reshaping};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
-use crate::initializer::{Distribution, Fan, Initializer};
-use crate::layer::{Dense, Embedding, InputDescription, LSTM, Layer, LayerNormalization};
+use crate::initializer::Initializer;
+use crate::layer::{
+    Bidirectional, Cell, LSTMCell, MergeMode, RNN, Recurrent, StackedRNNCells, TimeDistributed,
+};
+use crate::layer::{
+    Dense, Dropout, Embedding, InputDescription, LSTM, Layer, LayerNormalization, Masking,
+    SpatialDropout1D,
+};
 use crate::shape::Shape;
 
 /// A layer of any supported class.
@@ -16,7 +23,13 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
     match class {
         "InputLayer" => input(fields).map(Layer::Input),
         "LSTM" => lstm(fields).map(Layer::LSTM),
+        "Bidirectional" => bidirectional(fields).map(Layer::Bidirectional),
+        "RNN" => rnn(fields).map(Layer::RNN),
+        "TimeDistributed" => time_distributed(fields).map(Layer::TimeDistributed),
         "Dense" => dense(fields).map(Layer::Dense),
+        "Masking" => masking(fields).map(Layer::Masking),
+        "Dropout" => dropout(fields).map(Layer::Dropout),
+        "SpatialDropout1D" => spatial_dropout(fields).map(Layer::SpatialDropout1D),
         "Embedding" => embedding(fields).map(Layer::Embedding),
         "LayerNormalization" => layer_normalization(fields).map(Layer::LayerNormalization),
         "RepeatVector" => reshaping::repeat_vector(fields).map(Layer::RepeatVector),
@@ -36,18 +49,13 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
 /// The shape of one sample, from a shape with a batch axis of any size.
 pub(super) fn sample_shape(fields: &Fields, key: &str, value: &Value) -> Result<Shape> {
     let wrong = || fields.error(key, format!("expected [null, …], found {value}"));
-    let (batch, axes) = value.as_array().and_then(|axes| axes.split_first()).ok_or_else(wrong)?;
+    let batch = value.as_array().and_then(|axes| axes.first()).ok_or_else(wrong)?;
     if !batch.is_null() {
         return Err(Error::unsupported("fixed batch size", batch.to_string()));
     }
-    let axis = |axis: &Value| match axis {
-        Value::Null => Ok(None),
-        axis => {
-            let size = axis.as_u64().and_then(|size| usize::try_from(size).ok());
-            size.map(Some).ok_or_else(wrong)
-        }
-    };
-    axes.iter().map(axis).collect::<Result<Vec<_>>>().map(Shape::from)
+    let mut sample = self::axes(fields, key, value)?;
+    sample.remove(0);
+    Ok(Shape::from(sample))
 }
 
 fn input(mut fields: Fields) -> Result<InputDescription> {
@@ -62,18 +70,15 @@ fn input(mut fields: Fields) -> Result<InputDescription> {
     Ok(InputDescription { shape, name })
 }
 
-/// Keys that every layer has, and its name.
-pub(super) fn layer_keys(fields: &mut Fields) -> Result<Option<String>> {
+/// Keys that every layer with weights has: its name, and whether it is trained.
+pub(super) fn layer_keys(fields: &mut Fields) -> Result<(Option<String>, bool)> {
     let name = fields.name()?;
     fields.skip("dtype"); // the precision is the caller's choice
-    if !fields.flag("trainable", true)? {
-        return Err(Error::unsupported("layer that is not trainable", name.unwrap_or_default()));
-    }
-    Ok(name)
+    Ok((name, fields.flag("trainable", true)?))
 }
 
 fn lstm(mut fields: Fields) -> Result<LSTM> {
-    let name = layer_keys(&mut fields)?;
+    let (name, trainable) = layer_keys(&mut fields)?;
     let lstm = LSTM {
         units: fields.size("units")?,
         activation: activation(&mut fields, "activation", Activation::Tanh)?,
@@ -91,6 +96,14 @@ fn lstm(mut fields: Fields) -> Result<LSTM> {
         )?,
         bias_initializer: initializer(&mut fields, "bias_initializer", Initializer::Zeros)?,
         unit_forget_bias: fields.flag("unit_forget_bias", true)?,
+        kernel_regularizer: regularizer(&mut fields, "kernel_regularizer")?,
+        recurrent_regularizer: regularizer(&mut fields, "recurrent_regularizer")?,
+        bias_regularizer: regularizer(&mut fields, "bias_regularizer")?,
+        activity_regularizer: regularizer(&mut fields, "activity_regularizer")?,
+        kernel_constraint: constraint(&mut fields, "kernel_constraint")?,
+        recurrent_constraint: constraint(&mut fields, "recurrent_constraint")?,
+        bias_constraint: constraint(&mut fields, "bias_constraint")?,
+        trainable,
         return_sequences: fields.flag("return_sequences", false)?,
         return_state: fields.flag("return_state", false)?,
         go_backwards: fields.flag("go_backwards", false)?,
@@ -101,24 +114,117 @@ fn lstm(mut fields: Fields) -> Result<LSTM> {
         seed: fields.seed()?,
         name,
     };
-    for key in [
-        "kernel_regularizer",
-        "recurrent_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "kernel_constraint",
-        "recurrent_constraint",
-        "bias_constraint",
-    ] {
-        fields.refuse(key)?;
-    }
     fields.skip("unroll"); // how TensorFlow computes, not what
     fields.finish()?;
     Ok(lstm)
 }
 
+fn bidirectional(mut fields: Fields) -> Result<Bidirectional> {
+    let (name, trainable) = layer_keys(&mut fields)?;
+    let forward = fields.need("layer")?;
+    let forward = recurrent(&fields, "layer", forward)?;
+    let backward = match fields.take("backward_layer") {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(recurrent(&fields, "backward_layer", value)?),
+    };
+    let merge_mode = match fields.take("merge_mode") {
+        None => Some(MergeMode::Concat),
+        Some(Value::Null) => None,
+        Some(value) => match value.as_str() {
+            Some("concat") => Some(MergeMode::Concat),
+            Some("sum") => Some(MergeMode::Sum),
+            Some("mul") => Some(MergeMode::Mul),
+            Some("ave") => Some(MergeMode::Ave),
+            _ => {
+                let why = format!("expected concat, sum, mul, ave or null, found {value}");
+                return Err(fields.error("merge_mode", why));
+            }
+        },
+    };
+    fields.finish()?;
+    let layer = Bidirectional::new(forward).merge_mode(merge_mode);
+    let layer = Bidirectional { name, ..layer };
+    let layer = match backward {
+        None => layer,
+        Some(backward) => layer.backward_layer(backward),
+    };
+    Ok(if trainable { layer } else { layer.trainable(false) })
+}
+
+/// A layer that reads sequences, inside of another.
+fn recurrent(fields: &Fields, key: &str, value: &Value) -> Result<Recurrent> {
+    let layer = layer(value)?;
+    let class = layer.describe().class();
+    layer
+        .try_into()
+        .map_err(|_| fields.error(key, format!("expected an LSTM or an RNN, found {class}")))
+}
+
+fn time_distributed(mut fields: Fields) -> Result<TimeDistributed> {
+    let (name, trainable) = layer_keys(&mut fields)?;
+    let layer = Box::new(layer(fields.need("layer")?)?);
+    fields.finish()?;
+    Ok(TimeDistributed { layer, trainable, name })
+}
+
+fn rnn(mut fields: Fields) -> Result<RNN> {
+    let (name, trainable) = layer_keys(&mut fields)?;
+    let rnn = RNN {
+        cell: cell(fields.need("cell")?)?,
+        return_sequences: fields.flag("return_sequences", false)?,
+        return_state: fields.flag("return_state", false)?,
+        go_backwards: fields.flag("go_backwards", false)?,
+        stateful: fields.flag("stateful", false)?,
+        zero_output_for_mask: fields.flag("zero_output_for_mask", false)?,
+        name,
+    };
+    fields.skip("unroll"); // how TensorFlow computes, not what
+    fields.finish()?;
+    Ok(if trainable { rnn } else { rnn.trainable(false) })
+}
+
+fn cell(value: &Value) -> Result<Cell> {
+    let (class, mut fields) = Fields::of_class("cell", value)?;
+    match class {
+        "LSTMCell" => lstm_cell(fields).map(Cell::LSTM),
+        "StackedRNNCells" => {
+            let (name, trainable) = layer_keys(&mut fields)?;
+            let cells = fields.need("cells")?;
+            let wrong = || fields.error("cells", format!("expected an array, found {cells}"));
+            let cells = cells.as_array().ok_or_else(wrong)?.iter().map(|value| {
+                let (class, fields) = Fields::of_class("cell", value)?;
+                match class {
+                    "LSTMCell" => lstm_cell(fields),
+                    other => Err(Error::unsupported("cell in StackedRNNCells", other)),
+                }
+            });
+            let cells = cells.collect::<Result<Vec<_>>>()?;
+            fields.finish()?;
+            let stack = Cell::Stacked(StackedRNNCells { cells, name });
+            Ok(if trainable { stack } else { stack.trainable(false) })
+        }
+        other => Err(Error::unsupported("cell", other)),
+    }
+}
+
+/// A cell has the keys of an LSTM but for those that say how it goes through a sequence.
+fn lstm_cell(fields: Fields) -> Result<LSTMCell> {
+    for key in [
+        "return_sequences",
+        "return_state",
+        "go_backwards",
+        "stateful",
+        "unroll",
+        "zero_output_for_mask",
+        "activity_regularizer",
+    ] {
+        fields.lack(key)?;
+    }
+    lstm(fields).map(|lstm| LSTMCell(Box::new(lstm)))
+}
+
 fn dense(mut fields: Fields) -> Result<Dense> {
-    let name = layer_keys(&mut fields)?;
+    let (name, trainable) = layer_keys(&mut fields)?;
     let dense = Dense {
         units: fields.size("units")?,
         activation: activation(&mut fields, "activation", Activation::Linear)?,
@@ -129,41 +235,76 @@ fn dense(mut fields: Fields) -> Result<Dense> {
             Initializer::GLOROT_UNIFORM,
         )?,
         bias_initializer: initializer(&mut fields, "bias_initializer", Initializer::Zeros)?,
+        kernel_regularizer: regularizer(&mut fields, "kernel_regularizer")?,
+        bias_regularizer: regularizer(&mut fields, "bias_regularizer")?,
+        activity_regularizer: regularizer(&mut fields, "activity_regularizer")?,
+        kernel_constraint: constraint(&mut fields, "kernel_constraint")?,
+        bias_constraint: constraint(&mut fields, "bias_constraint")?,
+        trainable,
         name,
     };
-    for key in [
-        "kernel_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "kernel_constraint",
-        "bias_constraint",
-        "lora_rank",
-        "quantization_config",
-    ] {
+    for key in ["lora_rank", "quantization_config"] {
         fields.refuse(key)?;
     }
     fields.finish()?;
     Ok(dense)
 }
 
+fn masking(mut fields: Fields) -> Result<Masking> {
+    let (name, _) = layer_keys(&mut fields)?;
+    let masking = Masking { mask_value: fields.number("mask_value", 0.0)?, name };
+    fields.finish()?;
+    Ok(masking)
+}
+
+fn dropout(mut fields: Fields) -> Result<Dropout> {
+    let (name, _) = layer_keys(&mut fields)?;
+    let rate = fields.need_number("rate")?;
+    let noise_shape = match fields.take("noise_shape") {
+        None | Some(Value::Null) => None,
+        Some(shape) => Some(axes(&fields, "noise_shape", shape)?),
+    };
+    let dropout = Dropout { rate, noise_shape, seed: fields.seed()?, name };
+    fields.finish()?;
+    Ok(dropout)
+}
+
+fn spatial_dropout(mut fields: Fields) -> Result<SpatialDropout1D> {
+    let (name, _) = layer_keys(&mut fields)?;
+    let rate = fields.need_number("rate")?;
+    fields.refuse("noise_shape")?;
+    let dropout = SpatialDropout1D { rate, seed: fields.seed()?, name };
+    fields.finish()?;
+    Ok(dropout)
+}
+
+/// The sizes of axes, null where one is not known.
+fn axes(fields: &Fields, key: &str, value: &Value) -> Result<Vec<Option<usize>>> {
+    let wrong = || fields.error(key, format!("expected a shape, found {value}"));
+    let axis = |axis: &Value| match axis {
+        Value::Null => Ok(None),
+        axis => {
+            let size = axis.as_u64().and_then(|size| usize::try_from(size).ok());
+            size.map(Some).ok_or_else(wrong)
+        }
+    };
+    value.as_array().ok_or_else(wrong)?.iter().map(axis).collect()
+}
+
 fn embedding(mut fields: Fields) -> Result<Embedding> {
-    let name = layer_keys(&mut fields)?;
+    let (name, trainable) = layer_keys(&mut fields)?;
     let start = Embedding::new(0, 0).embeddings_initializer;
     let embedding = Embedding {
         input_dim: fields.size("input_dim")?,
         output_dim: fields.size("output_dim")?,
         embeddings_initializer: initializer(&mut fields, "embeddings_initializer", start)?,
+        embeddings_regularizer: regularizer(&mut fields, "embeddings_regularizer")?,
+        embeddings_constraint: constraint(&mut fields, "embeddings_constraint")?,
         mask_zero: fields.flag("mask_zero", false)?,
+        trainable,
         name,
     };
-    for key in [
-        "embeddings_regularizer",
-        "activity_regularizer",
-        "embeddings_constraint",
-        "lora_rank",
-        "lora_alpha",
-        "quantization_config",
-    ] {
+    for key in ["activity_regularizer", "lora_rank", "lora_alpha", "quantization_config"] {
         fields.refuse(key)?;
     }
     fields.skip("input_length"); // as in Keras, which has it from old files
@@ -172,7 +313,7 @@ fn embedding(mut fields: Fields) -> Result<Embedding> {
 }
 
 fn layer_normalization(mut fields: Fields) -> Result<LayerNormalization> {
-    let name = layer_keys(&mut fields)?;
+    let (name, trainable) = layer_keys(&mut fields)?;
     let layer = LayerNormalization {
         epsilon: fields.number("epsilon", 1e-3)?,
         center: fields.flag("center", true)?,
@@ -180,13 +321,15 @@ fn layer_normalization(mut fields: Fields) -> Result<LayerNormalization> {
         rms_scaling: fields.flag("rms_scaling", false)?,
         beta_initializer: initializer(&mut fields, "beta_initializer", Initializer::Zeros)?,
         gamma_initializer: initializer(&mut fields, "gamma_initializer", Initializer::Ones)?,
+        beta_regularizer: regularizer(&mut fields, "beta_regularizer")?,
+        gamma_regularizer: regularizer(&mut fields, "gamma_regularizer")?,
+        beta_constraint: constraint(&mut fields, "beta_constraint")?,
+        gamma_constraint: constraint(&mut fields, "gamma_constraint")?,
+        trainable,
         name,
         ..LayerNormalization::new()
     };
     let layer = layer.axes(fields.axes("axis", -1)?);
-    for key in ["beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint"] {
-        fields.refuse(key)?;
-    }
     fields.finish()?;
     Ok(layer)
 }
@@ -206,75 +349,4 @@ pub(super) fn activation(
             Err(Error::unsupported(key, class.map_or(other.to_string(), str::to_owned)))
         }
     }
-}
-
-/// An initializer, as a name or as a class with its settings.
-fn initializer(
-    fields: &mut Fields,
-    key: &'static str,
-    default: Initializer,
-) -> Result<Initializer> {
-    let value = match fields.take(key) {
-        None => return Ok(default),
-        Some(value) => value,
-    };
-    let empty = Value::Object(serde_json::Map::new());
-    let (class, mut settings) = match value {
-        Value::String(name) => (&name[..], Fields::of(&name[..], &empty)?),
-        value => Fields::of_class(key, value)?,
-    };
-    settings.skip("seed"); // streams of random numbers are our own
-    for axes in ["input_axes", "output_axes"] {
-        settings.refuse(axes)?;
-    }
-    let initializer = match class {
-        "Zeros" | "zeros" | "zero" => Initializer::Zeros,
-        "Ones" | "ones" | "one" => Initializer::Ones,
-        "Constant" | "constant" => Initializer::Constant(settings.number("value", 0.0)?),
-        "RandomNormal" | "random_normal" | "normal" => Initializer::RandomNormal {
-            mean: settings.number("mean", 0.0)?,
-            stddev: settings.number("stddev", 0.05)?,
-        },
-        "RandomUniform" | "random_uniform" | "uniform" => Initializer::RandomUniform {
-            minval: settings.number("minval", -0.05)?,
-            maxval: settings.number("maxval", 0.05)?,
-        },
-        "TruncatedNormal" | "truncated_normal" => Initializer::TruncatedNormal {
-            mean: settings.number("mean", 0.0)?,
-            stddev: settings.number("stddev", 0.05)?,
-        },
-        "VarianceScaling" | "variance_scaling" => variance_scaling(&mut settings)?,
-        "GlorotUniform" | "glorot_uniform" => Initializer::GLOROT_UNIFORM,
-        "GlorotNormal" | "glorot_normal" => Initializer::GLOROT_NORMAL,
-        "HeUniform" | "he_uniform" => Initializer::HE_UNIFORM,
-        "HeNormal" | "he_normal" => Initializer::HE_NORMAL,
-        "LecunUniform" | "lecun_uniform" => Initializer::LECUN_UNIFORM,
-        "LecunNormal" | "lecun_normal" => Initializer::LECUN_NORMAL,
-        "Orthogonal" | "OrthogonalInitializer" | "orthogonal" => {
-            Initializer::Orthogonal { gain: settings.number("gain", 1.0)? }
-        }
-        "Identity" | "IdentityInitializer" | "identity" => {
-            Initializer::Identity { gain: settings.number("gain", 1.0)? }
-        }
-        other => return Err(Error::unsupported(key, other)),
-    };
-    settings.finish()?;
-    Ok(initializer)
-}
-
-fn variance_scaling(settings: &mut Fields) -> Result<Initializer> {
-    let scale = settings.number("scale", 1.0)?;
-    let mode = match settings.text("mode")? {
-        "fan_in" => Fan::In,
-        "fan_out" => Fan::Out,
-        "fan_avg" => Fan::Average,
-        other => return Err(settings.error("mode", format!("unknown value `{other}`"))),
-    };
-    let distribution = match settings.text("distribution")? {
-        "truncated_normal" => Distribution::TruncatedNormal,
-        "untruncated_normal" => Distribution::UntruncatedNormal,
-        "uniform" => Distribution::Uniform,
-        other => return Err(settings.error("distribution", format!("unknown value `{other}`"))),
-    };
-    Ok(Initializer::VarianceScaling { scale, mode, distribution })
 }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::layer::{Add, Average, Concatenate, Layer, Maximum, Minimum, Multiply, Subtract};
 
 pub(super) fn concatenate(mut fields: Fields) -> Result<Concatenate> {
-    let name = layer_keys(&mut fields)?;
+    let (name, _) = layer_keys(&mut fields)?;
     let axis = fields.axis("axis", -1)?;
     fields.finish()?;
     Ok(Concatenate { axis, name })
@@ -14,7 +14,7 @@ pub(super) fn concatenate(mut fields: Fields) -> Result<Concatenate> {
 
 /// A layer that combines its inputs entry by entry.
 pub(super) fn merge(class: &str, mut fields: Fields) -> Result<Layer> {
-    let name = layer_keys(&mut fields)?;
+    let (name, _) = layer_keys(&mut fields)?;
     fields.finish()?;
     match class {
         "Add" => Ok(Add { name }.into()),

@@ -9,28 +9,28 @@ use crate::error::Result;
 use crate::layer::{ActivationLayer, DataFormat, Flatten, Permute, RepeatVector, Reshape, Softmax};
 
 pub(super) fn repeat_vector(mut fields: Fields) -> Result<RepeatVector> {
-    let name = layer_keys(&mut fields)?;
+    let (name, _) = layer_keys(&mut fields)?;
     let layer = RepeatVector { n: fields.size("n")?, name };
     fields.finish()?;
     Ok(layer)
 }
 
 pub(super) fn activation(mut fields: Fields) -> Result<ActivationLayer> {
-    let name = layer_keys(&mut fields)?;
+    let (name, _) = layer_keys(&mut fields)?;
     let activation = layers::activation(&mut fields, "activation", Activation::Linear)?;
     fields.finish()?;
     Ok(ActivationLayer { activation, name })
 }
 
 pub(super) fn softmax(mut fields: Fields) -> Result<Softmax> {
-    let name = layer_keys(&mut fields)?;
+    let (name, _) = layer_keys(&mut fields)?;
     let axes = fields.axes("axis", -1)?;
     fields.finish()?;
     Ok(Softmax { axes, name })
 }
 
 pub(super) fn flatten(mut fields: Fields) -> Result<Flatten> {
-    let name = layer_keys(&mut fields)?;
+    let (name, _) = layer_keys(&mut fields)?;
     let data_format = match fields.take("data_format") {
         None | Some(Value::Null) => DataFormat::default(),
         Some(value) => match value.as_str() {
@@ -44,7 +44,7 @@ pub(super) fn flatten(mut fields: Fields) -> Result<Flatten> {
 }
 
 pub(super) fn reshape(mut fields: Fields) -> Result<Reshape> {
-    let name = layer_keys(&mut fields)?;
+    let (name, _) = layer_keys(&mut fields)?;
     let target_shape = sizes(&mut fields, "target_shape", |size| match size {
         -1 => Some(None),
         size => usize::try_from(size).ok().map(Some),
@@ -54,7 +54,7 @@ pub(super) fn reshape(mut fields: Fields) -> Result<Reshape> {
 }
 
 pub(super) fn permute(mut fields: Fields) -> Result<Permute> {
-    let name = layer_keys(&mut fields)?;
+    let (name, _) = layer_keys(&mut fields)?;
     let dims = sizes(&mut fields, "dims", |dim| usize::try_from(dim).ok())?;
     fields.finish()?;
     Ok(Permute { dims, name })

@@ -3,11 +3,14 @@
 use kernels::{Buffer, Float};
 
 use super::{
-    Describe, Flow, Inputs, Layer, Mask, Operation, Pass, Weight, named, one_input, setters,
+    Describe, Flow, Inputs, Layer, Mask, Operation, Pass, Weight, named, one_input, options,
+    setters,
 };
+use crate::constraint::Constraint;
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
 use crate::initializer::Initializer;
+use crate::regularizer::Regularizer;
 use crate::shape::Shape;
 
 /// `y = E[x]`: `[…]`, of whole numbers, to `[…, output_dim]`, of rows of the weight
@@ -30,7 +33,10 @@ pub struct Embedding {
     pub(crate) input_dim: usize,
     pub(crate) output_dim: usize,
     pub(crate) embeddings_initializer: Initializer,
+    pub(crate) embeddings_regularizer: Option<Regularizer>,
+    pub(crate) embeddings_constraint: Option<Constraint>,
     pub(crate) mask_zero: bool,
+    pub(crate) trainable: bool,
     pub(crate) name: Option<String>,
 }
 
@@ -42,6 +48,9 @@ impl Embedding {
             output_dim,
             embeddings_initializer: Initializer::RandomUniform { minval: -0.05, maxval: 0.05 },
             mask_zero: false,
+            embeddings_regularizer: None,
+            embeddings_constraint: None,
+            trainable: true,
             name: None,
         }
     }
@@ -52,6 +61,15 @@ impl Embedding {
         /// Whether the number 0 stands for a step to pass over: the mask of the output says so. A
         /// mask of the input ends here in either case.
         mask_zero: bool,
+        /// Whether training changes `E`; it does unless set.
+        trainable: bool,
+    }
+
+    options! {
+        /// The penalty on `E`.
+        embeddings_regularizer: Regularizer,
+        /// The bounds of `E`.
+        embeddings_constraint: Constraint,
     }
 
     /// Checks data that goes straight to this layer; it calls itself `what`.
@@ -114,7 +132,11 @@ impl Describe for Embedding {
 
     fn weights(&self, _: &[Shape]) -> Vec<Weight> {
         let shape = vec![self.input_dim, self.output_dim];
-        vec![Weight::new("embeddings", shape, self.embeddings_initializer)]
+        let embeddings = Weight::new("embeddings", shape, self.embeddings_initializer)
+            .regularizer(self.embeddings_regularizer)
+            .constraint(self.embeddings_constraint.as_ref())
+            .trainable(self.trainable);
+        vec![embeddings]
     }
 }
 

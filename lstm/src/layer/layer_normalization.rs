@@ -11,11 +11,14 @@ use kernels::{Buffer, Float};
 use super::concatenate::axis_of_sample;
 use super::places::LastAxes;
 use super::{
-    Describe, Flow, Inputs, Layer, Mask, Operation, Pass, Weight, named, one_input, setters,
+    Describe, Flow, Inputs, Layer, Mask, Operation, Pass, Weight, named, one_input, options,
+    setters,
 };
+use crate::constraint::Constraint;
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
 use crate::initializer::Initializer;
+use crate::regularizer::Regularizer;
 use crate::shape::Shape;
 
 /// `y = γ (x - μ) / √(v + ε) + β`: `[…]` to the same, with the mean `μ` and the variance `v` of `x`
@@ -31,6 +34,11 @@ pub struct LayerNormalization {
     pub(crate) rms_scaling: bool,
     pub(crate) beta_initializer: Initializer,
     pub(crate) gamma_initializer: Initializer,
+    pub(crate) beta_regularizer: Option<Regularizer>,
+    pub(crate) gamma_regularizer: Option<Regularizer>,
+    pub(crate) beta_constraint: Option<Constraint>,
+    pub(crate) gamma_constraint: Option<Constraint>,
+    pub(crate) trainable: bool,
     pub(crate) name: Option<String>,
 }
 
@@ -45,6 +53,11 @@ impl LayerNormalization {
             rms_scaling: false,
             beta_initializer: Initializer::Zeros,
             gamma_initializer: Initializer::Ones,
+            beta_regularizer: None,
+            gamma_regularizer: None,
+            beta_constraint: None,
+            gamma_constraint: None,
+            trainable: true,
             name: None,
         }
     }
@@ -76,6 +89,19 @@ impl LayerNormalization {
         beta_initializer: Initializer,
         /// How `γ` starts; `Ones` unless set.
         gamma_initializer: Initializer,
+        /// Whether training changes `γ` and `β`; it does unless set.
+        trainable: bool,
+    }
+
+    options! {
+        /// The penalty on `β`.
+        beta_regularizer: Regularizer,
+        /// The penalty on `γ`.
+        gamma_regularizer: Regularizer,
+        /// The bounds of `β`.
+        beta_constraint: Constraint,
+        /// The bounds of `γ`.
+        gamma_constraint: Constraint,
     }
 
     /// Whether there is a `γ`, and whether a `β`.
@@ -147,10 +173,16 @@ impl Describe for LayerNormalization {
         let [gamma, beta] = self.has();
         let mut weights = Vec::new();
         if gamma {
-            weights.push(Weight::new("gamma", shape.clone(), self.gamma_initializer));
+            let gamma = Weight::new("gamma", shape.clone(), self.gamma_initializer)
+                .regularizer(self.gamma_regularizer)
+                .constraint(self.gamma_constraint.as_ref());
+            weights.push(gamma.trainable(self.trainable));
         }
         if beta {
-            weights.push(Weight::new("beta", shape, self.beta_initializer));
+            let beta = Weight::new("beta", shape, self.beta_initializer)
+                .regularizer(self.beta_regularizer)
+                .constraint(self.beta_constraint.as_ref());
+            weights.push(beta.trainable(self.trainable));
         }
         weights
     }

@@ -1,10 +1,12 @@
 //! The LSTM layer: Keras's options.
 
-use super::{Describe, Layer, Weight, setters};
+use super::{Describe, Layer, Weight, options, setters};
 use crate::activation::Activation;
+use crate::constraint::Constraint;
 use crate::error::{Error, Result};
 use crate::graph::Symbol;
 use crate::initializer::Initializer;
+use crate::regularizer::Regularizer;
 use crate::shape::Shape;
 
 /// Long short-term memory: `[steps, features]` to `[units]`, or to `[steps, units]` with
@@ -27,6 +29,14 @@ pub struct LSTM {
     pub(crate) recurrent_initializer: Initializer,
     pub(crate) bias_initializer: Initializer,
     pub(crate) unit_forget_bias: bool,
+    pub(crate) kernel_regularizer: Option<Regularizer>,
+    pub(crate) recurrent_regularizer: Option<Regularizer>,
+    pub(crate) bias_regularizer: Option<Regularizer>,
+    pub(crate) activity_regularizer: Option<Regularizer>,
+    pub(crate) kernel_constraint: Option<Constraint>,
+    pub(crate) recurrent_constraint: Option<Constraint>,
+    pub(crate) bias_constraint: Option<Constraint>,
+    pub(crate) trainable: bool,
     pub(crate) return_sequences: bool,
     pub(crate) return_state: bool,
     pub(crate) go_backwards: bool,
@@ -50,6 +60,14 @@ impl LSTM {
             recurrent_initializer: Initializer::ORTHOGONAL,
             bias_initializer: Initializer::Zeros,
             unit_forget_bias: true,
+            kernel_regularizer: None,
+            recurrent_regularizer: None,
+            bias_regularizer: None,
+            activity_regularizer: None,
+            kernel_constraint: None,
+            recurrent_constraint: None,
+            bias_constraint: None,
+            trainable: true,
             return_sequences: false,
             return_state: false,
             go_backwards: false,
@@ -63,10 +81,10 @@ impl LSTM {
     }
 
     setters! {
-        /// `φ`, of the candidate and the output; tanh unless set. Softmax, which mixes the units,
-        /// is refused when the layer is called.
+        /// `φ`, of the candidate and the output; tanh unless set. Softmax goes over the units, and is
+        /// refused beside a [`recurrent_dropout`](Self::recurrent_dropout).
         activation: Activation,
-        /// `σ`, of the gates; sigmoid unless set. Softmax is refused here, too.
+        /// `σ`, of the gates; sigmoid unless set.
         recurrent_activation: Activation,
         /// Whether there is a bias `b [4 units]`; there is unless set.
         use_bias: bool,
@@ -94,6 +112,25 @@ impl LSTM {
         /// Whether the output of a masked step is zero; it is the output of the step before unless
         /// set.
         zero_output_for_mask: bool,
+        /// Whether training changes the weights; it does unless set.
+        trainable: bool,
+    }
+
+    options! {
+        /// The penalty on `W`.
+        kernel_regularizer: Regularizer,
+        /// The penalty on `U`.
+        recurrent_regularizer: Regularizer,
+        /// The penalty on `b`.
+        bias_regularizer: Regularizer,
+        /// The penalty on everything the layer returns, divided by the size of the batch.
+        activity_regularizer: Regularizer,
+        /// The bounds of `W`.
+        kernel_constraint: Constraint,
+        /// The bounds of `U`.
+        recurrent_constraint: Constraint,
+        /// The bounds of `b`.
+        bias_constraint: Constraint,
     }
 
     /// The part of the input's features that each row goes without in training, the same ones in every
@@ -195,30 +232,41 @@ impl Describe for LSTM {
     }
 
     fn check(&self, what: &str, inputs: &[Shape]) -> Result<()> {
+        self.check_activity(what, inputs)?;
         if self.units == 0 {
             return Err(Error::invalid(what, "units must be positive"));
         }
-        for (setting, activation) in
-            [("activation", self.activation), ("recurrent_activation", self.recurrent_activation)]
-        {
-            if activation == Activation::Softmax {
-                let what = format!("{setting} of {what}, which must act on each number alone");
-                return Err(Error::unsupported(what, activation.name()));
-            }
+        let mixes = [self.activation, self.recurrent_activation].contains(&Activation::Softmax);
+        if mixes && self.recurrent_dropout > 0.0 {
+            let what = format!("recurrent_dropout of {what} beside the activation");
+            return Err(Error::unsupported(what, Activation::Softmax.name()));
         }
         self.weights(inputs).iter().try_for_each(|weight| weight.check(what))
+    }
+
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        self.activity_regularizer
     }
 
     fn weights(&self, inputs: &[Shape]) -> Vec<Weight> {
         let features = inputs[0].features().unwrap_or(0);
         // Saturated, it is beyond any memory, which the model will say.
         let gates = self.units.saturating_mul(4);
-        let mut weights = vec![
-            Weight::new("kernel", vec![features, gates], self.kernel_initializer),
-            Weight::new("recurrent_kernel", vec![self.units, gates], self.recurrent_initializer),
-        ];
+        let kernel = Weight::new("kernel", vec![features, gates], self.kernel_initializer)
+            .regularizer(self.kernel_regularizer)
+            .constraint(self.kernel_constraint.as_ref())
+            .trainable(self.trainable);
+        let shape = vec![self.units, gates];
+        let recurrent = Weight::new("recurrent_kernel", shape, self.recurrent_initializer)
+            .regularizer(self.recurrent_regularizer)
+            .constraint(self.recurrent_constraint.as_ref())
+            .trainable(self.trainable);
+        let mut weights = vec![kernel, recurrent];
         if self.use_bias {
-            let bias = Weight::new("bias", vec![gates], self.bias_initializer);
+            let bias = Weight::new("bias", vec![gates], self.bias_initializer)
+                .regularizer(self.bias_regularizer)
+                .constraint(self.bias_constraint.as_ref())
+                .trainable(self.trainable);
             let forget = self.units..self.units.saturating_mul(2);
             weights.push(Weight { ones: self.unit_forget_bias.then_some(forget), ..bias });
         }

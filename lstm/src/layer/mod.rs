@@ -4,6 +4,9 @@
 //! operation with its own memory; the model owns the weights, all of them in one array.
 
 mod activation;
+mod bidirectional;
+mod both_ways;
+mod cell;
 mod combine;
 mod concatenate;
 mod dense;
@@ -17,19 +20,27 @@ mod lstm;
 mod masking;
 mod merge;
 mod operation;
+mod part;
 mod permute;
 mod places;
 mod recur;
+mod recurrent;
 mod repeat_vector;
 mod reshape;
+mod rnn;
 mod softmax;
+mod stack;
+mod time_distributed;
+mod truth;
+mod weight;
 
 use std::fmt::Debug;
-use std::ops::Range;
 
-use kernels::{Float, Isa};
+use kernels::Isa;
 
 pub use activation::ActivationLayer;
+pub use bidirectional::{Bidirectional, MergeMode};
+pub use cell::{Cell, LSTMCell, StackedRNNCells};
 pub use concatenate::Concatenate;
 pub use dense::Dense;
 pub use dropout::{Dropout, SpatialDropout1D};
@@ -42,14 +53,19 @@ pub use masking::Masking;
 pub use merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
 pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
 pub use permute::Permute;
+pub use recurrent::Recurrent;
 pub use repeat_vector::RepeatVector;
 pub use reshape::Reshape;
+pub use rnn::RNN;
 pub use softmax::Softmax;
+pub use time_distributed::TimeDistributed;
+pub(crate) use truth::Op;
+pub use truth::Truth;
+pub(crate) use weight::Weight;
 
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
-use crate::initializer::Initializer;
-use crate::random::Rng;
+use crate::regularizer::Regularizer;
 use crate::shape::Shape;
 
 /// A layer of any kind, described.
@@ -60,14 +76,22 @@ pub enum Layer {
     Input(input::Description),
     /// See [`LSTM`].
     LSTM(LSTM),
+    /// See [`Bidirectional`].
+    Bidirectional(Bidirectional),
     /// See [`Dense`].
     Dense(Dense),
     /// See [`Masking`].
     Masking(Masking),
     /// See [`Dropout`].
     Dropout(Dropout),
+    /// See [`RNN`].
+    RNN(RNN),
     /// See [`SpatialDropout1D`].
     SpatialDropout1D(SpatialDropout1D),
+    /// See [`TimeDistributed`].
+    TimeDistributed(TimeDistributed),
+    /// See [`Truth`].
+    Truth(Truth),
     /// See [`RepeatVector`].
     RepeatVector(RepeatVector),
     /// See [`ActivationLayer`].
@@ -100,41 +124,6 @@ pub enum Layer {
     LayerNormalization(LayerNormalization),
 }
 
-/// A weight of a layer: its name and shape in Keras, and how it starts.
-#[derive(Clone, Debug)]
-pub(crate) struct Weight {
-    pub(crate) name: &'static str,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) initializer: Initializer,
-    /// The part, of a weight with one axis, that starts at one instead.
-    pub(crate) ones: Option<Range<usize>>,
-}
-
-impl Weight {
-    /// A weight that its initializer makes as a whole.
-    pub(crate) fn new(name: &'static str, shape: Vec<usize>, initializer: Initializer) -> Self {
-        Weight { name, shape, initializer, ones: None }
-    }
-
-    /// Checks that the initializer can make it; the layer calls itself `what`.
-    pub(crate) fn check(&self, what: &str) -> Result<()> {
-        self.initializer.check(&format!("{}_initializer of {what}", self.name), &self.shape)
-    }
-
-    /// Draws initial values. The parts beside [`ones`](Self::ones) are drawn one by one, as Keras
-    /// does it: their fans are those of a part.
-    pub(crate) fn fill<T: Float>(&self, rng: &mut Rng, values: &mut [T]) {
-        let Some(ones) = self.ones.clone() else {
-            return self.initializer.fill(rng, &self.shape, values);
-        };
-        let (before, rest) = values.split_at_mut(ones.start);
-        let (ones, after) = rest.split_at_mut(ones.len());
-        self.initializer.fill(rng, &[before.len()], before);
-        ones.fill(T::ONE);
-        self.initializer.fill(rng, &[after.len()], after);
-    }
-}
-
 /// What there is to know of a layer before it is built. Shapes are those of one sample.
 pub(crate) trait Describe: Debug {
     /// The name of the class in Keras.
@@ -158,6 +147,20 @@ pub(crate) trait Describe: Debug {
     /// The weights, in Keras's order, for inputs that have passed [`outputs`](Self::outputs).
     fn weights(&self, _inputs: &[Shape]) -> Vec<Weight> {
         Vec::new()
+    }
+
+    /// The penalty on each output.
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        None
+    }
+
+    /// Checks that the penalty fits the outputs.
+    fn check_activity(&self, what: &str, inputs: &[Shape]) -> Result<()> {
+        let Some(regularizer) = self.activity_regularizer() else { return Ok(()) };
+        let what = format!("activity_regularizer of {what}");
+        let mut outputs = Vec::new();
+        self.outputs(&what, inputs, &mut outputs)?;
+        outputs.iter().try_for_each(|output| regularizer.check(&what, &output.batched(None)))
     }
 }
 
@@ -195,10 +198,14 @@ impl Layer {
         match self {
             Layer::Input(input) => input,
             Layer::LSTM(lstm) => lstm,
+            Layer::Bidirectional(layer) => layer,
             Layer::Dense(dense) => dense,
             Layer::Masking(masking) => masking,
             Layer::Dropout(dropout) => dropout,
+            Layer::RNN(rnn) => rnn,
             Layer::SpatialDropout1D(dropout) => dropout,
+            Layer::TimeDistributed(outer) => outer,
+            Layer::Truth(truth) => truth,
             Layer::RepeatVector(repeat) => repeat,
             Layer::Activation(activation) => activation,
             Layer::Softmax(softmax) => softmax,
@@ -226,10 +233,16 @@ impl Layer {
         match self {
             Layer::Input(_) => Box::new(input::Feed),
             Layer::LSTM(lstm) => Box::new(recur::Recur::new(isa, lstm, inputs)),
+            Layer::Bidirectional(layer) => Box::new(both_ways::Both::new(isa, layer, inputs)),
             Layer::Dense(dense) => Box::new(dense::Affine::new(isa, dense, inputs)),
             Layer::Masking(masking) => Box::new(masking::Erase::new(masking)),
             Layer::Dropout(dropout) => Box::new(dropout::Drop::new(dropout)),
+            Layer::RNN(rnn) => Box::new(stack::Stack::new(isa, rnn, inputs)),
             Layer::SpatialDropout1D(dropout) => Box::new(dropout::Drop::of_features(dropout)),
+            Layer::TimeDistributed(outer) => {
+                Box::new(time_distributed::EachStep::new(isa, outer, inputs))
+            }
+            Layer::Truth(truth) => Box::new(truth::Judge(truth.op)),
             Layer::RepeatVector(repeat) => Box::new(repeat_vector::Repeat::new(repeat)),
             Layer::Activation(layer) => Box::new(activation::Activate::new(isa, layer)),
             Layer::Softmax(layer) => Box::new(softmax::Shares::new(isa, layer, inputs)),
@@ -262,6 +275,18 @@ macro_rules! setters {
 }
 pub(crate) use setters;
 
+/// The same for fields that are `None` unless set.
+macro_rules! options {
+    ($($(#[$doc:meta])* $field:ident: $type:ty),* $(,)?) => {$(
+        $(#[$doc])*
+        ///
+        /// None unless set.
+        pub fn $field(self, $field: $type) -> Self {
+            Self { $field: Some($field), ..self }
+        }
+    )*};
+}
+pub(crate) use options;
 /// What is alike in all layers of one input: a name, a call, the way into a model.
 macro_rules! named {
     ($class:ident) => {

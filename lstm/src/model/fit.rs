@@ -71,6 +71,9 @@ impl<T: Float> Model<T> {
             history.push(epoch, &[loss]);
             self.epochs += 1;
         }
+        if options.epochs > 0 {
+            self.finalize();
+        }
         Ok(history)
     }
 
@@ -147,14 +150,22 @@ impl<T: Float> Model<T> {
         let target = rows.of(y, &mut self.targets);
         let value = loss.value(prediction, target);
         loss.gradient(prediction, target, gradient);
+        let scale = self.compiled.as_ref().and_then(|c| c.optimizer.loss_scale_factor());
+        if let Some(scale) = scale.map(T::from_f64) {
+            gradient.iter_mut().for_each(|g| *g = *g * scale);
+        }
+        self.execution.add_activity_gradients(scale.unwrap_or(1.0));
+        let value = value + T::from_f64(self.penalty());
 
         self.grads.fill(T::ZERO);
         let params = Params { weights: &self.params, version: self.version };
         self.execution.backward(params, &mut self.grads);
+        self.add_penalty_gradients(scale.unwrap_or(1.0));
         let Model { isa, params, grads, compiled, .. } = self;
         if let Some(compiled) = compiled {
             T::optimize(&mut compiled.optimizer, *isa, params, grads);
         }
+        self.constrain();
         self.version += 1;
         self.batches += 1;
         Ok(value)

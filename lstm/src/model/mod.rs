@@ -4,6 +4,8 @@ mod execution;
 mod fit;
 mod gradients;
 mod history;
+mod optimizer_state;
+mod penalties;
 mod predict;
 mod progress;
 mod rows;
@@ -17,6 +19,7 @@ use kernels::{Buffer, Isa};
 pub use fit::Fit;
 pub use gradients::Gradients;
 pub use history::History;
+pub use optimizer_state::OptimizerState;
 pub use predict::{Evaluate, Predict};
 pub use progress::Verbose;
 pub use sequential::Sequential;
@@ -68,6 +71,8 @@ pub struct Model<T = f32> {
     compiled: Option<Compiled<T>>,
     /// How many epochs `fit` has trained since `compile`.
     epochs: u64,
+    /// Scratch of the constraints.
+    norms: Vec<f64>,
     /// How many batches have trained it since `compile`, and the seed of their random numbers: that
     /// of the last `fit`.
     batches: u64,
@@ -140,6 +145,7 @@ impl<T: Float> Model<T> {
             version: 0,
             compiled: None,
             epochs: 0,
+            norms: Vec::new(),
             batches: 0,
             seed: 0,
             targets: Buffer::new(),
@@ -169,8 +175,7 @@ impl<T: Float> Model<T> {
         self.version += 1;
         (self.epochs, self.batches) = (0, 0);
         if let Some(compiled) = &mut self.compiled {
-            let optimizer = compiled.optimizer.optimizer();
-            compiled.optimizer = optimizer::State::new(optimizer, self.params.len());
+            compiled.optimizer.restart();
         }
     }
 
@@ -200,10 +205,36 @@ impl<T: Float> Model<T> {
             let what = format!("outputs of `{}`, to be compiled with one loss", self.name);
             return Err(Error::Count { what, expected: 1, found });
         }
-        let optimizer = optimizer::State::new(optimizer, self.params.len());
+        let trained = self.weights.iter().filter(|place| place.weight.trainable);
+        let ranges = trained.map(|place| place.range.clone());
+        let optimizer = optimizer::State::new(optimizer, self.params.len(), ranges);
         self.compiled = Some(Compiled { loss, optimizer });
         (self.epochs, self.batches) = (0, 0);
         Ok(())
+    }
+
+    /// The optimizer that the model is compiled with, with the learning rate it has by now.
+    pub fn optimizer(&self) -> Option<Optimizer> {
+        self.compiled.as_ref().map(|compiled| compiled.optimizer.optimizer())
+    }
+
+    /// The learning rate of the next step of training.
+    ///
+    /// # Errors
+    ///
+    /// If the model is not compiled.
+    pub fn learning_rate(&self) -> Result<f64> {
+        let not_compiled = || Error::NotCompiled { model: self.name.clone() };
+        Ok(self.compiled.as_ref().ok_or_else(not_compiled)?.optimizer.learning_rate())
+    }
+
+    /// Changes the learning rate from the next step on.
+    ///
+    /// # Errors
+    ///
+    /// If the model is not compiled, the rate follows a schedule, or the number is no rate.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        self.compiled()?.optimizer.set_learning_rate(learning_rate)
     }
 
     /// The name: `sequential` or `functional` unless it was given one.
@@ -221,7 +252,7 @@ impl<T: Float> Model<T> {
         self.graph.outputs.iter().map(|&(call, output)| &self.graph.calls[call].outputs[output])
     }
 
-    /// How many numbers there are to train.
+    /// How many numbers the weights have, trained or not.
     pub fn count_params(&self) -> usize {
         self.params.len()
     }
@@ -286,11 +317,13 @@ impl<T: Float> Model<T> {
         let optimizer =
             self.compiled.as_ref().filter(|compiled| compiled.optimizer.has_stepped()).map(
                 |compiled| {
-                    let params = compiled.optimizer.optimizer().variables(self.params.len());
+                    let params = compiled.optimizer.variables();
                     // The iterations are 64 bits wide, whatever the rest is.
                     Count { params, bytes: (params - 1) * size_of::<T>() + size_of::<u64>() }
                 },
             );
+        let trained = self.weights.iter().filter(|place| place.weight.trainable);
+        let trainable = trained.map(|place| place.range.len()).sum();
         let rows = self.graph.layers.iter().enumerate();
         let shown = rows.filter(|(_, member)| {
             self.kind == Kind::Functional || member.layer.describe().class() != "InputLayer"
@@ -299,8 +332,8 @@ impl<T: Float> Model<T> {
             model: self.name.clone(),
             rows: shown.map(|(at, _)| self.row(at)).collect(),
             connections: self.kind == Kind::Functional && self.branches(),
-            trainable: count(self.params.len()),
-            non_trainable: count(0),
+            trainable: count(trainable),
+            non_trainable: count(self.params.len() - trainable),
             optimizer,
         };
         summary.render(line_length, 80).trim_end().to_owned()

@@ -63,7 +63,8 @@ impl<T: Float> Model<T> {
             let rows = Rows::Range(start, samples.min(start + batch_size));
             self.run(x, rows)?;
             let target = rows.of(y, &mut self.targets);
-            sum += loss.value(self.execution.value(output), target).to_f64() * rows.len() as f64;
+            let value = loss.value(self.execution.value(output), target).to_f64();
+            sum += (value + self.penalty()) * rows.len() as f64;
         }
         Ok(sum / samples as f64)
     }
