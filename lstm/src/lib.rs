@@ -95,7 +95,7 @@ pub use layer::{
     ActivationLayer, Add, Average, Bidirectional, Cell, Concatenate, DataFormat, Dense, Dropout,
     Embedding, Flatten, Input, InputDescription, LSTM, LSTMCell, Layer, LayerNormalization,
     Masking, Maximum, MergeMode, Minimum, Multiply, Permute, RNN, Recurrent, RepeatVector, Reshape,
-    SpatialDropout1D, StackedRNNCells, Subtract, TimeDistributed, Truth,
+    Softmax, SpatialDropout1D, StackedRNNCells, Subtract, TimeDistributed, Truth,
 };
 pub use loss::{Loss, Losses, Objective, Reduction};
 pub use metric::{
