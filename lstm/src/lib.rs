@@ -58,6 +58,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod callback;
 mod config;
 mod constraint;
 pub mod engine;
@@ -79,6 +80,7 @@ mod shape;
 mod tensor;
 
 pub use activation::Activation;
+pub use callback::Callback;
 pub use constraint::{Constraint, NormAxis};
 pub use error::{Error, Result};
 pub use float::Float;
@@ -90,7 +92,10 @@ pub use loss::{Loss, Losses, Objective, Reduction};
 pub use metric::{
     AUC, ClassAggregation, Curve, Direction, Measure, Metric, R2Score, Summation, Threshold,
 };
-pub use model::{Compile, Evaluate, Fit, Gradients, History, Model, Predict, Sequential, Verbose};
+pub use model::{
+    Callbacks, Compile, Evaluate, Fit, Gradients, History, Logs, Model, Predict, Sequential,
+    Validation, Verbose,
+};
 pub use optimizer::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,
 };

@@ -1,5 +1,6 @@
 //! Losses and metrics of a model's outputs, at work on batches.
 
+use super::train::Checks;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::loss::layout::Layout;
@@ -186,14 +187,19 @@ impl Judge {
         p: &[usize],
         y: &Tensor<T>,
         weights: Option<&Tensor<T>>,
+        checks: Checks,
     ) -> Result<()> {
         let output = &mut self.outputs[at];
         let what = &output.what[..];
+        let check_labels = |layout: Layout, ignored| match checks {
+            Checks::All => check_labels(what, y, layout, ignored),
+            Checks::Shapes => Ok(()),
+        };
         if let Some(objective) = output.objective {
             let labels = objective.loss.reads_labels();
             let layout =
                 Layout::of(p, y.shape(), labels).ok_or_else(|| misfit(what, p, y, labels))?;
-            check_labels(what, y, layout, objective.loss.ignored_class())?;
+            check_labels(layout, objective.loss.ignored_class())?;
             let takes = |weights: &&Tensor<T>| !layout.takes_weights(weights.shape());
             if let Some(weights) = weights.filter(takes) {
                 let expected = [Some(layout.batch)].to_vec();
@@ -206,8 +212,12 @@ impl Judge {
             let Some((measure, layout)) = watched.meter.resolve(p, y.shape()) else {
                 return Err(misfit(&format!("{what}, for metric `{name}`"), p, y, false));
             };
-            check_labels(what, y, layout, measure.ignored_class())?;
+            check_labels(layout, measure.ignored_class())?;
             (watched.measure, watched.layout) = (measure, layout);
+        }
+        if checks == Checks::All {
+            y.check_finite(what)?;
+            weights.map_or(Ok(()), |weights| weights.check_finite("sample_weight"))?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod fit;
 mod gradients;
 mod history;
 mod judge;
+mod logs;
 mod penalties;
 mod predict;
 mod progress;
@@ -20,9 +21,10 @@ use std::ops::Range;
 use kernels::{Buffer, Isa};
 
 pub use compile::Compile;
-pub use fit::Fit;
+pub use fit::{Callbacks, Fit, Validation};
 pub use gradients::Gradients;
 pub use history::History;
+pub use logs::Logs;
 pub use predict::{Evaluate, Predict};
 pub use progress::Verbose;
 pub use sequential::Sequential;
@@ -81,6 +83,8 @@ pub struct Model<T = f32> {
     seed: u64,
     /// The targets of a batch and their weights, for each output.
     targets: Vec<[Buffer<T>; 2]>,
+    /// Whether a callback asked for the end of training.
+    stop: bool,
     /// Scratch of the checks.
     shape: Vec<usize>,
 }
@@ -146,6 +150,7 @@ impl<T: Float> Model<T> {
             batches: 0,
             seed: 0,
             targets: Vec::new(),
+            stop: false,
             shape: Vec::new(),
         };
         model.reseed(0);
