@@ -80,7 +80,10 @@ mod shape;
 mod tensor;
 
 pub use activation::Activation;
-pub use callback::Callback;
+pub use callback::{
+    CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Mode,
+    ModelCheckpoint, Plateau, ReduceLROnPlateau, SaveFreq, Stopping, TerminateOnNaN,
+};
 pub use constraint::{Constraint, NormAxis};
 pub use error::{Error, Result};
 pub use float::Float;

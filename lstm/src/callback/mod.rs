@@ -1,4 +1,24 @@
 //! Callbacks: what happens between the batches and epochs of a training.
+//!
+//! | module       | holds                                                         |
+//! |--------------|---------------------------------------------------------------|
+//! | `monitor`    | a number that is watched, and what is better                   |
+//! | `stopping`   | ends at a number that no longer improves, or is none           |
+//! | `rate`       | learning rates by plateau and by epoch                         |
+//! | `checkpoint` | weights in files                                               |
+//! | `csv`        | a table of epochs in a file                                    |
+
+mod checkpoint;
+mod csv;
+mod monitor;
+mod rate;
+mod stopping;
+
+pub use checkpoint::{ModelCheckpoint, SaveFreq};
+pub use csv::CSVLogger;
+pub use monitor::Mode;
+pub use rate::{LearningRateScheduler, Plateau, ReduceLROnPlateau};
+pub use stopping::{EarlyStopping, Stopping, TerminateOnNaN};
 
 use crate::error::Result;
 use crate::float::Float;
@@ -66,5 +86,27 @@ pub trait Callback<T: Float> {
     #[allow(clippy::missing_errors_doc, reason = "said of all above")]
     fn on_train_end(&mut self, model: &mut Model<T>) -> Result<()> {
         Ok(())
+    }
+}
+
+/// A function as a callback: called after each epoch.
+///
+/// ```
+/// use lstm::{LambdaCallback, Logs, Model};
+///
+/// let mut losses = Vec::new();
+/// let mut keep = LambdaCallback(|_epoch: usize, _model: &mut Model, logs: &mut Logs| {
+///     losses.extend(logs.get("loss"));
+///     Ok(())
+/// });
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct LambdaCallback<F>(pub F);
+
+impl<T: Float, F: FnMut(usize, &mut Model<T>, &mut Logs) -> Result<()>> Callback<T>
+    for LambdaCallback<F>
+{
+    fn on_epoch_end(&mut self, epoch: usize, model: &mut Model<T>, logs: &mut Logs) -> Result<()> {
+        (self.0)(epoch, model, logs)
     }
 }

@@ -6,7 +6,7 @@ use crate::float::Float;
 use crate::loss::layout::Layout;
 use crate::loss::objective::{Judged, Objective};
 use crate::metric::meter::{Mean, Meter};
-use crate::metric::{Measure, Metric};
+use crate::metric::{Direction, Measure, Metric};
 use crate::tensor::Tensor;
 
 /// Whether a metric heeds the weights of samples.
@@ -140,6 +140,13 @@ impl Judge {
     /// Whether an output has targets.
     pub(super) fn is_judged(&self, at: usize) -> bool {
         self.outputs[at].objective.is_some() || !self.outputs[at].watched.is_empty()
+    }
+
+    /// Whether the metric of this name is better when larger; none if there is no such metric.
+    pub(super) fn direction(&self, name: &str) -> Option<Direction> {
+        let mut watched = self.outputs.iter().flat_map(|output| &output.watched);
+        let found = watched.find(|watched| watched.meter.metric.name() == name)?;
+        Some(found.meter.metric.measure.direction())
     }
 
     /// Forgets everything that was gathered.

@@ -2,6 +2,7 @@
 
 mod compile;
 mod execution;
+mod files;
 mod fit;
 mod gradients;
 mod history;
