@@ -253,7 +253,8 @@ fn check_dtypes(config: &Value) -> Result<(), String> {
             // A name, or a policy that has one.
             let name = value.as_str().or_else(|| value["config"]["name"].as_str());
             match name {
-                Some("float32" | "float64") => Ok(()),
+                // Truths and whole numbers are numbers here.
+                Some("float32" | "float64" | "bool" | "int32") => Ok(()),
                 Some(other) => Err(format!("unsupported dtype: `{other}`")),
                 None => Err(format!("unsupported dtype: `{value}`")),
             }

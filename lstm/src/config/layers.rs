@@ -46,28 +46,29 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
     }
 }
 
-/// The shape of one sample, from a shape with a batch axis of any size.
-pub(super) fn sample_shape(fields: &Fields, key: &str, value: &Value) -> Result<Shape> {
-    let wrong = || fields.error(key, format!("expected [null, …], found {value}"));
-    let batch = value.as_array().and_then(|axes| axes.first()).ok_or_else(wrong)?;
-    if !batch.is_null() {
-        return Err(Error::unsupported("fixed batch size", batch.to_string()));
+/// The batch size, if it is said, and the shape of one sample.
+pub(super) fn sample_shape(
+    fields: &Fields,
+    key: &str,
+    value: &Value,
+) -> Result<(Option<usize>, Shape)> {
+    let axes = self::axes(fields, key, value)?;
+    match axes.split_first() {
+        Some((&batch_size, sample)) => Ok((batch_size, Shape::from(sample.to_vec()))),
+        None => Err(fields.error(key, "expected [batch size or null, …], found []")),
     }
-    let mut sample = self::axes(fields, key, value)?;
-    sample.remove(0);
-    Ok(Shape::from(sample))
 }
 
 fn input(mut fields: Fields) -> Result<InputDescription> {
     let shape = fields.need("batch_shape")?;
-    let shape = sample_shape(&fields, "batch_shape", shape)?;
+    let (batch_size, shape) = sample_shape(&fields, "batch_shape", shape)?;
     let name = fields.name()?;
     fields.skip("dtype");
     for key in ["sparse", "ragged", "optional"] {
         fields.refuse(key)?;
     }
     fields.finish()?;
-    Ok(InputDescription { shape, name })
+    Ok(InputDescription { shape, batch_size, name })
 }
 
 /// Keys that every layer with weights has: its name, and whether it is trained.

@@ -186,7 +186,7 @@ impl<T: crate::Float> Operation<T> for Both<T> {
         self.ways.iter_mut().for_each(|way| way.reset());
     }
 
-    fn carries(&self) -> Option<usize> {
-        self.ways.iter().find_map(Part::carries)
+    fn rows(&self) -> Option<usize> {
+        self.ways.iter().find_map(Part::rows)
     }
 }

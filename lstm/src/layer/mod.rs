@@ -231,7 +231,7 @@ impl Layer {
         inputs: &[Shape],
     ) -> Box<dyn Operation<T>> {
         match self {
-            Layer::Input(_) => Box::new(input::Feed),
+            Layer::Input(input) => Box::new(input::Feed { batch_size: input.batch_size }),
             Layer::LSTM(lstm) => Box::new(recur::Recur::new(isa, lstm, inputs)),
             Layer::Bidirectional(layer) => Box::new(both_ways::Both::new(isa, layer, inputs)),
             Layer::Dense(dense) => Box::new(dense::Affine::new(isa, dense, inputs)),

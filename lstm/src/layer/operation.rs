@@ -155,8 +155,9 @@ pub(crate) trait Operation<T: Float>: Debug + Send {
     /// Forgets the states that are kept from batch to batch.
     fn reset(&mut self) {}
 
-    /// The rows of the batch whose states wait for the next one, which must have as many.
-    fn carries(&self) -> Option<usize> {
+    /// How many rows every batch must have, because of states that are carried on or because it was
+    /// said so; 0 if it is yet to be seen, but the same for all.
+    fn rows(&self) -> Option<usize> {
         None
     }
 }

@@ -137,8 +137,8 @@ impl<T: crate::Float> Part<T> {
         self.operation.reset();
     }
 
-    pub(super) fn carries(&self) -> Option<usize> {
-        self.operation.carries()
+    pub(super) fn rows(&self) -> Option<usize> {
+        self.operation.rows()
     }
 }
 

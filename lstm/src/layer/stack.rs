@@ -114,7 +114,7 @@ impl<T: crate::Float> Operation<T> for Stack<T> {
         self.cells.iter_mut().for_each(Part::reset);
     }
 
-    fn carries(&self) -> Option<usize> {
-        self.cells.iter().find_map(Part::carries)
+    fn rows(&self) -> Option<usize> {
+        self.cells.iter().find_map(Part::rows)
     }
 }

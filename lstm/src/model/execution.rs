@@ -171,15 +171,6 @@ impl<T: Float> Execution<T> {
             self.propagate_shapes()?;
             self.settled = true;
         }
-        for step in &self.steps {
-            if let Some(rows) = step.operation.carries().filter(|&rows| rows != batch) {
-                let class = step.layer.describe().class();
-                let name = step.layer.describe().name().unwrap_or_default();
-                let what = format!("rows of a batch of {class} {name}").trim_end().to_owned();
-                let what = format!("{what}, which is stateful: see `reset_states`");
-                return Err(Error::Count { what, expected: rows, found: batch });
-            }
-        }
         self.batch = batch;
         for (i, step) in self.steps.iter_mut().enumerate() {
             for (o, shape) in step.outputs.iter().enumerate() {
@@ -192,6 +183,31 @@ impl<T: Float> Execution<T> {
                 if gradients && din.live {
                     din.grad.resize(batch * shape.len());
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that so many samples in batches of a size have the rows that every layer asks for.
+    ///
+    /// # Errors
+    ///
+    /// If a batch would have more or fewer.
+    pub(super) fn check_rows(&self, samples: usize, batch_size: usize) -> Result<()> {
+        for step in &self.steps {
+            let Some(rows) = step.operation.rows() else { continue };
+            let rows = if rows == 0 { batch_size } else { rows };
+            let last = samples % batch_size;
+            let found = if last != 0 && batch_size == rows { last } else { batch_size };
+            if found != rows {
+                let (class, name) = (step.layer.describe().class(), step.layer.describe().name());
+                let name = name.map_or(String::new(), |name| format!(" `{name}`"));
+                let why = match step.sources.is_empty() {
+                    true => "which has a batch size",
+                    false => "which is stateful, see `reset_states`",
+                };
+                let what = format!("rows of every batch of {class}{name}, {why}");
+                return Err(Error::Count { what, expected: rows, found });
             }
         }
         Ok(())

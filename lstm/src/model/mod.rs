@@ -39,7 +39,7 @@ use crate::isa;
 use crate::layer::Layer;
 use crate::optimizer::Optimizer;
 use crate::random::Rng;
-use crate::shape::Shape;
+use crate::shape::{Axes, Shape};
 use crate::tensor::{self, Tensor};
 use compile::Compiled;
 use execution::Execution;
@@ -336,11 +336,23 @@ impl<T: Float> Model<T> {
         !chain || layers.iter().any(|member| member.calls.len() > 1)
     }
 
+    /// The rows of every batch, if an input says it.
+    fn batch_size(&self) -> Option<usize> {
+        self.graph.inputs.iter().find_map(|&call| {
+            match &self.graph.layers[self.graph.calls[call].layer].layer {
+                Layer::Input(input) => input.batch_size,
+                _ => None,
+            }
+        })
+    }
+
     fn row(&self, at: usize) -> Row {
         let member = &self.graph.layers[at];
         // Keras shows the shapes of the last call.
         let last = member.calls.last().map_or(&[][..], |&call| &self.graph.calls[call].outputs);
-        let shapes: Vec<String> = last.iter().map(Shape::to_string).collect();
+        let batch_size = self.batch_size();
+        let shape = |shape: &Shape| Axes(&shape.batched(batch_size)).to_string();
+        let shapes: Vec<String> = last.iter().map(shape).collect();
         let places = self.weights.iter().filter(|place| place.layer == at);
         let source = |&(source, output): &(usize, usize)| {
             format!("{}[{}][{output}]", self.graph.name(source), self.graph.node(source))

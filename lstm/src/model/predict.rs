@@ -161,6 +161,7 @@ impl<T: Float> Model<T> {
         let x = x.tensors();
         let samples = self.check_inputs(x)?;
         let batch_size = batch_size(options.batch_size, samples)?;
+        self.execution.check_rows(samples, batch_size)?;
         self.reserve(x, batch_size, false)?;
         let mut outputs: Vec<Tensor<T>> = (self.graph.outputs.iter())
             .map(|&at| Tensor::zeros([&[samples], &self.execution.zeros(at).shape()[1..]].concat()))
@@ -200,6 +201,7 @@ impl<T: Float> Model<T> {
         let x = x.tensors();
         let samples = self.check_inputs(x)?;
         let batch_size = batch_size(options.batch_size, samples)?;
+        self.execution.check_rows(samples, batch_size)?;
         self.reserve(x, batch_size, false)?;
         self.check_room(y, samples)?;
         self.predict_batches(x, batch_size, std::slice::from_mut(y))

@@ -71,6 +71,7 @@ impl<T: Float> Model<T> {
     ) -> Result<T> {
         let data = Data { x: x.tensors(), y: y.tensors(), weights: sample_weight };
         let samples = self.check_training(data)?;
+        self.execution.check_rows(samples, samples)?;
         self.train(data, Rows::Range(0, samples))
     }
 
@@ -82,6 +83,7 @@ impl<T: Float> Model<T> {
     pub fn test_on_batch(&mut self, x: impl Inputs<T>, y: impl Inputs<T>) -> Result<T> {
         let data = Data { x: x.tensors(), y: y.tensors(), weights: &[] };
         let samples = self.check_training(data)?;
+        self.execution.check_rows(samples, samples)?;
         self.test(data, Rows::Range(0, samples)).map(T::from_f64)
     }
 
@@ -139,6 +141,7 @@ impl<T: Float> Model<T> {
         gradients: bool,
     ) -> Result<usize> {
         let batch_size = batch_size(wanted, samples)?;
+        self.execution.check_rows(samples, batch_size)?;
         self.reserve(x, batch_size, gradients)?;
         Ok(batch_size)
     }
