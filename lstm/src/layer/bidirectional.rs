@@ -192,12 +192,6 @@ impl Describe for Bidirectional {
         for (way, layer) in [("forward", &self.forward_layer), ("backward", &self.backward_layer)] {
             let what = format!("{way} layer of {what}");
             layer.describe().check(&what, &inputs[..1])?;
-            if layer.describe().activity_regularizer().is_some() {
-                return Err(Error::unsupported(
-                    format!("setting of the {what}"),
-                    "activity_regularizer",
-                ));
-            }
         }
         Ok(())
     }
