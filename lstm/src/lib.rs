@@ -74,6 +74,7 @@ mod initializer;
 mod isa;
 mod layer;
 mod loss;
+mod metric;
 mod model;
 mod optimizer;
 mod random;
@@ -94,11 +95,14 @@ pub use layer::{
     ActivationLayer, Add, Average, Bidirectional, Cell, Concatenate, DataFormat, Dense, Dropout,
     Embedding, Flatten, Input, InputDescription, LSTM, LSTMCell, Layer, LayerNormalization,
     Masking, Maximum, MergeMode, Minimum, Multiply, Permute, RNN, Recurrent, RepeatVector, Reshape,
-    SpatialDropout1D, StackedRNNCells, Subtract, TimeDistributed, Truth,
+    Softmax, SpatialDropout1D, StackedRNNCells, Subtract, TimeDistributed, Truth,
 };
-pub use loss::Loss;
+pub use loss::{Loss, Losses, Objective, Reduction};
+pub use metric::{
+    AUC, ClassAggregation, Curve, Direction, Measure, Metric, R2Score, Summation, Threshold,
+};
 pub use model::{
-    Evaluate, Fit, Gradients, History, Model, OptimizerState, Predict, Sequential, Verbose,
+    Compile, Evaluate, Fit, Gradients, History, Model, OptimizerState, Predict, Sequential, Verbose,
 };
 pub use optimizer::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,

@@ -34,6 +34,7 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
         "LayerNormalization" => layer_normalization(fields).map(Layer::LayerNormalization),
         "RepeatVector" => reshaping::repeat_vector(fields).map(Layer::RepeatVector),
         "Activation" => reshaping::activation(fields).map(Layer::Activation),
+        "Softmax" => reshaping::softmax(fields).map(Layer::Softmax),
         "Flatten" => reshaping::flatten(fields).map(Layer::Flatten),
         "Reshape" => reshaping::reshape(fields).map(Layer::Reshape),
         "Permute" => reshaping::permute(fields).map(Layer::Permute),

@@ -9,7 +9,7 @@
 use kernels::{Buffer, Float};
 
 use super::concatenate::axis_of_sample;
-use super::places::{Places, stride};
+use super::places::LastAxes;
 use super::{
     Describe, Flow, Inputs, Layer, Mask, Operation, Pass, Weight, named, one_input, options,
     setters,
@@ -191,9 +191,7 @@ impl Describe for LayerNormalization {
 /// The operation of a [`LayerNormalization`].
 #[derive(Debug)]
 pub(super) struct Normalize<T> {
-    /// The axes of a sample with those to normalize along last; none if they are last anyway.
-    order: Option<Vec<usize>>,
-    places: Places,
+    last: LastAxes,
     /// How many entries are normalized together.
     len: usize,
     epsilon: T,
@@ -201,40 +199,23 @@ pub(super) struct Normalize<T> {
     rms_scaling: bool,
     /// `μ` and `1 / √(v + ε)` of each row of `len`.
     moments: Vec<(T, T)>,
-    /// In that order of axes: the input and a result; the gradient of the output and of the input.
+    /// With those axes last: the input; the output, or its gradient.
     x: Buffer<T>,
     y: Buffer<T>,
 }
 
 impl<T: Float> Normalize<T> {
     pub(super) fn new(layer: &LayerNormalization, inputs: &[Shape]) -> Self {
-        let axes = inputs[0].axes();
-        let rank = axes.len();
-        let along = |&k: &usize| {
-            let k = k as isize;
-            layer.axes.contains(&(k + 1)) || layer.axes.contains(&(k - rank as isize))
-        };
-        let order: Vec<usize> =
-            (0..rank).filter(|k| !along(k)).chain((0..rank).filter(along)).collect();
+        let last = LastAxes::new(&layer.axes, inputs[0].axes().len());
         Normalize {
-            len: (0..rank).filter(along).map(|k| axes[k].unwrap_or(0)).product(),
-            order: (!order.is_sorted()).then_some(order),
-            places: Places::default(),
+            len: last.len(&inputs[0]),
+            last,
             epsilon: T::from_f64(layer.epsilon),
             has: layer.has(),
             rms_scaling: layer.rms_scaling,
             moments: Vec::new(),
             x: Buffer::new(),
             y: Buffer::new(),
-        }
-    }
-
-    /// Finds where the entries of a sample are in the order of its axes here.
-    fn walk(&mut self, inputs: Inputs<T>) {
-        if let Some(order) = &self.order {
-            let axes = inputs.shapes[0].axes();
-            let sizes = order.iter().map(|&axis| (axes[axis].unwrap_or(0), stride(axes, axis)));
-            self.places.walk(sizes);
         }
     }
 
@@ -257,23 +238,6 @@ fn sum<T: Float>(len: usize, f: impl Fn(usize) -> T) -> T {
     }
     let rest = (whole..len).fold(T::ZERO, |sum, i| sum + f(i));
     parts.into_iter().fold(rest, |sum, part| sum + part)
-}
-
-/// Copies every sample so that `to[i] = from[places[i]]`.
-fn gather<T: Float>(places: &[usize], from: &[T], to: &mut Buffer<T>) {
-    to.resize(from.len());
-    let size = places.len().max(1);
-    for (from, to) in from.chunks_exact(size).zip(to.chunks_exact_mut(size)) {
-        to.iter_mut().zip(places).for_each(|(to, &place)| *to = from[place]);
-    }
-}
-
-/// Copies every sample so that `to[places[i]] = from[i]`.
-fn scatter<T: Float>(places: &[usize], from: &[T], to: &mut [T]) {
-    let size = places.len().max(1);
-    for (from, to) in from.chunks_exact(size).zip(to.chunks_exact_mut(size)) {
-        from.iter().zip(places).for_each(|(&from, &place)| to[place] = from);
-    }
 }
 
 /// An entry of a weight, or what stands for it where there is none.
@@ -329,15 +293,14 @@ impl<T: Float> Normalize<T> {
 impl<T: Float> Operation<T> for Normalize<T> {
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
         let (x, y) = (pass.inputs.at(0), &mut outputs[0]);
-        self.walk(pass.inputs);
-        if self.order.is_none() {
+        if !self.last.moves() {
             return self.rows_forward(pass.weights, x, y);
         }
         let (mut own_x, mut own_y) = (std::mem::take(&mut self.x), std::mem::take(&mut self.y));
-        gather(self.places.get(), x, &mut own_x);
+        self.last.gather(&pass.inputs.shapes[0], x, &mut own_x);
         own_y.resize(y.len());
         self.rows_forward(pass.weights, &own_x, &mut own_y);
-        scatter(self.places.get(), &own_y, y);
+        self.last.scatter(&own_y, y);
         (self.x, self.y) = (own_x, own_y);
     }
 
@@ -350,7 +313,7 @@ impl<T: Float> Operation<T> for Normalize<T> {
         dins: &mut [Flow<T>],
     ) {
         let dy = &mut douts[0].grad;
-        if self.order.is_none() {
+        if !self.last.moves() {
             self.rows_backward(pass.weights, pass.inputs.at(0), dy, dweights);
             if let Some(dx) = dins[0].room() {
                 dx.copy_from_slice(dy);
@@ -358,10 +321,10 @@ impl<T: Float> Operation<T> for Normalize<T> {
             return;
         }
         let mut own = std::mem::take(&mut self.y);
-        gather(self.places.get(), dy, &mut own);
+        self.last.gather(&pass.inputs.shapes[0], dy, &mut own);
         self.rows_backward(pass.weights, &self.x, &mut own, dweights);
         if let Some(dx) = dins[0].room() {
-            scatter(self.places.get(), &own, dx);
+            self.last.scatter(&own, dx);
         }
         self.y = own;
     }

@@ -28,6 +28,7 @@ mod recurrent;
 mod repeat_vector;
 mod reshape;
 mod rnn;
+mod softmax;
 mod stack;
 mod time_distributed;
 mod truth;
@@ -56,6 +57,7 @@ pub use recurrent::Recurrent;
 pub use repeat_vector::RepeatVector;
 pub use reshape::Reshape;
 pub use rnn::RNN;
+pub use softmax::Softmax;
 pub use time_distributed::TimeDistributed;
 pub(crate) use truth::Op;
 pub use truth::Truth;
@@ -94,6 +96,8 @@ pub enum Layer {
     RepeatVector(RepeatVector),
     /// See [`ActivationLayer`].
     Activation(ActivationLayer),
+    /// See [`Softmax`].
+    Softmax(Softmax),
     /// See [`Flatten`].
     Flatten(Flatten),
     /// See [`Reshape`].
@@ -204,6 +208,7 @@ impl Layer {
             Layer::Truth(truth) => truth,
             Layer::RepeatVector(repeat) => repeat,
             Layer::Activation(activation) => activation,
+            Layer::Softmax(softmax) => softmax,
             Layer::Flatten(flatten) => flatten,
             Layer::Reshape(reshape) => reshape,
             Layer::Permute(permute) => permute,
@@ -240,6 +245,7 @@ impl Layer {
             Layer::Truth(truth) => Box::new(truth::Judge(truth.op)),
             Layer::RepeatVector(repeat) => Box::new(repeat_vector::Repeat::new(repeat)),
             Layer::Activation(layer) => Box::new(activation::Activate::new(isa, layer)),
+            Layer::Softmax(layer) => Box::new(softmax::Shares::new(isa, layer, inputs)),
             Layer::Flatten(flatten) => flatten.operation(&inputs[0]),
             Layer::Reshape(_) => Box::new(reshape::Recast),
             Layer::Permute(permute) => Box::new(permute::Rearrange::new(permute)),

@@ -4,15 +4,15 @@
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     epoch: Vec<usize>,
-    history: Vec<(&'static str, Vec<f64>)>,
+    history: Vec<(String, Vec<f64>)>,
 }
 
 impl History {
     /// Room for `epochs` epochs, or as many as anyone waits for, of the numbers that have these
     /// names.
-    pub(super) fn new(names: &[&'static str], epochs: usize) -> Self {
+    pub(super) fn new(names: &[String], epochs: usize) -> Self {
         let epochs = epochs.min(1 << 16);
-        let history = names.iter().map(|&name| (name, Vec::with_capacity(epochs))).collect();
+        let history = names.iter().map(|name| (name.clone(), Vec::with_capacity(epochs))).collect();
         History { epoch: Vec::with_capacity(epochs), history }
     }
 
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn there_is_no_room_to_make_for_endless_training() {
-        let mut history = History::new(&["loss"], usize::MAX);
+        let mut history = History::new(&["loss".to_owned()], usize::MAX);
         history.push(0, &[0.5]);
         assert_eq!(history.loss(), [0.5]);
     }

@@ -17,6 +17,7 @@ fn all_options_are_read() {
     let written = [
         ("RepeatVector", r#""n": 3"#, "n: 3"),
         ("Activation", r#""activation": "gelu""#, "activation: Gelu"),
+        ("Softmax", r#""axis": [1, 2]"#, "axes: [1, 2]"),
         ("Flatten", r#""data_format": "channels_first""#, "data_format: ChannelsFirst"),
         ("Reshape", r#""target_shape": [3, -1]"#, "target_shape: Shape([Some(3), None])"),
         ("Permute", r#""dims": [2, 1]"#, "dims: [2, 1]"),
@@ -33,7 +34,8 @@ fn all_options_are_read() {
             "embeddings_regularizer": null, "activity_regularizer": null,
             "embeddings_constraint": null, "mask_zero": true, "quantization_config": null"#,
             "input_dim: 5, output_dim: 2, embeddings_initializer: RandomUniform { minval: -0.05, \
-             maxval: 0.05 }, mask_zero: true",
+             maxval: 0.05 }, embeddings_regularizer: None, embeddings_constraint: None, mask_zero: \
+             true",
         ),
         (
             "LayerNormalization",
@@ -65,14 +67,8 @@ fn what_is_wrong_or_unknown_is_named() {
         ("Activation", r#""activation": "shrink""#, "unsupported activation: `shrink`"),
         (
             "Embedding",
-            r#""input_dim": 5, "output_dim": 2, "embeddings_constraint":
-            {"class_name": "UnitNorm", "config": {}}"#,
-            "unsupported embeddings_constraint of Embedding: `UnitNorm`",
-        ),
-        (
-            "LayerNormalization",
-            r#""gamma_regularizer": {"class_name": "L2", "config": {}}"#,
-            "unsupported gamma_regularizer of LayerNormalization: `L2`",
+            r#""input_dim": 5, "output_dim": 2, "lora_rank": 4"#,
+            "unsupported lora_rank of Embedding: `4`",
         ),
     ];
     for (class, config, why) in wrong {

@@ -1,10 +1,13 @@
 //! Layers without weights that have one input.
 
 use lstm::{
-    Activation, ActivationLayer, DataFormat, Flatten, Permute, RepeatVector, Reshape, Shape, Tensor,
+    Activation, ActivationLayer, DataFormat, Flatten, Input, Layer, Model, Permute, RepeatVector,
+    Reshape, Result, Shape, Softmax, Tensor,
 };
 
-use crate::check::{check_gradients, counted, masked, message, model_of, numbers, two};
+use crate::check::{
+    assert_close, check_gradients, counted, masked, message, model_of, numbers, two,
+};
 
 #[test]
 fn repeat_vector_repeats() {
@@ -116,4 +119,44 @@ fn masks_end_where_they_end_in_keras() {
     assert_eq!(masked(Permute::new([1, 2]), &given).1, [true; 6]);
     let vectors = Tensor::from([[1.0, 2.0], [0.0, 0.0]]);
     assert_eq!(masked(RepeatVector::new(2), &[(vectors, true)]).1, [true; 4]);
+}
+
+#[test]
+fn softmax_sums_to_one_along_its_axes() {
+    let shape = || [[Some(2), Some(3)].into()];
+    let x = numbers(6, &[2, 2, 3]);
+    let exp: Vec<f64> = x.data().iter().map(|x| x.exp()).collect();
+    let groups: [(&[isize], [usize; 12]); 4] = [
+        (&[-1], [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]),
+        (&[1], [0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5]),
+        (&[1, 2], [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]),
+        (&[-1, -2], [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]),
+    ];
+    for (axes, groups) in groups {
+        let mut model = model_of(Softmax::new().axes(axes), shape()).unwrap();
+        let y = model.predict(&x).unwrap();
+        let mut sums = [0.0; 6];
+        groups.iter().zip(&exp).for_each(|(&group, exp)| sums[group] += exp);
+        let wanted = groups.iter().zip(&exp).map(|(&group, exp)| exp / sums[group]);
+        assert_close(y.data(), &wanted.collect::<Vec<_>>(), &format!("{axes:?}"));
+        check_gradients(&mut model, std::slice::from_ref(&x), &format!("Softmax {axes:?}"));
+    }
+    assert!(message(model_of(Softmax::new().axis(3), shape())).contains("out of bounds"));
+    assert!(message(model_of(Softmax::new().axis(0), shape())).contains("batch"));
+}
+
+#[test]
+fn softmax_leaves_out_what_its_mask_does() -> Result<()> {
+    let (x, mask) = (Input::new([3]), Input::new([3]));
+    let y = Layer::from(Softmax::new()).call_masked(&[&x], &mask)?;
+    let mut model = Model::<f64>::new_as([&x, &mask], &y)?;
+    let x = Tensor::from([[1.0, 5.0, 1.0], [2.0, 2.0, 2.0], [0.0, 0.0, 0.0]]);
+    let mask = Tensor::from([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]);
+    let dy = Tensor::from([[1.0, 7.0, -1.0], [1.0, 2.0, 3.0], [0.0, 0.0, 9.0]]);
+    // As Keras 3.15.1 has it.
+    let found = model.gradients([&x, &mask], &[Some(&dy)])?;
+    let third = 1.0 / 3.0;
+    assert_close(found.outputs[0].data(), &[0.5, 0., 0.5, 0., 0., 0., third, third, third], "y");
+    assert_close(found.inputs[0].data(), &[0.5, 0., -0.5, 0., 0., 0., -1., -1., 2.], "dx");
+    Ok(())
 }
