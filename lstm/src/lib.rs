@@ -64,6 +64,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod callback;
 mod config;
 mod constraint;
 pub mod engine;
@@ -85,6 +86,10 @@ mod shape;
 mod tensor;
 
 pub use activation::Activation;
+pub use callback::{
+    CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Mode,
+    ModelCheckpoint, Plateau, ReduceLROnPlateau, SaveFreq, Stopping, TerminateOnNaN,
+};
 pub use constraint::{Constraint, NormAxis};
 pub use error::{Error, Result};
 pub use float::Float;
@@ -102,7 +107,8 @@ pub use metric::{
     AUC, ClassAggregation, Curve, Direction, Measure, Metric, R2Score, Summation, Threshold,
 };
 pub use model::{
-    Compile, Evaluate, Fit, Gradients, History, Model, OptimizerState, Predict, Sequential, Verbose,
+    Callbacks, Compile, Evaluate, Fit, Gradients, History, Logs, Model, OptimizerState, Predict,
+    Sequential, Validation, Verbose,
 };
 pub use optimizer::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use super::{AUC, Measure, Metric, R2Score, Threshold};
+use super::{AUC, Direction, Measure, Metric, R2Score, Threshold};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
 
@@ -50,6 +50,15 @@ impl Measure {
         match self {
             Measure::Loss(loss) => loss.ignored_class(),
             _ => None,
+        }
+    }
+
+    /// Whether more is better.
+    pub(crate) fn direction(&self) -> Direction {
+        match self {
+            Measure::Loss(Loss::CosineSimilarity) => Direction::Up,
+            Measure::Loss(_) | Measure::RootMeanSquaredError => Direction::Down,
+            _ => Direction::Up,
         }
     }
 

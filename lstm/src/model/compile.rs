@@ -5,7 +5,7 @@ use super::judge::{Judge, Weighing};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::loss::Losses;
-use crate::metric::Metric;
+use crate::metric::{Direction, Metric};
 use crate::optimizer::{self, Optimizer};
 
 /// What else [`Model::compile_with`] sets: Keras's arguments and defaults.
@@ -118,5 +118,10 @@ impl<T: Float> Model<T> {
     pub(super) fn compiled(&mut self) -> Result<&mut Compiled<T>> {
         let not_compiled = || Error::NotCompiled { model: self.name.clone() };
         self.compiled.as_mut().ok_or_else(not_compiled)
+    }
+
+    /// Whether the metric of this name is better when larger; none if there is no such metric.
+    pub(crate) fn direction(&self, name: &str) -> Option<Direction> {
+        self.compiled.as_ref()?.judge.direction(name)
     }
 }

@@ -1,11 +1,12 @@
 //! Losses and metrics of a model's outputs, at work on batches.
 
+use super::train::Checks;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::loss::layout::Layout;
 use crate::loss::objective::{Judged, Objective};
 use crate::metric::meter::{Mean, Meter};
-use crate::metric::{Measure, Metric};
+use crate::metric::{Direction, Measure, Metric};
 use crate::tensor::Tensor;
 
 /// Whether a metric heeds the weights of samples.
@@ -141,6 +142,13 @@ impl Judge {
         self.outputs[at].objective.is_some() || !self.outputs[at].watched.is_empty()
     }
 
+    /// Whether the metric of this name is better when larger; none if there is no such metric.
+    pub(super) fn direction(&self, name: &str) -> Option<Direction> {
+        let mut watched = self.outputs.iter().flat_map(|output| &output.watched);
+        let found = watched.find(|watched| watched.meter.metric.name() == name)?;
+        Some(found.meter.metric.measure.direction())
+    }
+
     /// Forgets everything that was gathered.
     pub(super) fn reset(&mut self) {
         self.total = Mean::default();
@@ -186,14 +194,19 @@ impl Judge {
         p: &[usize],
         y: &Tensor<T>,
         weights: Option<&Tensor<T>>,
+        checks: Checks,
     ) -> Result<()> {
         let output = &mut self.outputs[at];
         let what = &output.what[..];
+        let check_labels = |layout: Layout, ignored| match checks {
+            Checks::All => check_labels(what, y, layout, ignored),
+            Checks::Shapes => Ok(()),
+        };
         if let Some(objective) = output.objective {
             let labels = objective.loss.reads_labels();
             let layout =
                 Layout::of(p, y.shape(), labels).ok_or_else(|| misfit(what, p, y, labels))?;
-            check_labels(what, y, layout, objective.loss.ignored_class())?;
+            check_labels(layout, objective.loss.ignored_class())?;
             let takes = |weights: &&Tensor<T>| !layout.takes_weights(weights.shape());
             if let Some(weights) = weights.filter(takes) {
                 let expected = [Some(layout.batch)].to_vec();
@@ -206,8 +219,12 @@ impl Judge {
             let Some((measure, layout)) = watched.meter.resolve(p, y.shape()) else {
                 return Err(misfit(&format!("{what}, for metric `{name}`"), p, y, false));
             };
-            check_labels(what, y, layout, measure.ignored_class())?;
+            check_labels(layout, measure.ignored_class())?;
             (watched.measure, watched.layout) = (measure, layout);
+        }
+        if checks == Checks::All {
+            y.check_finite(what)?;
+            weights.map_or(Ok(()), |weights| weights.check_finite("sample_weight"))?;
         }
         Ok(())
     }

@@ -2,10 +2,12 @@
 
 mod compile;
 mod execution;
+mod files;
 mod fit;
 mod gradients;
 mod history;
 mod judge;
+mod logs;
 mod optimizer_state;
 mod penalties;
 mod predict;
@@ -21,9 +23,10 @@ use std::ops::Range;
 use kernels::{Buffer, Isa};
 
 pub use compile::Compile;
-pub use fit::Fit;
+pub use fit::{Callbacks, Fit, Validation};
 pub use gradients::Gradients;
 pub use history::History;
+pub use logs::Logs;
 pub use optimizer_state::OptimizerState;
 pub use predict::{Evaluate, Predict};
 pub use progress::Verbose;
@@ -84,6 +87,8 @@ pub struct Model<T = f32> {
     seed: u64,
     /// The targets of a batch and their weights, for each output.
     targets: Vec<[Buffer<T>; 2]>,
+    /// Whether a callback asked for the end of training.
+    stop: bool,
     /// Scratch of the checks.
     shape: Vec<usize>,
 }
@@ -149,6 +154,7 @@ impl<T: Float> Model<T> {
             batches: 0,
             seed: 0,
             targets: Vec::new(),
+            stop: false,
             shape: Vec::new(),
         };
         model.reseed(0);

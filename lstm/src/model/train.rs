@@ -12,6 +12,13 @@ use crate::float::Float;
 use crate::random::Draw;
 use crate::tensor::{Inputs, Tensor};
 
+/// What to check of data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checks {
+    All,
+    Shapes,
+}
+
 /// Samples, targets of the outputs that have any, and weights: none, one for all outputs, or one
 /// for each target.
 #[derive(Debug)]
@@ -82,9 +89,21 @@ impl<T: Float> Model<T> {
     pub(super) fn check_training<X: Borrow<Tensor<T>>>(&mut self, data: Data<X>) -> Result<usize> {
         self.compiled()?;
         let samples = self.check_inputs(data.x)?;
+        self.refit(data, samples, Checks::All)?;
+        Ok(samples)
+    }
+
+    /// Fits losses and metrics to the shapes of data that was checked before, unless all is to be
+    /// checked.
+    pub(super) fn refit<X: Borrow<Tensor<T>>>(
+        &mut self,
+        data: Data<X>,
+        samples: usize,
+        checks: Checks,
+    ) -> Result<()> {
         self.reserve(data.x, samples.min(1), false)?;
         let Model { graph, execution, compiled, shape, name, .. } = self;
-        let Some(Compiled { judge, .. }) = compiled else { return Ok(samples) };
+        let Some(Compiled { judge, .. }) = compiled else { return Ok(()) };
         let targets = judge.judged().count();
         let count = |what: &str, found| {
             let what = format!("{what} of `{name}`, one for each output with a loss");
@@ -105,12 +124,10 @@ impl<T: Float> Model<T> {
             shape.push(samples);
             shape.extend(execution.shape(place).axes().iter().map(|axis| axis.unwrap_or(0)));
             let (y, weights) = (data.y[at].borrow(), data.weights(at).map(Borrow::borrow));
-            judge.fit(output, shape, y, weights)?;
-            y.check_finite("y")?;
-            weights.map_or(Ok(()), |weights| weights.check_finite("sample_weight"))?;
+            judge.fit(output, shape, y, weights, checks)?;
             at += 1;
         }
-        Ok(samples)
+        Ok(())
     }
 
     /// The samples of a batch, where `wanted` are asked for, with room for it.
