@@ -135,6 +135,10 @@ pub(crate) trait Describe: Debug {
     /// The name the user gave.
     fn name(&self) -> Option<&str>;
 
+    /// Hands on the base names of layers inside of this one that the user gave no name: Keras makes
+    /// names for them, too, before it makes one for this layer.
+    fn count_inside(&self, _count: &mut dyn FnMut(&'static str)) {}
+
     /// Writes the shapes of the outputs, for inputs of these shapes; the layer calls itself `what`.
     /// Allocates nothing where `outputs` are those of other shapes with as many axes.
     fn outputs(&self, what: &str, inputs: &[Shape], outputs: &mut Vec<Shape>) -> Result<()>;

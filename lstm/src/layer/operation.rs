@@ -152,6 +152,17 @@ pub(crate) trait Operation<T: Float>: Debug + Send {
     /// at a layer that does not speak of them, as they do in Keras.
     fn mask(&mut self, _inputs: Inputs<T>, _outputs: &mut [Mask]) {}
 
+    /// The penalties on what layers inside of this one returned, for a batch of so many rows.
+    fn inner_activity_penalty(&self, _batch: usize) -> f64 {
+        0.0
+    }
+
+    /// Makes the next backward add `scale` times the gradients of those penalties, if there are any;
+    /// says whether.
+    fn add_inner_activity(&mut self, _scale: f64) -> bool {
+        false
+    }
+
     /// Forgets the states that are kept from batch to batch.
     fn reset(&mut self) {}
 

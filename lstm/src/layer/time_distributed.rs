@@ -80,6 +80,14 @@ impl Describe for TimeDistributed {
         self.name.as_deref()
     }
 
+    fn count_inside(&self, count: &mut dyn FnMut(&'static str)) {
+        let inner = self.layer.describe();
+        inner.count_inside(count);
+        if inner.name().is_none() {
+            count(inner.base_name());
+        }
+    }
+
     fn outputs(&self, what: &str, inputs: &[Shape], outputs: &mut Vec<Shape>) -> Result<()> {
         let input = one_input(what, inputs)?;
         let inner = self.layer.describe();

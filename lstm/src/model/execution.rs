@@ -324,13 +324,19 @@ impl<T: Float> Execution<T> {
             };
             Some(outputs.map(value).sum::<f64>() / self.batch as f64)
         });
-        penalties.sum()
+        let inner = self.steps.iter().map(|step| step.operation.inner_activity_penalty(self.batch));
+        penalties.sum::<f64>() + inner.sum::<f64>()
     }
 
     /// Adds `scale` times the gradients of [`activity_penalty`](Self::activity_penalty) to those
     /// that backward will start from.
     pub(super) fn add_activity_gradients(&mut self, scale: f64) {
-        for ((step, values), douts) in self.steps.iter().zip(&self.values).zip(&mut self.douts) {
+        let steps = self.steps.iter_mut().zip(&self.values).zip(&mut self.douts);
+        for ((step, values), douts) in steps {
+            if step.operation.add_inner_activity(scale) && douts.iter().all(|dout| !dout.live) {
+                douts[0].grad.fill(T::ZERO);
+                douts[0].live = true;
+            }
             let Some(regularizer) = step.layer.describe().activity_regularizer() else { continue };
             for ((value, dout), shape) in values.iter().zip(douts).zip(&step.outputs) {
                 if !dout.live {

@@ -144,3 +144,30 @@ fn layers_that_do_not_fit_together_are_refused() {
         )
     );
 }
+
+/// As Keras counts them: layers inside of others have names of the same series.
+#[test]
+fn layers_inside_are_counted_where_names_are_made() {
+    let x = Input::new([5, 3]);
+    let y = Bidirectional::new(LSTM::new(2).return_sequences(true)).name("both").call(&x).unwrap();
+    let y = TimeDistributed::new(Dense::new(2)).call(&y).unwrap();
+    let y = TimeDistributed::new(Dense::new(2).name("named")).call(&y).unwrap();
+    let back = LSTM::new(2).go_backwards(true);
+    let y = Bidirectional::new(LSTM::new(2)).backward_layer(back).call(&y).unwrap();
+    let z = LSTM::new(1).call(&TimeDistributed::new(Dense::new(1)).call(&x).unwrap()).unwrap();
+    let y = Dense::new(1).call(&y).unwrap();
+    let names = Model::<f64>::new_as(&x, [&y, &z]).unwrap().weight_names();
+    let mut layers: Vec<_> = names.iter().map(|name| name.split('/').next().unwrap()).collect();
+    layers.sort();
+    layers.dedup();
+    let want = [
+        "bidirectional",
+        "both",
+        "dense_2",
+        "lstm_3",
+        "time_distributed",
+        "time_distributed_1",
+        "time_distributed_2",
+    ];
+    assert_eq!(layers, want);
+}

@@ -1,8 +1,8 @@
 //! Dropout inside of other layers.
 
 use lstm::{
-    Bidirectional, Input, LSTM, LSTMCell, Layer, Loss, MergeMode, Model, RNN, SGD, Sequential,
-    Tensor, TimeDistributed,
+    Bidirectional, Input, LSTM, LSTMCell, Layer, Loss, MergeMode, Model, RNN, Regularizer, SGD,
+    Sequential, Tensor, TimeDistributed,
 };
 
 use crate::case::numbers;
@@ -94,4 +94,44 @@ fn each_way_and_each_row_draws_its_own_numbers() {
         losses.push(each.run(&weights).0);
     }
     assert!((1..4).any(|row| losses[row] != losses[0]), "{losses:?}");
+}
+
+/// What Keras 3.15.1 on TensorFlow computes in float64 for the same numbers: the loss of a step, and
+/// of each weight after it `Σ i wᵢ`, counted from one.
+#[test]
+fn penalties_on_each_way_are_those_of_keras() {
+    let concat = [
+        -28.40343934253835,
+        78.00693812697631,
+        -26.70779352822109,
+        26.875715655838825,
+        93.69578284393002,
+        3.306719467459753,
+    ];
+    let mul = [
+        -28.904992513326242,
+        78.89518019670587,
+        -22.953860770002812,
+        32.188025903914436,
+        97.71905326421087,
+        11.492954552310156,
+    ];
+    for (mode, sequences, loss, after) in [
+        (MergeMode::Concat, true, 1.2624857675719996, concat),
+        (MergeMode::Mul, false, 0.6387421366733227, mul),
+    ] {
+        let penalty = Regularizer::L1L2 { l1: 0.25, l2: 0.5 };
+        let lstm = LSTM::new(3).return_sequences(sequences).activity_regularizer(penalty);
+        let layer = Bidirectional::new(lstm).merge_mode(mode);
+        let mut step = Step::new(layer.into(), numbers(1, &[3, 4, 2]));
+        let weights = (100..).zip(step.model.get_weights());
+        let weights: Vec<_> = weights.map(|(seed, w)| numbers(seed, w.shape())).collect();
+        let (found, _) = step.run(&weights);
+        assert!((found - loss).abs() < 1e-7 * loss, "{mode:?}: {found}, not {loss}");
+        for (i, (w, want)) in step.model.get_weights().iter().zip(after).enumerate() {
+            let places = (1..).map(f64::from);
+            let found: f64 = w.data().iter().zip(places).map(|(w, at)| w * at).sum();
+            assert!((found - want).abs() < 1e-6, "{mode:?}, weight {i}: {found}, not {want}");
+        }
+    }
 }
