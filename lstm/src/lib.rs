@@ -29,6 +29,9 @@
 //! | `y = LSTM(3)(x)`                         | `let y = LSTM::new(3).call(&x)?`                |
 //! | `y, h, c = LSTM(3, return_state=True)(x)` | `let y = LSTM::new(3).return_state(true).call(&x)?; let [h, c] = y.states()?` |
 //! | `LSTM(3)(x, initial_state=[h, c])`       | `LSTM::new(3).call_with_state(&x, [&h, &c])?`   |
+//! | `Concatenate()([a, b])`                  | `Concatenate::new().call([&a, &b])?`            |
+//! | `Activation("relu")`                     | `ActivationLayer::new(Activation::Relu)`        |
+//! | `Reshape((-1, 4))`                       | `Reshape::new([None, Some(4)])`                 |
 //! | `Model(x, y)`                            | `Model::new(&x, &y)?`                           |
 //! | `Input((None, 8))`                       | `Input::new([None, Some(8)])`                   |
 //! | `model.compile("adam", "mse")`           | `model.compile(Adam::default(), Loss::MeanSquaredError)?` |
