@@ -32,6 +32,9 @@
 //! | `Concatenate()([a, b])`                  | `Concatenate::new().call([&a, &b])?`            |
 //! | `Activation("relu")`                     | `ActivationLayer::new(Activation::Relu)`        |
 //! | `Reshape((-1, 4))`                       | `Reshape::new([None, Some(4)])`                 |
+//! | `Bidirectional(LSTM(3), merge_mode="sum")(x)` | `Bidirectional::new(LSTM::new(3)).merge_mode(MergeMode::Sum).call(&x)?` |
+//! | `RNN([LSTMCell(3), LSTMCell(2)])(x)`     | `RNN::new([LSTMCell::new(3), LSTMCell::new(2)]).call(&x)?` |
+//! | `TimeDistributed(Dense(3))(x)`           | `TimeDistributed::new(Dense::new(3)).call(&x)?` |
 //! | `Model(x, y)`                            | `Model::new(&x, &y)?`                           |
 //! | `Input((None, 8))`                       | `Input::new([None, Some(8)])`                   |
 //! | `model.compile("adam", "mse")`           | `model.compile(Adam::default(), Loss::MeanSquaredError)?` |
@@ -64,6 +67,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod callback;
 mod config;
 mod constraint;
 pub mod engine;
@@ -74,6 +78,7 @@ mod initializer;
 mod isa;
 mod layer;
 mod loss;
+mod metric;
 mod model;
 mod optimizer;
 mod random;
@@ -84,6 +89,10 @@ mod shape;
 mod tensor;
 
 pub use activation::Activation;
+pub use callback::{
+    CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Mode,
+    ModelCheckpoint, Plateau, ReduceLROnPlateau, SaveFreq, Stopping, TerminateOnNaN,
+};
 pub use constraint::{Constraint, NormAxis};
 pub use error::{Error, Result};
 pub use float::Float;
@@ -96,9 +105,13 @@ pub use layer::{
     Masking, Maximum, MergeMode, Minimum, Multiply, Permute, RNN, Recurrent, RepeatVector, Reshape,
     Softmax, SpatialDropout1D, StackedRNNCells, Subtract, TimeDistributed, Truth,
 };
-pub use loss::Loss;
+pub use loss::{Loss, Losses, Objective, Reduction};
+pub use metric::{
+    AUC, ClassAggregation, Curve, Direction, Measure, Metric, R2Score, Summation, Threshold,
+};
 pub use model::{
-    Evaluate, Fit, Gradients, History, Model, OptimizerState, Predict, Sequential, Verbose,
+    Callbacks, Compile, Evaluate, Fit, Gradients, History, Logs, Model, OptimizerState, Predict,
+    Sequential, Validation, Verbose,
 };
 pub use optimizer::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,

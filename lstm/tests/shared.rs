@@ -194,6 +194,7 @@ fn dropout_is_the_identity_but_in_training_where_the_same_seed_drops_the_same() 
         batch_size: 4,
         shuffle: false,
         verbose: Verbose::Silent,
+        ..Fit::default()
     };
     let mut without =
         Sequential::new().add(Input::new([6])).add(Dense::new(1)).build_as::<f64>().unwrap();

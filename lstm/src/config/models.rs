@@ -22,8 +22,10 @@ pub(super) fn model<T: Float>(value: &Value) -> Result<Model<T>> {
         "Functional" | "Model" => functional(fields)?,
         other => return Err(Error::unsupported("model", other)),
     };
-    if let Some((optimizer, loss)) = value.get("compile_config").map_or(Ok(None), compilation)? {
-        model.compile(optimizer, loss)?;
+    if let Some((optimizer, losses, rest)) =
+        value.get("compile_config").map_or(Ok(None), compilation)?
+    {
+        model.compile_with(optimizer, losses, rest)?;
     }
     Ok(model)
 }

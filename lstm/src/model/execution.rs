@@ -259,10 +259,17 @@ impl<T: Float> Execution<T> {
         self.douts[call][output].get()
     }
 
-    /// Which entries of an output of a call are valid, after forward, if that is said of it.
-    #[allow(dead_code, reason = "for the loss, which learns of masks next")]
-    pub(super) fn mask(&self, (call, output): (usize, usize)) -> Option<&[bool]> {
-        self.masks[call][output].get()
+    /// An output of a call, after forward, with room for its gradient, where backward starts if
+    /// `wanted`, and which of its entries are valid, if that is said of it.
+    pub(super) fn outcome(
+        &mut self,
+        (call, output): (usize, usize),
+        wanted: bool,
+    ) -> (&[T], Option<&mut [T]>, Option<&[bool]>) {
+        let flow = &mut self.douts[call][output];
+        flow.live |= wanted;
+        let gradient = wanted.then_some(&mut flow.grad[..]);
+        (&self.values[call][output], gradient, self.masks[call][output].get())
     }
 
     /// Makes every operation forget the states that it keeps from batch to batch.
