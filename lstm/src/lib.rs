@@ -29,6 +29,9 @@
 //! | `y = LSTM(3)(x)`                         | `let y = LSTM::new(3).call(&x)?`                |
 //! | `y, h, c = LSTM(3, return_state=True)(x)` | `let y = LSTM::new(3).return_state(true).call(&x)?; let [h, c] = y.states()?` |
 //! | `LSTM(3)(x, initial_state=[h, c])`       | `LSTM::new(3).call_with_state(&x, [&h, &c])?`   |
+//! | `Concatenate()([a, b])`                  | `Concatenate::new().call([&a, &b])?`            |
+//! | `Activation("relu")`                     | `ActivationLayer::new(Activation::Relu)`        |
+//! | `Reshape((-1, 4))`                       | `Reshape::new([None, Some(4)])`                 |
 //! | `Bidirectional(LSTM(3), merge_mode="sum")(x)` | `Bidirectional::new(LSTM::new(3)).merge_mode(MergeMode::Sum).call(&x)?` |
 //! | `RNN([LSTMCell(3), LSTMCell(2)])(x)`     | `RNN::new([LSTMCell::new(3), LSTMCell::new(2)]).call(&x)?` |
 //! | `TimeDistributed(Dense(3))(x)`           | `TimeDistributed::new(Dense::new(3)).call(&x)?` |
