@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use kernels::Isa;
+use lstm::Float;
 use lstm::engine::{Options, Stream, Weights};
-use lstm::{Activation, Float};
 
 use crate::allocation;
 use crate::dtype::Dtype;

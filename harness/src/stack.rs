@@ -2,8 +2,8 @@
 //! with `num_layers`, and no model around it.
 
 use kernels::Isa;
+use lstm::Float;
 use lstm::engine::{Call, Engine, Gradient, Gradients, Incoming, Options, Weights};
-use lstm::{Activation, Float};
 
 use crate::random::Random;
 use crate::throughput::Shape;

@@ -9,7 +9,9 @@ use harness::stack::Stack;
 use harness::throughput::Shape;
 use kernels::Isa;
 use lstm::{
-    Activation, Adam, Dense, Fit, Float, Input, LSTM, Loss, Model, SGD, Sequential, Tensor, Verbose,
+    Activation, Adam, Bidirectional, Constraint, Dense, ExponentialDecay, Fit, Float, Input, LSTM,
+    LSTMCell, Loss, Masking, Model, Optimizer, RNN, Regularizer, SGD, Sequential, Tensor,
+    TimeDistributed, Vectors, Verbose,
 };
 
 #[global_allocator]
@@ -148,6 +150,46 @@ fn steps_that_change_from_batch_to_batch_allocate_nothing() -> lstm::Result<()> 
     Ok(())
 }
 
+/// Layers made of others, with a mask, over sequences of lengths that only the data tells.
+#[test]
+fn layers_around_others_allocate_nothing() -> lstm::Result<()> {
+    for isa in Isa::available() {
+        let cells = [LSTMCell::new(3), LSTMCell::new(20)];
+        let both = RNN::new([LSTMCell::new(4), LSTMCell::new(2)]).return_sequences(true);
+        let mut model = Sequential::new()
+            .add(Input::new([None, Some(3)]))
+            .add(Masking::new())
+            .add(Bidirectional::new(LSTM::new(5).return_sequences(true)))
+            .add(RNN::new(cells).return_sequences(true).go_backwards(true))
+            .add(TimeDistributed::new(Dense::new(4)))
+            .add(Bidirectional::new(both))
+            .add(Bidirectional::new(LSTM::new(3)))
+            .add(Dense::new(1))
+            .build_as::<f64>()?;
+        model.set_isa(isa);
+        model.compile(SGD::default(), Loss::MeanSquaredError)?;
+        let mut batches = Vec::new();
+        for (steps, rows) in [(7, 6), (3, 6), (5, 4)] {
+            let (mut x, y) = batch::<f64>(Shape { batch: rows, steps, inputs: 3, units: 0 }, rows)?;
+            x.data_mut()[..3].fill(0.0); // the first step of the first row is masked
+            let prediction = y.clone();
+            batches.push((x, y, prediction));
+        }
+        for round in 0..3 {
+            for (x, y, prediction) in &mut batches {
+                let (x, y) = (&*x, &*y);
+                let what = format!("{:?} on {isa}", x.shape());
+                let training = calls(|| assert!(model.train_on_batch(x, y).is_ok()));
+                let predicting = calls(|| assert!(model.predict_into(x, prediction).is_ok()));
+                if round > 0 {
+                    assert_eq!((training, predicting), (0, 0), "{what}");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn the_engine_allocates_nothing_after_the_first_call() {
     fn check<T: Float>(isa: Isa, shape: Shape) {
@@ -192,5 +234,46 @@ fn more_epochs_allocate_no_more() -> lstm::Result<()> {
     fit(1);
     let (few, many) = (fit(2), fit(200));
     assert_eq!(few, many, "2 and 200 epochs");
+    Ok(())
+}
+
+/// With penalties and constraints, clipping, averages and accumulation around every rule.
+#[test]
+fn every_optimizer_allocates_nothing_after_the_first_batch() -> lstm::Result<()> {
+    let shape = Shape { batch: 6, steps: 3, inputs: 4, units: 5 };
+    let names = [
+        "sgd", "rmsprop", "adam", "adamw", "nadam", "adamax", "adagrad", "adadelta", "ftrl",
+        "lion", "lamb",
+    ];
+    for name in names {
+        let optimizer = name.parse::<Optimizer>()?.clipnorm(1.0).weight_decay(0.01).use_ema(true);
+        let optimizer = optimizer
+            .gradient_accumulation_steps(2)
+            .ema_overwrite_frequency(2)
+            .schedule(ExponentialDecay::new(0.1, 10, 0.5));
+        let columns = Regularizer::Orthogonal { factor: 0.1, mode: Vectors::Columns };
+        let mut model = Sequential::new()
+            .add(Input::new([shape.steps, shape.inputs]))
+            .add(
+                LSTM::new(shape.units)
+                    .kernel_regularizer(columns)
+                    .activity_regularizer(Regularizer::L1L2 { l1: 0.1, l2: 0.1 })
+                    .recurrent_constraint(Constraint::unit_norm())
+                    .bias_constraint(Constraint::NonNeg),
+            )
+            .add(Dense::new(1).kernel_constraint(Constraint::max_norm(1.0)))
+            .build()?;
+        model.compile(optimizer, Loss::MeanSquaredError)?;
+        let (x, y) = batch::<f32>(shape, shape.batch)?;
+        for _ in 0..2 {
+            model.train_on_batch(&x, &y)?;
+        }
+        let training = calls(|| {
+            for _ in 0..4 {
+                assert!(model.train_on_batch(&x, &y).is_ok());
+            }
+        });
+        assert_eq!(training, 0, "{name}");
+    }
     Ok(())
 }

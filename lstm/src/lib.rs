@@ -29,9 +29,15 @@
 //! | `y = LSTM(3)(x)`                         | `let y = LSTM::new(3).call(&x)?`                |
 //! | `y, h, c = LSTM(3, return_state=True)(x)` | `let y = LSTM::new(3).return_state(true).call(&x)?; let [h, c] = y.states()?` |
 //! | `LSTM(3)(x, initial_state=[h, c])`       | `LSTM::new(3).call_with_state(&x, [&h, &c])?`   |
+//! | `Bidirectional(LSTM(3), merge_mode="sum")(x)` | `Bidirectional::new(LSTM::new(3)).merge_mode(MergeMode::Sum).call(&x)?` |
+//! | `RNN([LSTMCell(3), LSTMCell(2)])(x)`     | `RNN::new([LSTMCell::new(3), LSTMCell::new(2)]).call(&x)?` |
+//! | `TimeDistributed(Dense(3))(x)`           | `TimeDistributed::new(Dense::new(3)).call(&x)?` |
 //! | `Model(x, y)`                            | `Model::new(&x, &y)?`                           |
 //! | `Input((None, 8))`                       | `Input::new([None, Some(8)])`                   |
 //! | `model.compile("adam", "mse")`           | `model.compile(Adam::default(), Loss::MeanSquaredError)?` |
+//! | `optimizer="nadam"`                      | `"nadam".parse::<Optimizer>()?`                 |
+//! | `AdamW(ExponentialDecay(0.1, 99, 0.9), clipnorm=1.0)` | `Optimizer::from(AdamW::default()).schedule(ExponentialDecay::new(0.1, 99, 0.9)).clipnorm(1.0)` |
+//! | `Dense(3, kernel_regularizer=L2(0.1), kernel_constraint=MaxNorm(2))` | `Dense::new(3).kernel_regularizer(Regularizer::L2(0.1)).kernel_constraint(Constraint::max_norm(2.0))` |
 //! | `model.fit(x, y, epochs=9, verbose=2)`   | `model.fit(&x, &y, Fit { epochs: 9, verbose: Verbose::Line, ..Fit::default() })?` |
 //! | `model.predict(x, batch_size=256)`       | `model.predict_with(&x, Predict { batch_size: 256 })?` |
 //! | `keras.utils.set_random_seed(7)`         | `model.reseed(7)`, and `seed: 7` in `Fit`       |
@@ -90,14 +96,19 @@ pub use float::Float;
 pub use graph::{Shared, Symbol, Symbols};
 pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
-pub use layer::{Dense, Dropout, Input, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
+pub use layer::{
+    ActivationLayer, Add, Average, Bidirectional, Cell, Concatenate, DataFormat, Dense, Dropout,
+    Embedding, Flatten, Input, InputDescription, LSTM, LSTMCell, Layer, LayerNormalization,
+    Masking, Maximum, MergeMode, Minimum, Multiply, Permute, RNN, Recurrent, RepeatVector, Reshape,
+    Softmax, SpatialDropout1D, StackedRNNCells, Subtract, TimeDistributed, Truth,
+};
 pub use loss::{Loss, Losses, Objective, Reduction};
 pub use metric::{
     AUC, ClassAggregation, Curve, Direction, Measure, Metric, R2Score, Summation, Threshold,
 };
 pub use model::{
-    Callbacks, Compile, Evaluate, Fit, Gradients, History, Logs, Model, Predict, Sequential,
-    Validation, Verbose,
+    Callbacks, Compile, Evaluate, Fit, Gradients, History, Logs, Model, OptimizerState, Predict,
+    Sequential, Validation, Verbose,
 };
 pub use optimizer::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,

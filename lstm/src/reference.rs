@@ -39,8 +39,31 @@ pub fn activate(activation: Activation, x: f64) -> f64 {
         Activation::LogSigmoid => -softplus(-x),
         Activation::Tanh => x.tanh(),
         Activation::Exponential => x.exp(),
+        Activation::HardTanh => x.clamp(-1.0, 1.0),
+        Activation::TanhShrink => x - x.tanh(),
+        Activation::SoftShrink => x - x.clamp(-0.5, 0.5),
+        Activation::HardShrink => {
+            if x.abs() > 0.5 {
+                x
+            } else {
+                0.0
+            }
+        }
+        Activation::Squareplus => (x + (x * x + 4.0).sqrt()) / 2.0,
+        Activation::SparsePlus if x > 1.0 => x,
+        Activation::SparsePlus => ((x + 1.0).max(0.0) / 2.0).powi(2),
+        Activation::SparseSigmoid => ((x + 1.0) / 2.0).clamp(0.0, 1.0),
         Activation::Softmax => panic!("softmax is not element-wise"),
     }
+}
+
+/// The activation of all units of a row.
+fn activate_all(activation: Activation, x: Vec<f64>) -> Vec<f64> {
+    if activation != Activation::Softmax {
+        return x.into_iter().map(|x| activate(activation, x)).collect();
+    }
+    let sum: f64 = x.iter().map(|x| x.exp()).sum();
+    x.into_iter().map(|x| x.exp() / sum).collect()
 }
 
 /// `2/√π e^(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (2n + 1)!!`, whose terms all have the sign of `x` (M. Abramowitz and
@@ -96,8 +119,8 @@ pub fn forward(options: Options, call: &Call<f64>) -> Output {
             }
             let x = &x[t * inputs..][..inputs];
             let h_prev = h[b * units..][..units].to_vec();
-            for unit in 0..units {
-                let z = |gate: usize| {
+            let z = |gate: usize| -> Vec<f64> {
+                let of_unit = |unit: usize| {
                     let column = gate * units + unit;
                     let bias = weights.bias.map_or(0.0, |bias| bias[column]);
                     let wx = (0..inputs).map(|k| {
@@ -110,13 +133,19 @@ pub fn forward(options: Options, call: &Call<f64>) -> Output {
                     });
                     bias + wx.sum::<f64>() + uh.sum::<f64>()
                 };
-                let i = activate(recurrent_activation, z(0));
-                let f = activate(recurrent_activation, z(1));
-                let g = activate(activation, z(2));
-                let o = activate(recurrent_activation, z(3));
-                let at = b * units + unit;
-                c[at] = f * c[at] + i * g;
-                h[at] = o * activate(activation, c[at]);
+                (0..units).map(of_unit).collect()
+            };
+            let i = activate_all(recurrent_activation, z(0));
+            let f = activate_all(recurrent_activation, z(1));
+            let g = activate_all(activation, z(2));
+            let o = activate_all(recurrent_activation, z(3));
+            let c = &mut c[b * units..][..units];
+            for unit in 0..units {
+                c[unit] = f[unit] * c[unit] + i[unit] * g[unit];
+            }
+            let a = activate_all(activation, c.to_vec());
+            for unit in 0..units {
+                h[b * units + unit] = o[unit] * a[unit];
             }
             output.copy_from_slice(&h[b * units..][..units]);
             y.extend_from_slice(&output);

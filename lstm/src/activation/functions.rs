@@ -19,6 +19,13 @@
 //! | hard silu     | `x s`, `s = hard sigmoid x` | `s + x s'`                                |
 //! | gelu          | `x Φ(x)`                    | `Φ(x) + x φ(x)`, the normal distribution  |
 //! | gelu by tanh  | `x (1 + t)/2`, `t = tanh u` | `(1 + t)/2 + x (1 - t²) u'/2`             |
+//! | hard tanh     | `min(max(x, -1), 1)`        | `1` if `-1 < y < 1`, else `0`             |
+//! | tanh shrink   | `x - t`, `t = tanh x`       | `t²`                                      |
+//! | soft shrink   | `x ∓ 1/2` outside of `±1/2`, else `0` | `1` if `y ≠ 0`, else `0`        |
+//! | hard shrink   | `x` outside of `±1/2`, else `0` | `1` if `y ≠ 0`, else `0`              |
+//! | squareplus    | `(x + r)/2`, `r = √(x² + 4)` | `(1 + x/r)/2`                            |
+//! | sparse plus   | `0` below -1, `x` above 1, else `(x + 1)²/4` | `(1 + x)/2` between 0 and 1 |
+//! | sparse sigmoid | `(x + 1)/2` between 0 and 1 | `1/2` if `0 < y < 1`, else `0`          |
 //! | mish          | `x t`, `t = tanh softplus x` | `t + x (1 - t²) sigmoid x`               |
 //!
 //! `α` and `λ` are those of G. Klambauer et al., *Self-Normalizing Neural Networks*, 2017; in gelu by
@@ -83,6 +90,7 @@ macro_rules! functions {
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 const LEAK: f64 = 0.2;
+const SHRINK: f64 = 0.5;
 
 functions! {
     Linear: |_simd, x| x, y => { let _ = y; splat(_simd, 1.0) };
@@ -157,6 +165,40 @@ functions! {
             let slope = x * math::tanh_grad(simd, t) * inner * half;
             t.mul_add(half, half) + slope
         };
+    HardTanh: |simd, x| clip(simd, x, (-1.0, 1.0)), y => between(simd, y, (-1.0, 1.0), 1.0);
+    TanhShrink:
+        |simd, x| x - math::tanh(simd, x),
+        x => {
+            let t = math::tanh(simd, x);
+            t * t
+        };
+    SoftShrink:
+        |simd, x| {
+            let rest = x.abs() - splat(simd, SHRINK);
+            X::select_gt(x.abs(), splat(simd, SHRINK), rest.copysign(x), x * splat(simd, 0.0))
+        },
+        y => X::select_gt(y.abs(), splat(simd, 0.0), splat(simd, 1.0), splat(simd, 0.0));
+    HardShrink:
+        |simd, x| X::select_gt(x.abs(), splat(simd, SHRINK), x, x * splat(simd, 0.0)),
+        y => X::select_gt(y.abs(), splat(simd, 0.0), splat(simd, 1.0), splat(simd, 0.0));
+    Squareplus:
+        |simd, x| (x + x.mul_add(x, splat(simd, 4.0)).sqrt()) * splat(simd, 0.5),
+        x => {
+            let ratio = x / x.mul_add(x, splat(simd, 4.0)).sqrt();
+            ratio.mul_add(splat(simd, 0.5), splat(simd, 0.5))
+        };
+    SparsePlus:
+        |simd, x| {
+            let half = SparseSigmoid::of(simd, x);
+            X::select_gt(x, splat(simd, 1.0), x, half * half)
+        },
+        x => SparseSigmoid::of(simd, x);
+    SparseSigmoid:
+        |simd, x| {
+            let x = x.mul_add(splat(simd, 0.5), splat(simd, 0.5));
+            clip(simd, x, (0.0, 1.0))
+        },
+        y => between(simd, y, (0.0, 1.0), 0.5);
     Mish:
         |simd, x| x * tanh_softplus(simd, x),
         x => {

@@ -27,7 +27,8 @@ macro_rules! with_function {
     ($activation:expr, $function:ident => $body:expr) => {
         with_function!(@arms $activation, $function, $body,
             Linear Relu Relu6 LeakyRelu Elu Selu Softplus Softsign Sigmoid LogSigmoid HardSigmoid
-            Tanh Exponential Silu HardSilu Gelu GeluTanh Mish)
+            Tanh Exponential Silu HardSilu Gelu GeluTanh Mish HardTanh TanhShrink SoftShrink HardShrink
+            Squareplus SparsePlus SparseSigmoid)
     };
     (@arms $activation:expr, $function:ident, $body:expr, $($name:ident)*) => {
         match $activation {

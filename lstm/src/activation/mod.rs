@@ -58,13 +58,27 @@ pub enum Activation {
     Tanh,
     /// `eˣ`
     Exponential,
+    /// `min(max(x, -1), 1)`
+    HardTanh,
+    /// `x - tanh x`
+    TanhShrink,
+    /// `x - 1/2` above 1/2, `x + 1/2` below -1/2, 0 between
+    SoftShrink,
+    /// `x` outside of ±1/2, 0 between
+    HardShrink,
+    /// `(x + √(x² + 4)) / 2`
+    Squareplus,
+    /// 0 below -1, `x` above 1, `(x + 1)² / 4` between
+    SparsePlus,
+    /// 0 below -1, 1 above 1, `(x + 1) / 2` between
+    SparseSigmoid,
     /// `eˣⁱ / Σⱼ eˣʲ` over the last axis
     Softmax,
 }
 
 impl Activation {
     /// Every activation.
-    pub const ALL: [Activation; 20] = [
+    pub const ALL: [Activation; 27] = [
         Activation::Linear,
         Activation::Relu,
         Activation::Relu6,
@@ -84,6 +98,13 @@ impl Activation {
         Activation::LogSigmoid,
         Activation::Tanh,
         Activation::Exponential,
+        Activation::HardTanh,
+        Activation::TanhShrink,
+        Activation::SoftShrink,
+        Activation::HardShrink,
+        Activation::Squareplus,
+        Activation::SparsePlus,
+        Activation::SparseSigmoid,
         Activation::Softmax,
     ];
 
@@ -109,6 +130,13 @@ impl Activation {
             Activation::LogSigmoid => "log_sigmoid",
             Activation::Tanh => "tanh",
             Activation::Exponential => "exponential",
+            Activation::HardTanh => "hard_tanh",
+            Activation::TanhShrink => "tanh_shrink",
+            Activation::SoftShrink => "soft_shrink",
+            Activation::HardShrink => "hard_shrink",
+            Activation::Squareplus => "squareplus",
+            Activation::SparsePlus => "sparse_plus",
+            Activation::SparseSigmoid => "sparse_sigmoid",
             Activation::Softmax => "softmax",
         }
     }

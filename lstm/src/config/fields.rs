@@ -63,6 +63,14 @@ impl<'a> Fields<'a> {
         self.take(key).ok_or_else(|| self.error(key, "missing"))
     }
 
+    /// A key that this kind of object does not have.
+    pub(super) fn lack(&self, key: &str) -> Result<()> {
+        match self.object.contains_key(key) {
+            true => Err(self.error(key, "unknown key")),
+            false => Ok(()),
+        }
+    }
+
     /// A key whose value changes nothing here.
     pub(super) fn skip(&mut self, key: &'static str) {
         self.taken.push(key);
@@ -88,6 +96,30 @@ impl<'a> Fields<'a> {
         let value = self.need(key)?;
         let size = value.as_u64().and_then(|size| usize::try_from(size).ok());
         size.ok_or_else(|| self.error(key, format!("expected a size, found {value}")))
+    }
+
+    /// An axis, which may count from the end, or what it is in Keras unless given.
+    pub(super) fn axis(&mut self, key: &'static str, default: isize) -> Result<isize> {
+        match self.take(key) {
+            None => Ok(default),
+            Some(value) => {
+                let axis = value.as_i64().and_then(|axis| isize::try_from(axis).ok());
+                axis.ok_or_else(|| self.error(key, format!("expected an axis, found {value}")))
+            }
+        }
+    }
+
+    /// An axis, or a list of them.
+    pub(super) fn axes(&mut self, key: &'static str, default: isize) -> Result<Vec<isize>> {
+        match self.object.get(key) {
+            Some(Value::Array(axes)) => {
+                self.taken.push(key);
+                let axis = |axis: &Value| axis.as_i64().and_then(|axis| axis.try_into().ok());
+                let wrong = || self.error(key, format!("expected axes, found {axes:?}"));
+                axes.iter().map(axis).collect::<Option<_>>().ok_or_else(wrong)
+            }
+            _ => Ok(vec![self.axis(key, default)?]),
+        }
     }
 
     /// A number, or what it is in Keras unless given.

@@ -9,8 +9,11 @@
 mod compilation;
 mod fields;
 mod layers;
+mod merging;
 mod models;
+mod operations;
 mod optimizers;
+mod reshaping;
 mod schedules;
 mod weights;
 

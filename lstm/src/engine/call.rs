@@ -50,9 +50,9 @@ pub struct Options {
     pub inputs: usize,
     /// Units, the features of the output.
     pub units: usize,
-    /// `φ`, of the candidate and the output; not softmax.
+    /// `φ`, of the candidate and the output; softmax goes over the units.
     pub activation: Activation,
-    /// `σ`, of the gates; not softmax.
+    /// `σ`, of the gates; softmax goes over the units of each.
     pub recurrent_activation: Activation,
     /// Whether the input is read from its last step to its first.
     pub go_backwards: bool,
@@ -73,13 +73,9 @@ impl Options {
         }
     }
 
-    /// # Panics
-    ///
-    /// If an activation is softmax.
-    pub(super) fn assert_element_wise(&self) {
-        for activation in [self.activation, self.recurrent_activation] {
-            assert_ne!(activation, Activation::Softmax, "softmax is not element-wise");
-        }
+    /// Whether an activation makes of all units what it makes of one.
+    pub(super) fn mix_units(&self) -> bool {
+        [self.activation, self.recurrent_activation].contains(&Activation::Softmax)
     }
 }
 

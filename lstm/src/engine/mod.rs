@@ -72,11 +72,10 @@ impl<T: Float> Engine<T> {
     ///
     /// # Panics
     ///
-    /// If an activation is softmax, or there are no inputs or no units.
+    /// If there are no inputs or no units.
     pub fn new(isa: Isa, options: Options) -> Self {
         let Options { inputs, units, .. } = options;
         assert!(inputs > 0 && units > 0, "an LSTM of {inputs} inputs and {units} units");
-        options.assert_element_wise();
         Engine {
             isa,
             options,
@@ -93,7 +92,12 @@ impl<T: Float> Engine<T> {
     pub fn plan(&self, batch: usize, steps: usize, training: bool) -> Plan {
         let Options { inputs, units, .. } = self.options;
         let sizes = Sizes { batch, steps, inputs, units, training };
-        Plan::of::<T>(self.isa, Caches::of_this_cpu(), sizes, rayon::current_num_threads)
+        let caches = Caches::of_this_cpu();
+        let plan = Plan::of::<T>(self.isa, caches, sizes, rayon::current_num_threads);
+        match self.options.mix_units() {
+            true => plan.over_batch(batch, self.isa.lanes::<T>()),
+            false => plan,
+        }
     }
 
     /// Runs the layer over `call.x`. Writes the output of every step, `[batch, steps, units]`, to
@@ -101,9 +105,11 @@ impl<T: Float> Engine<T> {
     ///
     /// # Panics
     ///
-    /// If an array does not have the size stated for it.
+    /// If an array does not have the size stated for it, or there is dropout by gate beside softmax.
     pub fn forward(&mut self, call: &Call<T>, y: Option<&mut [T]>) {
         call.check(self.options);
+        let mixed = self.options.mix_units() && call.dropout.is_some();
+        assert!(!mixed, "dropout on the way into each gate, beside softmax");
         if let Some(y) = &y {
             assert_eq!(y.len(), call.batch * call.steps * self.options.units, "y");
         }
@@ -116,12 +122,12 @@ impl<T: Float> Engine<T> {
         }
     }
 
-    /// Where the gates see different inputs, lanes run over units.
+    /// Where the gates see different inputs, lanes run over units; where units are mixed, over the batch.
     fn plan_of(&self, call: &Call<T>, steps: usize) -> Plan {
         let plan = self.plan(call.batch, steps, call.training);
         match call.dropout {
-            None => plan,
             Some(_) => plan.over_units(call.batch),
+            None => plan,
         }
     }
 
@@ -169,7 +175,7 @@ impl<T: Float> Engine<T> {
         let (training, masked) = (call.training, extent.lengths.is_some());
         self.last = Some(Last { batch, dims, plan, training, masked });
         T::pack_forward(&mut self.packings, self.isa, options, plan, call);
-        self.workspace.reserve(dims, call.training, extent.dropout);
+        self.workspace.reserve(dims, options, call.training, extent.dropout);
         if self.hoists.len() < plan.threads {
             self.hoists.resize_with(plan.threads, Default::default);
         }

@@ -66,15 +66,21 @@ impl<T: Float> Kernel for Forward<'_, T> {
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
         let tile = forward_tile::<S>();
-        let mut z = [T::ZERO; CHUNK * 4 * MAX_LANES];
+        let mixed = self.activations.mix_units();
+        let all = std::mem::take(&mut self.view.z);
+        let mut chunk_z = [T::ZERO; CHUNK * 4 * MAX_LANES];
         for t in 0..dims.steps {
             for group in dims.groups() {
                 let live = self.view.live(group, t);
                 if live == 0 {
                     continue;
                 }
-                for chunk in (0..dims.units).step_by(CHUNK) {
-                    let count = CHUNK.min(dims.units - chunk);
+                let (z, whole) = match mixed {
+                    true => (&mut all[group.slot(1, 0, 4 * dims.units)], dims.units),
+                    false => (&mut chunk_z[..], CHUNK),
+                };
+                for chunk in (0..dims.units).step_by(whole) {
+                    let count = whole.min(dims.units - chunk);
                     for (first, height) in tiles(count, tile) {
                         let z = &mut z[first * 4 * V::<S, T>::LANES..];
                         match height {
@@ -83,7 +89,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
                             _ => self.products::<S, 16>(simd, t, group, chunk + first, z),
                         }
                     }
-                    self.cells(simd, t, group, chunk..chunk + count, &mut z);
+                    self.cells(simd, t, group, chunk..chunk + count, z);
                 }
                 if live < group.rows {
                     self.hold(t, group, live);

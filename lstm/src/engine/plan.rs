@@ -134,6 +134,16 @@ impl Plan {
         Plan { lanes: orientation, group, input, threads, cut }
     }
 
+    /// The same with lanes over the batch, of which a vector has so many.
+    pub(super) fn over_batch(self, batch: usize, lanes: usize) -> Self {
+        let threads = match self.cut {
+            Cut::Batch => self.threads.min(batch.div_ceil(lanes)),
+            Cut::Units => 1,
+        };
+        let input = InputProduct::Fused;
+        Plan { lanes: Lanes::Batch, group: lanes, input, threads, cut: Cut::Batch }
+    }
+
     /// The same with lanes over units, `x W` in the steps and threads that share the batch.
     pub(super) fn over_units(self, batch: usize) -> Self {
         let group = rows::group(batch);

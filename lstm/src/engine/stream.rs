@@ -64,7 +64,6 @@ impl<T: Float> Stream<T> {
             "a layer that goes backwards starts at the end of a sequence"
         );
         assert!(inputs > 0 && units > 0, "an LSTM of {inputs} inputs and {units} units");
-        options.assert_element_wise();
         let x = vec![T::ZERO; batch * inputs];
         let (version, steps, initial, training) = (0, 1, [None, None], false);
         let call = Call {
@@ -81,11 +80,15 @@ impl<T: Float> Stream<T> {
         call.check(options);
         let sizes = Sizes { batch, steps, inputs, units, training };
         let plan = Plan::of::<T>(isa, Caches::of_this_cpu(), sizes, || 1);
+        let plan = match options.mix_units() {
+            true => plan.over_batch(batch, isa.lanes::<T>()),
+            false => plan,
+        };
         let dims = dims::<T>(isa, options, plan, (batch, steps), training);
         let mut packings = Packings::default();
         T::pack_forward(&mut packings, isa, options, plan, &call);
         let mut workspace = Workspace::default();
-        workspace.reserve(dims, training, None);
+        workspace.reserve(dims, options, training, None);
         let y = Buffer::zeros(batch * units);
         let mut stream = Stream { isa, options, plan, dims, batch, packings, workspace, y };
         stream.reset();

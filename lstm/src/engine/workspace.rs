@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use kernels::{Buffer, Float};
 
-use super::call::Factors;
+use super::call::{Factors, Options};
 
 /// Sizes of a call, as they are in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,8 @@ pub(super) struct Workspace<T> {
     // Scratch.
     /// `[4, units]` and `[4, inputs]`: `h₋` and `x` of a step as dropout leaves them for each gate.
     pub(super) dropped: [Buffer<T>; 2],
+    /// `[4, units]`: `z` of a step, where an activation mixes the units.
+    pub(super) z: Buffer<T>,
     /// `[width]`
     pub(super) dh: Buffer<T>,
     /// `[width]`
@@ -113,7 +115,13 @@ pub(super) struct Workspace<T> {
 
 impl<T: Float> Workspace<T> {
     /// Makes room for a call of these sizes, `kept` for backward or not.
-    pub(super) fn reserve(&mut self, dims: Dims, kept: bool, dropout: Option<Factors<T>>) {
+    pub(super) fn reserve(
+        &mut self,
+        dims: Dims,
+        options: Options,
+        kept: bool,
+        dropout: Option<Factors<T>>,
+    ) {
         let Dims { batch, steps, inputs, width, slots, gates, .. } = dims;
         let kept = usize::from(kept);
         let [h_in, x_in] = &mut self.dropped;
@@ -121,6 +129,7 @@ impl<T: Float> Workspace<T> {
             (dropout.is_some(), dropout.is_some_and(|it| it.input.is_some()));
         h_in.resize(batch * 4 * dims.units * usize::from(h_wanted));
         x_in.resize(batch * 4 * inputs * usize::from(x_wanted));
+        self.z.resize(batch * 4 * dims.units * usize::from(options.mix_units()));
         self.x.resize(batch * steps * inputs);
         self.h.resize(batch * slots * width);
         self.c.resize(batch * slots * width);
@@ -137,6 +146,7 @@ impl<T: Float> Workspace<T> {
             dims,
             extent,
             dropped: [h, x],
+            z: &mut self.z,
             x: &mut self.x,
             h: &mut self.h,
             c: &mut self.c,
@@ -194,6 +204,7 @@ pub(crate) struct View<'a, T> {
     pub(super) extent: Extent<'a, T>,
     /// See [`Workspace`]; empty without dropout.
     pub(super) dropped: [&'a mut [T]; 2],
+    pub(super) z: &'a mut [T],
     pub(super) x: &'a mut [T],
     pub(super) h: &'a mut [T],
     pub(super) c: &'a mut [T],
@@ -234,14 +245,16 @@ impl<T> View<'_, T> {
         let [h_in, x_in] = self.dropped;
         let (h_in, h_in_rest) = cut(h_in);
         let (x_in, x_in_rest) = cut(x_in);
+        let (z, z_rest) = cut(self.z);
         let dims = Dims { batch: rows, ..self.dims };
         let rest = Dims { batch: batch - rows, ..self.dims };
         (
-            View { dims, extent, dropped: [h_in, x_in], x, h, c, a, gates, dh, dc },
+            View { dims, extent, dropped: [h_in, x_in], z, x, h, c, a, gates, dh, dc },
             View {
                 dims: rest,
                 extent: extent_rest,
                 dropped: [h_in_rest, x_in_rest],
+                z: z_rest,
                 x: x_rest,
                 h: h_rest,
                 c: c_rest,

@@ -130,14 +130,15 @@ impl Describe for Dense {
     }
 
     fn check(&self, what: &str, inputs: &[Shape]) -> Result<()> {
-        if let Some(regularizer) = self.activity_regularizer {
-            let what = format!("activity_regularizer of {what}");
-            return Err(Error::unsupported(what, format!("{regularizer:?}")));
-        }
+        self.check_activity(what, inputs)?;
         if self.units == 0 {
             return Err(Error::invalid(what, "units must be positive"));
         }
         self.weights(inputs).iter().try_for_each(|weight| weight.check(what))
+    }
+
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        self.activity_regularizer
     }
 
     fn weights(&self, inputs: &[Shape]) -> Vec<Weight> {

@@ -81,10 +81,10 @@ impl LSTM {
     }
 
     setters! {
-        /// `φ`, of the candidate and the output; tanh unless set. Softmax, which mixes the units,
-        /// is refused when the layer is called.
+        /// `φ`, of the candidate and the output; tanh unless set. Softmax goes over the units, and is
+        /// refused beside a [`recurrent_dropout`](Self::recurrent_dropout).
         activation: Activation,
-        /// `σ`, of the gates; sigmoid unless set. Softmax is refused here, too.
+        /// `σ`, of the gates; sigmoid unless set.
         recurrent_activation: Activation,
         /// Whether there is a bias `b [4 units]`; there is unless set.
         use_bias: bool,
@@ -232,22 +232,20 @@ impl Describe for LSTM {
     }
 
     fn check(&self, what: &str, inputs: &[Shape]) -> Result<()> {
-        if let Some(regularizer) = self.activity_regularizer {
-            let what = format!("activity_regularizer of {what}");
-            return Err(Error::unsupported(what, format!("{regularizer:?}")));
-        }
+        self.check_activity(what, inputs)?;
         if self.units == 0 {
             return Err(Error::invalid(what, "units must be positive"));
         }
-        for (setting, activation) in
-            [("activation", self.activation), ("recurrent_activation", self.recurrent_activation)]
-        {
-            if activation == Activation::Softmax {
-                let what = format!("{setting} of {what}, which must act on each number alone");
-                return Err(Error::unsupported(what, activation.name()));
-            }
+        let mixes = [self.activation, self.recurrent_activation].contains(&Activation::Softmax);
+        if mixes && self.recurrent_dropout > 0.0 {
+            let what = format!("recurrent_dropout of {what} beside the activation");
+            return Err(Error::unsupported(what, Activation::Softmax.name()));
         }
         self.weights(inputs).iter().try_for_each(|weight| weight.check(what))
+    }
+
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        self.activity_regularizer
     }
 
     fn weights(&self, inputs: &[Shape]) -> Vec<Weight> {

@@ -3,30 +3,69 @@
 //! A description ([`LSTM`], [`Dense`], [`Input`]) is a plain value. Built into a model it becomes an
 //! operation with its own memory; the model owns the weights, all of them in one array.
 
+mod activation;
+mod bidirectional;
+mod both_ways;
+mod cell;
+mod combine;
+mod concatenate;
 mod dense;
 mod dropout;
+mod embedding;
+mod flatten;
 mod input;
+mod layer_normalization;
 #[allow(clippy::module_inception, reason = "the layer that the crate is named after")]
 mod lstm;
 mod masking;
+mod merge;
 mod operation;
+mod part;
+mod permute;
+mod places;
 mod recur;
+mod recurrent;
+mod repeat_vector;
+mod reshape;
+mod rnn;
+mod softmax;
+mod stack;
+mod time_distributed;
+mod truth;
 mod weight;
 
 use std::fmt::Debug;
 
 use kernels::Isa;
 
+pub use activation::ActivationLayer;
+pub use bidirectional::{Bidirectional, MergeMode};
+pub use cell::{Cell, LSTMCell, StackedRNNCells};
+pub use concatenate::Concatenate;
 pub use dense::Dense;
 pub use dropout::{Dropout, SpatialDropout1D};
+pub use embedding::Embedding;
+pub use flatten::{DataFormat, Flatten};
 pub use input::{Description as InputDescription, Input};
+pub use layer_normalization::LayerNormalization;
 pub use lstm::LSTM;
 pub use masking::Masking;
+pub use merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
 pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
+pub use permute::Permute;
+pub use recurrent::Recurrent;
+pub use repeat_vector::RepeatVector;
+pub use reshape::Reshape;
+pub use rnn::RNN;
+pub use softmax::Softmax;
+pub use time_distributed::TimeDistributed;
+pub(crate) use truth::Op;
+pub use truth::Truth;
 pub(crate) use weight::Weight;
 
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
+use crate::regularizer::Regularizer;
 use crate::shape::Shape;
 
 /// A layer of any kind, described.
@@ -37,14 +76,52 @@ pub enum Layer {
     Input(input::Description),
     /// See [`LSTM`].
     LSTM(LSTM),
+    /// See [`Bidirectional`].
+    Bidirectional(Bidirectional),
     /// See [`Dense`].
     Dense(Dense),
     /// See [`Masking`].
     Masking(Masking),
     /// See [`Dropout`].
     Dropout(Dropout),
+    /// See [`RNN`].
+    RNN(RNN),
     /// See [`SpatialDropout1D`].
     SpatialDropout1D(SpatialDropout1D),
+    /// See [`TimeDistributed`].
+    TimeDistributed(TimeDistributed),
+    /// See [`Truth`].
+    Truth(Truth),
+    /// See [`RepeatVector`].
+    RepeatVector(RepeatVector),
+    /// See [`ActivationLayer`].
+    Activation(ActivationLayer),
+    /// See [`Softmax`].
+    Softmax(Softmax),
+    /// See [`Flatten`].
+    Flatten(Flatten),
+    /// See [`Reshape`].
+    Reshape(Reshape),
+    /// See [`Permute`].
+    Permute(Permute),
+    /// See [`Concatenate`].
+    Concatenate(Concatenate),
+    /// See [`Add`].
+    Add(Add),
+    /// See [`Subtract`].
+    Subtract(Subtract),
+    /// See [`Multiply`].
+    Multiply(Multiply),
+    /// See [`Average`].
+    Average(Average),
+    /// See [`Maximum`].
+    Maximum(Maximum),
+    /// See [`Minimum`].
+    Minimum(Minimum),
+    /// See [`Embedding`].
+    Embedding(Embedding),
+    /// See [`LayerNormalization`].
+    LayerNormalization(LayerNormalization),
 }
 
 /// What there is to know of a layer before it is built. Shapes are those of one sample.
@@ -70,6 +147,20 @@ pub(crate) trait Describe: Debug {
     /// The weights, in Keras's order, for inputs that have passed [`outputs`](Self::outputs).
     fn weights(&self, _inputs: &[Shape]) -> Vec<Weight> {
         Vec::new()
+    }
+
+    /// The penalty on each output.
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        None
+    }
+
+    /// Checks that the penalty fits the outputs.
+    fn check_activity(&self, what: &str, inputs: &[Shape]) -> Result<()> {
+        let Some(regularizer) = self.activity_regularizer() else { return Ok(()) };
+        let what = format!("activity_regularizer of {what}");
+        let mut outputs = Vec::new();
+        self.outputs(&what, inputs, &mut outputs)?;
+        outputs.iter().try_for_each(|output| regularizer.check(&what, &output.batched(None)))
     }
 }
 
@@ -107,10 +198,29 @@ impl Layer {
         match self {
             Layer::Input(input) => input,
             Layer::LSTM(lstm) => lstm,
+            Layer::Bidirectional(layer) => layer,
             Layer::Dense(dense) => dense,
             Layer::Masking(masking) => masking,
             Layer::Dropout(dropout) => dropout,
+            Layer::RNN(rnn) => rnn,
             Layer::SpatialDropout1D(dropout) => dropout,
+            Layer::TimeDistributed(outer) => outer,
+            Layer::Truth(truth) => truth,
+            Layer::RepeatVector(repeat) => repeat,
+            Layer::Activation(activation) => activation,
+            Layer::Softmax(softmax) => softmax,
+            Layer::Flatten(flatten) => flatten,
+            Layer::Reshape(reshape) => reshape,
+            Layer::Permute(permute) => permute,
+            Layer::Concatenate(concatenate) => concatenate,
+            Layer::Add(add) => add,
+            Layer::Subtract(subtract) => subtract,
+            Layer::Multiply(multiply) => multiply,
+            Layer::Average(average) => average,
+            Layer::Maximum(maximum) => maximum,
+            Layer::Minimum(minimum) => minimum,
+            Layer::Embedding(embedding) => embedding,
+            Layer::LayerNormalization(layer) => layer,
         }
     }
 
@@ -123,10 +233,33 @@ impl Layer {
         match self {
             Layer::Input(_) => Box::new(input::Feed),
             Layer::LSTM(lstm) => Box::new(recur::Recur::new(isa, lstm, inputs)),
+            Layer::Bidirectional(layer) => Box::new(both_ways::Both::new(isa, layer, inputs)),
             Layer::Dense(dense) => Box::new(dense::Affine::new(isa, dense, inputs)),
             Layer::Masking(masking) => Box::new(masking::Erase::new(masking)),
             Layer::Dropout(dropout) => Box::new(dropout::Drop::new(dropout)),
+            Layer::RNN(rnn) => Box::new(stack::Stack::new(isa, rnn, inputs)),
             Layer::SpatialDropout1D(dropout) => Box::new(dropout::Drop::of_features(dropout)),
+            Layer::TimeDistributed(outer) => {
+                Box::new(time_distributed::EachStep::new(isa, outer, inputs))
+            }
+            Layer::Truth(truth) => Box::new(truth::Judge(truth.op)),
+            Layer::RepeatVector(repeat) => Box::new(repeat_vector::Repeat::new(repeat)),
+            Layer::Activation(layer) => Box::new(activation::Activate::new(isa, layer)),
+            Layer::Softmax(layer) => Box::new(softmax::Shares::new(isa, layer, inputs)),
+            Layer::Flatten(flatten) => flatten.operation(&inputs[0]),
+            Layer::Reshape(_) => Box::new(reshape::Recast),
+            Layer::Permute(permute) => Box::new(permute::Rearrange::new(permute)),
+            Layer::Concatenate(layer) => Box::new(concatenate::Join::new(layer, inputs)),
+            Layer::Add(_) => merge::Rule::Add.operation(inputs),
+            Layer::Subtract(_) => merge::Rule::Subtract.operation(inputs),
+            Layer::Multiply(_) => merge::Rule::Multiply.operation(inputs),
+            Layer::Average(_) => merge::Rule::Average.operation(inputs),
+            Layer::Maximum(_) => merge::Rule::Maximum.operation(inputs),
+            Layer::Minimum(_) => merge::Rule::Minimum.operation(inputs),
+            Layer::Embedding(embedding) => Box::new(embedding::Lookup::new(embedding)),
+            Layer::LayerNormalization(layer) => {
+                Box::new(layer_normalization::Normalize::new(layer, inputs))
+            }
         }
     }
 }
@@ -157,6 +290,9 @@ pub(crate) use options;
 /// What is alike in all layers of one input: a name, a call, the way into a model.
 macro_rules! named {
     ($class:ident) => {
+        named!($class as $class);
+    };
+    ($class:ident as $variant:ident) => {
         impl $class {
             /// The layer's name in the model; made from that of its class unless set.
             pub fn name(self, name: impl Into<String>) -> Self {
@@ -175,7 +311,7 @@ macro_rules! named {
 
         impl From<$class> for Layer {
             fn from(layer: $class) -> Self {
-                Layer::$class(layer)
+                Layer::$variant(layer)
             }
         }
     };

@@ -37,6 +37,8 @@ pub(crate) struct Inputs<'a, T> {
     pub(crate) shapes: &'a [Shape],
     /// The mask that the call was given, in place of that of the first input.
     pub(crate) given: Option<&'a [bool]>,
+    /// The values that are read in place of those of the first input.
+    pub(crate) first: Option<&'a [T]>,
 }
 
 impl<'a, T: Float> Inputs<'a, T> {
@@ -50,6 +52,9 @@ impl<'a, T: Float> Inputs<'a, T> {
     }
 
     pub(crate) fn at(&self, i: usize) -> &'a [T] {
+        if let (0, Some(first)) = (i, self.first) {
+            return first;
+        }
         let (operation, output) = self.sources[i];
         &self.values[operation][output]
     }

@@ -1,5 +1,6 @@
 //! A weight of a layer, before there are numbers in it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use kernels::Float;
@@ -13,7 +14,7 @@ use crate::regularizer::Regularizer;
 /// A weight of a layer: its name and shape in Keras, how it starts, and what training does to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Weight {
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     pub(crate) shape: Vec<usize>,
     pub(crate) initializer: Initializer,
     /// The part, of a weight with one axis, that starts at one instead.
@@ -30,7 +31,7 @@ impl Weight {
     /// A weight that its initializer makes as a whole, and that is trained freely.
     pub(crate) fn new(name: &'static str, shape: Vec<usize>, initializer: Initializer) -> Self {
         Weight {
-            name,
+            name: name.into(),
             shape,
             initializer,
             ones: None,
@@ -38,6 +39,11 @@ impl Weight {
             constraint: None,
             trainable: true,
         }
+    }
+
+    /// The weight of a layer that is part of another, under its name there.
+    pub(crate) fn of(self, layer: &str) -> Self {
+        Weight { name: format!("{layer}/{}", self.name).into(), ..self }
     }
 
     /// The weight with a penalty.
@@ -59,7 +65,10 @@ impl Weight {
     /// layer calls itself `what`.
     pub(crate) fn check(&self, what: &str) -> Result<()> {
         // Keras's options leave out the second half of `recurrent_kernel`.
-        let name = self.name.strip_prefix("recurrent_").map_or(self.name, |_| "recurrent");
+        let name = match &*self.name {
+            "recurrent_kernel" => "recurrent",
+            name => name,
+        };
         self.initializer.check(&format!("{name}_initializer of {what}"), &self.shape)?;
         if let Some(regularizer) = self.regularizer {
             let axes: Vec<_> = self.shape.iter().copied().map(Some).collect();

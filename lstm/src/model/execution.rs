@@ -84,7 +84,8 @@ impl<T: Float> Step<T> {
         (batch, mode, at): (usize, Mode, usize),
     ) -> (Pass<'a, T>, &'a mut dyn Operation<T>, &'a mut [Flow<T>]) {
         let given = self.given.as_ref().and_then(|(mask, _)| mask.get());
-        let inputs = Inputs { values, masks, sources: &self.sources, shapes: &self.inputs, given };
+        let (sources, shapes) = (&self.sources, &self.inputs);
+        let inputs = Inputs { values, masks, sources, shapes, given, first: None };
         let pass = Pass {
             batch,
             kept: mode.kept,
@@ -295,6 +296,35 @@ impl<T: Float> Execution<T> {
     /// Forgets all gradients of values.
     pub(super) fn clear_gradients(&mut self) {
         self.douts.iter_mut().flatten().for_each(|flow| flow.live = false);
+    }
+
+    /// The penalties on what layers returned, each divided by the rows of the batch.
+    pub(super) fn activity_penalty(&self) -> f64 {
+        let penalties = self.steps.iter().zip(&self.values).filter_map(|(step, values)| {
+            let regularizer = step.layer.describe().activity_regularizer()?;
+            let outputs = values.iter().zip(&step.outputs);
+            let value = |(value, shape): (&Buffer<T>, &Shape)| {
+                regularizer.value(&[self.batch, shape.features().unwrap_or(1)], value)
+            };
+            Some(outputs.map(value).sum::<f64>() / self.batch as f64)
+        });
+        penalties.sum()
+    }
+
+    /// Adds `scale` times the gradients of [`activity_penalty`](Self::activity_penalty) to those
+    /// that backward will start from.
+    pub(super) fn add_activity_gradients(&mut self, scale: f64) {
+        for ((step, values), douts) in self.steps.iter().zip(&self.values).zip(&mut self.douts) {
+            let Some(regularizer) = step.layer.describe().activity_regularizer() else { continue };
+            for ((value, dout), shape) in values.iter().zip(douts).zip(&step.outputs) {
+                if !dout.live {
+                    dout.grad.fill(T::ZERO);
+                    dout.live = true;
+                }
+                let shape = [self.batch, shape.features().unwrap_or(1)];
+                regularizer.add_gradient(&shape, value, scale / self.batch as f64, &mut dout.grad);
+            }
+        }
     }
 
     /// Runs every operation in reverse, from the gradients of the outputs that were set since

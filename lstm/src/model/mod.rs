@@ -8,6 +8,7 @@ mod gradients;
 mod history;
 mod judge;
 mod logs;
+mod optimizer_state;
 mod penalties;
 mod predict;
 mod progress;
@@ -26,6 +27,7 @@ pub use fit::{Callbacks, Fit, Validation};
 pub use gradients::Gradients;
 pub use history::History;
 pub use logs::Logs;
+pub use optimizer_state::OptimizerState;
 pub use predict::{Evaluate, Predict};
 pub use progress::Verbose;
 pub use sequential::Sequential;
@@ -34,6 +36,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::{Graph, Symbols};
 use crate::isa;
+use crate::layer::Layer;
 use crate::optimizer::Optimizer;
 use crate::random::Rng;
 use crate::shape::Shape;
@@ -384,6 +387,12 @@ impl<T: Float> Model<T> {
             if x.data().is_empty() {
                 let why = format!("an axis of its shape, {:?}, is empty", x.shape());
                 return Err(Error::invalid(self.graph.name(input), why));
+            }
+            let readers = self.graph.calls.iter().filter(|call| call.sources == [(input, 0)]);
+            for reader in readers {
+                if let Layer::Embedding(embedding) = &self.graph.layers[reader.layer].layer {
+                    embedding.check_indices(self.graph.name(input), x.data())?;
+                }
             }
         }
         Ok(samples)

@@ -4,14 +4,15 @@ use super::Model;
 use crate::float::Float;
 
 impl<T: Float> Model<T> {
-    /// The sum of the penalties on the weights that are trained.
+    /// The sum of the penalties on the weights that are trained, and on what layers returned for
+    /// the last batch.
     pub(super) fn penalty(&self) -> f64 {
         let trained = self.weights.iter().filter(|place| place.weight.trainable);
         let penalties = trained.filter_map(|place| {
             let w = &self.params[place.range.clone()];
             Some(place.weight.regularizer?.value(&place.weight.shape, w))
         });
-        penalties.sum()
+        penalties.sum::<f64>() + self.execution.activity_penalty()
     }
 
     /// Adds `scale` times the gradients of the penalties to those of the loss.

@@ -167,6 +167,7 @@ impl<T: Float> Model<T> {
         let scale = self.compiled()?.optimizer.loss_scale_factor().unwrap_or(1.0);
         self.execution.clear_gradients();
         let value = T::from_f64(self.judge(data, rows, Some(scale)));
+        self.execution.add_activity_gradients(scale);
 
         self.grads.fill(T::ZERO);
         let params = Params { weights: &self.params, version: self.version };

@@ -18,6 +18,8 @@ mod rule;
 mod sgd;
 mod state;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use std::str::FromStr;
 
@@ -34,7 +36,7 @@ pub use rule::Rule;
 pub use sgd::SGD;
 
 pub(crate) use rule::rounded;
-pub(crate) use state::State;
+pub(crate) use state::{Counters, State};
 
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;

@@ -21,21 +21,32 @@ pub(crate) struct State<T> {
     tensors: Vec<Range<usize>>,
     /// The same, with neighbours in one.
     spans: Vec<Range<usize>>,
-    pub(super) iterations: u64,
+    iterations: u64,
     /// lr, where no schedule takes its place.
-    pub(super) learning_rate: f64,
+    learning_rate: f64,
     /// What [`Nadam`](super::Nadam) multiplies up.
-    pub(super) product: f64,
-    pub(super) arrays: Vec<Array<T>>,
+    product: f64,
+    arrays: Vec<Array<T>>,
     /// How many of the arrays come before those of the rule.
     shared: usize,
 }
 
+/// The numbers of a [`State`] that belong to no weight.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Counters {
+    /// Steps taken.
+    pub(crate) iterations: u64,
+    /// lr, where no schedule takes its place.
+    pub(crate) learning_rate: f64,
+    /// What [`Nadam`](super::Nadam) multiplies up.
+    pub(crate) product: f64,
+}
+
 /// One of the arrays.
 #[derive(Clone, Debug)]
-pub(super) struct Array<T> {
-    pub(super) slot: Slot,
-    pub(super) values: Buffer<T>,
+struct Array<T> {
+    slot: Slot,
+    values: Buffer<T>,
 }
 
 /// The moving average of the weights, and the sum of gradients not yet used.
@@ -122,6 +133,55 @@ impl<T: Float> State<T> {
         let rate = usize::from(self.optimizer.schedule.is_none());
         let product = usize::from(matches!(self.optimizer.rule, Rule::Nadam(_)));
         1 + rate + product + self.arrays.len() * trained
+    }
+
+    /// Every slot of every weight that is trained, in Keras's order: the number of the weight among
+    /// those trained, and the name of the slot.
+    pub(crate) fn places(&self) -> Vec<(usize, &'static str)> {
+        let order = self.order().into_iter();
+        order.map(|(array, tensor)| (tensor, self.arrays[array].slot.name)).collect()
+    }
+
+    /// The numbers at these [`places`](Self::places), in that order.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = &[T]> {
+        let at = |(array, tensor): (usize, usize)| -> &[T] {
+            &self.arrays[array].values[self.tensors[tensor].clone()]
+        };
+        self.order().into_iter().map(at)
+    }
+
+    /// Replaces the numbers at all [`places`](Self::places), and those beside them.
+    pub(crate) fn resume<'a>(&mut self, resumed: Counters, slots: impl Iterator<Item = &'a [T]>) {
+        self.iterations = resumed.iterations;
+        self.learning_rate = resumed.learning_rate;
+        self.product = resumed.product;
+        for ((array, tensor), values) in self.order().into_iter().zip(slots) {
+            self.arrays[array].values[self.tensors[tensor].clone()].copy_from_slice(values);
+        }
+    }
+
+    /// The numbers that belong to no weight.
+    pub(crate) fn counters(&self) -> Counters {
+        let State { iterations, learning_rate, product, .. } = *self;
+        Counters { iterations, learning_rate, product }
+    }
+
+    /// `(array, tensor)`, in Keras's order: one group of arrays after another, in each weight after
+    /// weight.
+    fn order(&self) -> Vec<(usize, usize)> {
+        let arrays: Vec<usize> = (0..self.arrays.len()).collect();
+        let together = |_: &usize, &next: &usize| next != self.shared && !self.apart(next);
+        let groups = arrays.chunk_by(together);
+        let tensors = 0..self.tensors.len();
+        let order = |group: &[usize]| -> Vec<(usize, usize)> {
+            let weights = tensors.clone();
+            weights.flat_map(|tensor| group.iter().map(move |&array| (array, tensor))).collect()
+        };
+        groups.flat_map(order).collect()
+    }
+
+    fn apart(&self, array: usize) -> bool {
+        self.arrays[array].slot.apart
     }
 
     /// The learning rate of the next step.

@@ -24,9 +24,13 @@ where
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Sweep { update, mut written, read } = self;
+        let Sweep { update, written, read } = self;
+        let (lanes, len) = (V::<S, T>::LANES, written[0].len());
+        let mut written = written.map(|xs| &mut xs[..len]);
+        let read = read.map(|xs| &xs[..len]);
         let zero = V::<S, T>::splat(simd, T::ZERO);
-        for at in (0..written[0].len()).step_by(V::<S, T>::LANES) {
+        for at in 0..len.div_ceil(lanes) {
+            let at = at * lanes;
             let (mut new, mut given) = ([zero; W], [zero; R]);
             for (lane, xs) in new.iter_mut().zip(&written) {
                 *lane = V::<S, T>::load(simd, &xs[at..]);

@@ -20,6 +20,7 @@
 //! forward keeps the operand in its place.
 
 mod chosen;
+mod softmax;
 mod standard;
 
 use kernels::simd::{Float, Simd};
@@ -50,6 +51,11 @@ impl Activations {
     #[inline(always)]
     pub(super) fn are_bounded(self) -> bool {
         matches!(self, Activations::Standard)
+    }
+
+    /// Whether all units of a row must be in one run.
+    pub(super) fn mix_units(self) -> bool {
+        matches!(self, Activations::Chosen(chosen) if chosen.mixes_units())
     }
 
     #[inline(always)]

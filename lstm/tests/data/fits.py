@@ -1,4 +1,4 @@
-"""Trainings by Keras, as `lstm/tests/training.rs` repeats them: `python training.py > training.json`.
+"""Trainings by Keras, as `lstm/tests/fits.rs` repeats them: `python fits.py > fits.json`.
 
 Keras 3.15.1 on TensorFlow, float64. Every case has the model as `to_json` writes it, compiled, with
 its weights before and after, what `fit` was given, and its history.
