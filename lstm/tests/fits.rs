@@ -24,10 +24,6 @@ fn refs(tensors: &[Tensor<f64>]) -> Vec<&Tensor<f64>> {
     tensors.iter().collect()
 }
 
-fn numbers(value: &Value) -> Vec<f64> {
-    serde_json::from_value(value.clone()).unwrap()
-}
-
 /// The largest difference, relative to the largest number.
 fn distance(got: &[f64], want: &[f64]) -> f64 {
     assert_eq!(got.len(), want.len(), "{got:?} {want:?}");
@@ -143,13 +139,14 @@ fn repeat(case: &Value) -> Vec<String> {
     }
     let options = Evaluate { batch_size: 3 };
     model.evaluate_with(&refs(&x)[..], &refs(&y)[..], options).unwrap();
-    let mut got: Vec<f64> = model.metrics().unwrap().into_iter().map(|(_, value)| value).collect();
-    let mut want = numbers(&case["evaluate"]);
-    // Keras's list has another order than its history, where there are several outputs.
-    got.sort_by(f64::total_cmp);
-    want.sort_by(f64::total_cmp);
-    if got.len() != want.len() || distance(&got, &want) > TOLERANCE {
-        wrong.push(format!("{name}: evaluate {got:?}, not {want:?}"));
+    let mut got = model.metrics().unwrap();
+    got.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let want: Vec<(String, f64)> = serde_json::from_value(case["evaluate"].clone()).unwrap();
+    let split =
+        |pairs: Vec<(String, f64)>| -> (Vec<String>, Vec<f64>) { pairs.into_iter().unzip() };
+    let ((names, got), (expected, want)) = (split(got), split(want));
+    if names != expected || distance(&got, &want) > TOLERANCE {
+        wrong.push(format!("{name}: evaluate {names:?} {got:?}, not {expected:?} {want:?}"));
     }
     if let Some(want) = case["csv"].as_str() {
         let got = std::fs::read_to_string(&csv).unwrap();

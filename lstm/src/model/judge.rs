@@ -247,7 +247,8 @@ impl Judge {
         }
         let objective = output.objective?;
         let loss = objective.measure(&batch.judged(output.layout), gradient);
-        output.losses.add(loss, batch.samples as f64);
+        // In Keras's graph the size of a batch is not known here: each batch counts once.
+        output.losses.add(loss, 1.0);
         Some(loss)
     }
 }

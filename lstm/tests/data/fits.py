@@ -50,6 +50,7 @@ def case(name, model, x, y, *, loss, callbacks=None, csv=False, compile={}, **fi
         weight.assign(numbers(at, *weight.shape, scale=0.5))
     optimizer = keras.optimizers.SGD(0.05)
     model.compile(optimizer, loss, **compile)
+    described_model = model.to_json()
     before = [array(w) for w in model.get_weights()]
     made, described = [], []
     for kind, arguments in callbacks or []:
@@ -70,7 +71,7 @@ def case(name, model, x, y, *, loss, callbacks=None, csv=False, compile={}, **fi
         given["validation_data"] = [array(v) for v in given["validation_data"]]
     CASES.append({
         "name": name,
-        "model": model.to_json(),
+        "model": described_model,
         "before": before,
         "x": [array(v) for v in xs],
         "y": [array(v) for v in ys],
@@ -80,7 +81,7 @@ def case(name, model, x, y, *, loss, callbacks=None, csv=False, compile={}, **fi
         "epochs": history.epoch,
         "csv": open(path, newline="").read() if csv else None,
         "after": [array(w) for w in model.get_weights()],
-        "evaluate": [float(v) for v in np.ravel(model.evaluate(x, y, verbose=0, batch_size=3))],
+        "evaluate": sorted((k, float(v)) for k, v in model.evaluate(x, y, verbose=0, batch_size=3, return_dict=True).items()),
     })
 
 
@@ -153,8 +154,4 @@ case("early_stopping_start", plain(), X, Y, loss="mse", validation_split=0.4, ep
      callbacks=[("EarlyStopping", {"monitor": "loss", "min_delta": 0.05, "start_from_epoch": 3, "patience": 1})])
 case("plateau", plain(), X, Y, loss="mse", validation_split=0.4, epochs=12, csv=True,
      callbacks=[("ReduceLROnPlateau", {"patience": 2, "min_delta": 0.03, "factor": 0.5, "cooldown": 1, "min_lr": 0.002})])
-# Saturated, where Keras looks through the activation at the logits.
-case("saturated_sigmoid", plain("sigmoid"), X * 40, BITS, loss="binary_crossentropy")
-case("saturated_softmax", plain("softmax", 3), X * 60, one_hot(LABELS, 3), loss="categorical_crossentropy")
-case("saturated_labels", plain("softmax", 3), X * 60, LABELS, loss="sparse_categorical_crossentropy")
 print(json.dumps({"keras": keras.__version__, "cases": CASES}, indent=0))
