@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use kernels::{Buffer, Float};
 
+use crate::activation::Activation;
 use crate::random::Draw;
 use crate::shape::Shape;
 
@@ -151,6 +152,18 @@ pub(crate) trait Operation<T: Float>: Debug + Send {
     /// Writes the masks of the outputs, which say nothing before: Keras's `compute_mask`. Masks end
     /// at a layer that does not speak of them, as they do in Keras.
     fn mask(&mut self, _inputs: Inputs<T>, _outputs: &mut [Mask]) {}
+
+    /// Whether the next forward keeps what the activation that ends the operation is applied to, for
+    /// a loss that looks through it; gives that activation, if it can.
+    fn look_through(&mut self, _keep: bool) -> Option<Activation> {
+        None
+    }
+
+    /// What that activation was applied to. The gradient that the next backward reads is with
+    /// respect to this, where `direct`.
+    fn operand(&mut self, _direct: bool) -> Option<&[T]> {
+        None
+    }
 
     /// Forgets the states that are kept from batch to batch.
     fn reset(&mut self) {}

@@ -154,4 +154,8 @@ case("early_stopping_start", plain(), X, Y, loss="mse", validation_split=0.4, ep
      callbacks=[("EarlyStopping", {"monitor": "loss", "min_delta": 0.05, "start_from_epoch": 3, "patience": 1})])
 case("plateau", plain(), X, Y, loss="mse", validation_split=0.4, epochs=12, csv=True,
      callbacks=[("ReduceLROnPlateau", {"patience": 2, "min_delta": 0.03, "factor": 0.5, "cooldown": 1, "min_lr": 0.002})])
+# Saturated, where Keras looks through the activation at the logits.
+case("saturated_sigmoid", plain("sigmoid"), X * 40, BITS, loss="binary_crossentropy")
+case("saturated_softmax", plain("softmax", 3), X * 60, one_hot(LABELS, 3), loss="categorical_crossentropy")
+case("saturated_labels", plain("softmax", 3), X * 60, LABELS, loss="sparse_categorical_crossentropy")
 print(json.dumps({"keras": keras.__version__, "cases": CASES}, indent=0))
