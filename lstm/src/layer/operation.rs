@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use kernels::{Buffer, Float};
 
+use crate::activation::Activation;
 use crate::random::Draw;
 use crate::shape::Shape;
 
@@ -161,6 +162,18 @@ pub(crate) trait Operation<T: Float>: Debug + Send {
     /// says whether.
     fn add_inner_activity(&mut self, _scale: f64) -> bool {
         false
+    }
+
+    /// Whether the next forward keeps what the activation that ends the operation is applied to, for
+    /// a loss that looks through it; gives that activation, if it can.
+    fn look_through(&mut self, _keep: bool) -> Option<Activation> {
+        None
+    }
+
+    /// What that activation was applied to. The gradient that the next backward reads is with
+    /// respect to this, where `direct`.
+    fn operand(&mut self, _direct: bool) -> Option<&[T]> {
+        None
     }
 
     /// Forgets the states that are kept from batch to batch.

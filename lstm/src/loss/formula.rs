@@ -263,9 +263,9 @@ fn nan_of(x: f64) -> f64 {
     if x.is_nan() { x } else { 0.0 }
 }
 
-/// `max(x, 0)`, and its slope.
+/// `max(x, 0)`, and its slope; NaN of a NaN.
 fn positive(x: f64) -> (f64, f64) {
-    if x < 0.0 { (0.0, 0.0) } else { (x, 1.0) }
+    if x < 0.0 { (0.0, 0.0) } else { (x, 1.0 + nan_of(x)) }
 }
 
 /// `max(x, 0) - x y + log(1 + e^-|x|)`, and `σ(x) - y`.

@@ -25,6 +25,10 @@ use crate::error::{Error, Result};
 /// `ε` is `1e-7`, as in Keras. Where a prediction was clipped to a range, its gradient is zero.
 /// Class names and defaults of Keras's settings: [`Loss::HUBER`], [`Loss::BINARY_CROSSENTROPY`],
 /// [`Loss::CATEGORICAL_CROSSENTROPY`], [`Loss::SPARSE_CATEGORICAL_CROSSENTROPY`].
+///
+/// As in Keras on TensorFlow, the crossentropies look through the sigmoid or softmax of a dense
+/// layer that ends a model at what it was applied to, so that nothing is lost where it saturates;
+/// not where the target lacks the last axis, of one, of predictions `[batch, steps, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Loss {
@@ -131,6 +135,24 @@ impl Loss {
                 Err(Error::invalid(format!("delta of {self}"), format!("{delta} is not finite")))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The same loss of logits, if the activation that ends a model is one that the loss looks
+    /// through.
+    pub(crate) fn through(self, activation: crate::Activation) -> Option<Loss> {
+        use crate::Activation::{Sigmoid, Softmax};
+        match (self, activation) {
+            (Loss::BinaryCrossentropy { label_smoothing, .. }, Sigmoid) => {
+                Some(Loss::BinaryCrossentropy { from_logits: true, label_smoothing })
+            }
+            (Loss::CategoricalCrossentropy { label_smoothing, .. }, Softmax) => {
+                Some(Loss::CategoricalCrossentropy { from_logits: true, label_smoothing })
+            }
+            (Loss::SparseCategoricalCrossentropy { ignore_class, .. }, Softmax) => {
+                Some(Loss::SparseCategoricalCrossentropy { from_logits: true, ignore_class })
+            }
+            _ => None,
         }
     }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use kernels::{Buffer, Isa};
 
+use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::Graph;
@@ -65,6 +66,15 @@ impl Mode {
     pub(super) fn training(draw: Draw) -> Mode {
         Mode { kept: true, training: Some(draw) }
     }
+}
+
+/// What a call gave.
+#[derive(Debug)]
+pub(super) struct Outcome<'a, T> {
+    pub(super) value: &'a [T],
+    pub(super) gradient: Option<&'a mut [T]>,
+    pub(super) mask: Option<&'a [bool]>,
+    pub(super) operand: Option<&'a [T]>,
 }
 
 /// The weights of all layers, and a number that changes whenever they do.
@@ -276,16 +286,32 @@ impl<T: Float> Execution<T> {
     }
 
     /// An output of a call, after forward, with room for its gradient, where backward starts if
-    /// `wanted`, and which of its entries are valid, if that is said of it.
+    /// `wanted`, which of its entries are valid, if that is said of it, and what it was before its
+    /// activation, if that was kept. The gradient is with respect to that, where `direct`.
     pub(super) fn outcome(
         &mut self,
         (call, output): (usize, usize),
         wanted: bool,
-    ) -> (&[T], Option<&mut [T]>, Option<&[bool]>) {
+        direct: bool,
+    ) -> Outcome<'_, T> {
         let flow = &mut self.douts[call][output];
         flow.live |= wanted;
-        let gradient = wanted.then_some(&mut flow.grad[..]);
-        (&self.values[call][output], gradient, self.masks[call][output].get())
+        Outcome {
+            value: &self.values[call][output],
+            gradient: wanted.then_some(&mut flow.grad[..]),
+            mask: self.masks[call][output].get(),
+            operand: self.steps[call].operation.operand(wanted && direct),
+        }
+    }
+
+    /// Whether the next forward keeps what a call gives before its activation; which activation
+    /// that is, if nothing else but the loss uses the call.
+    pub(super) fn look_through(&mut self, call: usize, keep: bool) -> Option<Activation> {
+        let used = self.steps.iter().any(|step| step.sources.iter().any(|&(at, _)| at == call));
+        if used {
+            return None;
+        }
+        self.steps[call].operation.look_through(keep)
     }
 
     /// Makes every operation forget the states that it keeps from batch to batch.

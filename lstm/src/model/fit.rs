@@ -169,7 +169,8 @@ impl<T: Float> Model<T> {
         let val_names: Vec<String> = names.iter().map(|name| format!("val_{name}")).collect();
         let mut values = Vec::with_capacity(names.len());
         let mut history = History::new(options.epochs.saturating_sub(options.initial_epoch));
-        let (mut logs, mut epoch_logs) = (Logs::default(), Logs::default());
+        let mut logs = Logs::sorted(names.iter());
+        let mut epoch_logs = Logs::sorted(names.iter().chain(&val_names));
         let mut order = Order { rows: (0..split).collect(), taken: usize::MAX };
         let batches = split.div_ceil(batch_size);
         let steps = options.steps_per_epoch.unwrap_or(batches);

@@ -1,6 +1,7 @@
 //! Losses and metrics of a model's outputs, at work on batches.
 
 use super::train::Checks;
+use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::loss::layout::Layout;
@@ -229,6 +230,13 @@ impl Judge {
         Ok(())
     }
 
+    /// The loss of an output, as one of what its activation was applied to, if it looks through it.
+    pub(super) fn through(&self, at: usize, activation: Activation) -> Option<Objective> {
+        let Output { objective, layout, .. } = &self.outputs[at];
+        let objective = objective.filter(|_| !layout.squeezed)?;
+        Some(Objective { loss: objective.loss.through(activation)?, ..objective })
+    }
+
     /// The loss of an output over a batch of `samples`, not yet weighted against other outputs.
     /// Writes its gradient, times a factor, where that is wanted. With `sight`, metrics see the
     /// batch, too.
@@ -240,14 +248,26 @@ impl Judge {
     ) -> Option<f64> {
         let output = &mut self.outputs[at];
         for watched in &mut output.watched {
+            let measure = match (&watched.measure, batch.operand) {
+                (Measure::Loss(loss), Some((activation, operand))) if !watched.layout.squeezed => {
+                    loss.through(activation).map(|loss| (Measure::Loss(loss), operand))
+                }
+                _ => None,
+            };
             let mask = batch.mask.filter(|_| watched.meter.heeds_mask());
             let weights = batch.weights.filter(|_| watched.weighing == Weighing::Weighted);
-            let judged = Sight { mask, weights, ..batch }.judged(watched.layout);
-            watched.meter.take(&watched.measure, &judged);
+            let prediction = measure.as_ref().map_or(batch.prediction, |(_, operand)| *operand);
+            let judged = Sight { prediction, mask, weights, ..batch }.judged(watched.layout);
+            let measure = measure.as_ref().map_or(&watched.measure, |(measure, _)| measure);
+            watched.meter.take(measure, &judged);
         }
-        let objective = output.objective?;
+        let (objective, batch) = match batch.through {
+            Some((objective, operand)) => (objective, Sight { prediction: operand, ..batch }),
+            None => (output.objective?, batch),
+        };
         let loss = objective.measure(&batch.judged(output.layout), gradient);
-        output.losses.add(loss, batch.samples as f64);
+        // In Keras's graph the size of a batch is not known here: each batch counts once.
+        output.losses.add(loss, 1.0);
         Some(loss)
     }
 }
@@ -260,11 +280,15 @@ pub(super) struct Sight<'a, T> {
     pub(super) target: &'a [T],
     pub(super) weights: Option<&'a [T]>,
     pub(super) mask: Option<&'a [bool]>,
+    /// The activation that ended the output, and what it was applied to.
+    pub(super) operand: Option<(Activation, &'a [T])>,
+    /// The loss of that, where the loss looks through.
+    pub(super) through: Option<(Objective, &'a [T])>,
 }
 
 impl<'a, T> Sight<'a, T> {
     fn judged(self, layout: Layout) -> Judged<'a, T> {
-        let Sight { samples, prediction, target, weights, mask } = self;
+        let Sight { samples, prediction, target, weights, mask, .. } = self;
         let layout = layout.of_batch(samples);
         // A mask says something of values that lie as it does.
         let mask = mask.filter(|mask| mask.len() == layout.rows);

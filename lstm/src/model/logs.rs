@@ -1,6 +1,7 @@
 //! Named numbers, as callbacks and displays see them.
 
-/// The loss and the metrics of a batch or an epoch, by Keras's names, in its order.
+/// The loss and the metrics of a batch or an epoch, by Keras's names, in its order: that of the
+/// alphabet, and then what callbacks add.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Logs {
     names: Vec<String>,
@@ -31,6 +32,14 @@ impl Logs {
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         let pairs = self.names.iter().zip(&self.values);
         pairs.filter_map(|(name, value)| Some((name.as_str(), (*value)?)))
+    }
+
+    /// With room for numbers of these names.
+    pub(crate) fn sorted<'a>(names: impl Iterator<Item = &'a String>) -> Self {
+        let mut names: Vec<String> = names.cloned().collect();
+        names.sort();
+        let values = vec![None; names.len()];
+        Logs { names, values }
     }
 
     pub(crate) fn clear(&mut self) {

@@ -229,6 +229,7 @@ impl<T: Float> Model<T> {
     /// Forward on rows of `x`.
     fn run(&mut self, x: &[&Tensor<T>], rows: Rows) -> Result<()> {
         self.load(x, rows, false)?;
+        self.look_through(false);
         let params = Params { weights: &self.params, version: self.version };
         self.execution.forward(params, Mode::PREDICT);
         Ok(())

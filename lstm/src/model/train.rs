@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use super::Model;
 use super::compile::Compiled;
-use super::execution::{Mode, Params};
+use super::execution::{Mode, Outcome, Params};
 use super::judge::Sight;
 use super::rows::{Rows, batch_size};
 use crate::error::{Error, Result};
@@ -163,6 +163,7 @@ impl<T: Float> Model<T> {
     /// Forward, loss, backward, optimizer, on rows of the data.
     pub(super) fn train<X: Borrow<Tensor<T>>>(&mut self, data: Data<X>, rows: Rows) -> Result<T> {
         self.load(data.x, rows, true)?;
+        self.look_through(true);
         let params = Params { weights: &self.params, version: self.version };
         let draw = Draw::new(self.seed, self.batches);
         self.execution.forward(params, Mode::training(draw));
@@ -189,9 +190,18 @@ impl<T: Float> Model<T> {
     /// Forward and loss, on rows of the data.
     pub(super) fn test<X: Borrow<Tensor<T>>>(&mut self, data: Data<X>, rows: Rows) -> Result<f64> {
         self.load(data.x, rows, false)?;
+        self.look_through(true);
         let params = Params { weights: &self.params, version: self.version };
         self.execution.forward(params, Mode::PREDICT);
         Ok(self.judge(data, rows, None))
+    }
+
+    /// Has forward keep what losses look at through activations, or not.
+    pub(super) fn look_through(&mut self, keep: bool) {
+        let Model { graph, execution, .. } = self;
+        for &(call, _) in &graph.outputs {
+            execution.look_through(call, keep);
+        }
     }
 
     /// Holds what forward gave against rows of the targets: the total loss, whose gradient, times
@@ -213,14 +223,19 @@ impl<T: Float> Model<T> {
             }
             let weight = judge.weight(output);
             let [target, weights] = room;
-            let (prediction, slope, mask) =
-                execution.outcome(place, gradient.is_some() && weight.is_some());
+            let activation = execution.look_through(place.0, true);
+            let through = activation.and_then(|activation| judge.through(output, activation));
+            let wanted = gradient.is_some() && weight.is_some();
+            let Outcome { value: prediction, gradient: slope, mask, operand } =
+                execution.outcome(place, wanted, through.is_some());
             let sight = Sight {
                 samples: rows.len(),
                 prediction,
                 target: rows.of(data.y[at].borrow(), target),
                 weights: data.weights(at).map(|given| rows.of(given.borrow(), weights)),
                 mask,
+                operand: activation.zip(operand),
+                through: through.zip(operand),
             };
             let factor = gradient.unwrap_or(0.0) * weight.unwrap_or(0.0);
             let loss = judge.take(output, sight, slope.map(|slope| (slope, factor)));
