@@ -97,7 +97,7 @@ pub trait Callback<T: Float> {
 /// let mut losses = Vec::new();
 /// let mut keep = LambdaCallback(|_epoch: usize, _model: &mut Model, logs: &mut Logs| {
 ///     losses.extend(logs.get("loss"));
-///     Ok(())
+///     Ok::<(), lstm::Error>(())
 /// });
 /// ```
 #[derive(Clone, Copy, Debug)]
