@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use kernels::Isa;
+use lstm::Float;
 use lstm::engine::{Options, Stream, Weights};
-use lstm::{Activation, Float};
 
 use crate::allocation;
 use crate::dtype::Dtype;
@@ -59,13 +59,7 @@ fn measure_as<T: Float>(isa: Isa, layer: Layer, steps: usize) -> Latency {
     let mut random = Random::new(0);
     let limit = (3.0 / (inputs + units) as f64).sqrt();
     let weights = random.numbers::<T>((inputs + units + 1) * 4 * units, limit);
-    let options = Options {
-        inputs,
-        units,
-        activation: Activation::Tanh,
-        recurrent_activation: Activation::Sigmoid,
-        go_backwards: false,
-    };
+    let options = Options::new(inputs, units);
     let mut stream = Stream::new(isa, options, Weights::cut(&weights, inputs, units), batch);
     let xs = random.numbers::<T>(1000 * batch * inputs, 1.0);
     let mut xs = xs.chunks_exact(batch * inputs).cycle();

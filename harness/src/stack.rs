@@ -2,8 +2,8 @@
 //! with `num_layers`, and no model around it.
 
 use kernels::Isa;
+use lstm::Float;
 use lstm::engine::{Call, Engine, Gradient, Gradients, Incoming, Options, Weights};
-use lstm::{Activation, Float};
 
 use crate::random::Random;
 use crate::throughput::Shape;
@@ -40,13 +40,7 @@ impl<T: Float> Stack<T> {
         let x = random.numbers(batch * steps * inputs, 1.0);
         let layers = (0..layers).map(|layer| {
             let inputs = if layer == 0 { inputs } else { units };
-            let options = Options {
-                inputs,
-                units,
-                activation: Activation::Tanh,
-                recurrent_activation: Activation::Sigmoid,
-                go_backwards: false,
-            };
+            let options = Options::new(inputs, units);
             let weights = (inputs + units + 1) * 4 * units;
             let limit = (3.0 / (inputs + units) as f64).sqrt();
             Layer {
@@ -117,5 +111,15 @@ fn call<'a, T>(
     x: &'a [T],
     training: bool,
 ) -> Call<'a, T> {
-    Call { weights, version, x, batch, steps, initial: [None, None], training }
+    Call {
+        weights,
+        version,
+        x,
+        batch,
+        steps,
+        mask: None,
+        dropout: None,
+        initial: [None, None],
+        training,
+    }
 }

@@ -44,6 +44,8 @@ fn engine<T: Float>(isa: Isa, options: Options, arrays: &Arrays) -> [Vec<T>; 7] 
         x: &x,
         batch,
         steps,
+        mask: None,
+        dropout: None,
         initial: [Some(&h), Some(&c)],
         training: true,
     };
@@ -65,13 +67,7 @@ fn engine<T: Float>(isa: Isa, options: Options, arrays: &Arrays) -> [Vec<T>; 7] 
 
 /// Sizes around the lanes of every instruction set, every activation, both directions of time.
 fn layers() -> Vec<(Options, usize, usize)> {
-    let layer = |units, inputs| Options {
-        inputs,
-        units,
-        activation: Tanh,
-        recurrent_activation: Sigmoid,
-        go_backwards: false,
-    };
+    let layer = |units, inputs| Options::new(inputs, units);
     let mut layers = Vec::new();
     for units in [1, 2, 3, 4, 5, 8, 15, 16, 17, 33] {
         for batch in [1, 5, 17] {
@@ -147,9 +143,18 @@ fn the_bound_is_tight_enough_to_tell() {
 fn the_bounded_forward_is_the_reference() {
     for (options, batch, steps) in layers() {
         let arrays = arrays(options, batch, steps, 7);
-        let weights = Weights::cut(&arrays.weights, options.inputs, options.units);
-        let (h, c) = (arrays.h.clone(), arrays.c.clone());
-        let output = reference::forward(options, weights, &arrays.x, steps, h, c);
+        let call = Call {
+            weights: Weights::cut(&arrays.weights, options.inputs, options.units),
+            version: 1,
+            x: &arrays.x,
+            batch,
+            steps,
+            mask: None,
+            dropout: None,
+            initial: [Some(&arrays.h), Some(&arrays.c)],
+            training: false,
+        };
+        let output = reference::forward(options, &call);
         let precision = Precision { roundoff: f64::EPSILON / 2.0 };
         let bounded = bounded::run(precision, options, &arrays);
         within("y", &output.y, &bounded.y, 2.0);
@@ -184,13 +189,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     for (units, inputs, batch, steps) in
         [(96, 40, 50, 5), (50, 20, 130, 5), (7, 24, 700, 33), (3, 40, 1500, 100), (1, 30, 999, 80)]
     {
-        let options = Options {
-            inputs,
-            units,
-            activation: Tanh,
-            recurrent_activation: Sigmoid,
-            go_backwards: units == 50,
-        };
+        let options = Options { go_backwards: units == 50, ..Options::new(inputs, units) };
         check::<f32>(options, batch, steps);
         check::<f64>(options, batch, steps);
     }

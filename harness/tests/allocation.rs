@@ -9,7 +9,8 @@ use harness::stack::Stack;
 use harness::throughput::Shape;
 use kernels::Isa;
 use lstm::{
-    Activation, Adam, Dense, Fit, Float, Input, LSTM, Loss, Model, SGD, Sequential, Tensor, Verbose,
+    Activation, Adam, Constraint, Dense, ExponentialDecay, Fit, Float, Input, LSTM, Loss, Model,
+    Optimizer, Regularizer, SGD, Sequential, Tensor, Vectors, Verbose,
 };
 
 #[global_allocator]
@@ -192,5 +193,46 @@ fn more_epochs_allocate_no_more() -> lstm::Result<()> {
     fit(1);
     let (few, many) = (fit(2), fit(200));
     assert_eq!(few, many, "2 and 200 epochs");
+    Ok(())
+}
+
+/// With penalties and constraints, clipping, averages and accumulation around every rule.
+#[test]
+fn every_optimizer_allocates_nothing_after_the_first_batch() -> lstm::Result<()> {
+    let shape = Shape { batch: 6, steps: 3, inputs: 4, units: 5 };
+    let names = [
+        "sgd", "rmsprop", "adam", "adamw", "nadam", "adamax", "adagrad", "adadelta", "ftrl",
+        "lion", "lamb",
+    ];
+    for name in names {
+        let optimizer = name.parse::<Optimizer>()?.clipnorm(1.0).weight_decay(0.01).use_ema(true);
+        let optimizer = optimizer
+            .gradient_accumulation_steps(2)
+            .ema_overwrite_frequency(2)
+            .schedule(ExponentialDecay::new(0.1, 10, 0.5));
+        let columns = Regularizer::Orthogonal { factor: 0.1, mode: Vectors::Columns };
+        let mut model = Sequential::new()
+            .add(Input::new([shape.steps, shape.inputs]))
+            .add(
+                LSTM::new(shape.units)
+                    .kernel_regularizer(columns)
+                    .activity_regularizer(Regularizer::L1L2 { l1: 0.1, l2: 0.1 })
+                    .recurrent_constraint(Constraint::unit_norm())
+                    .bias_constraint(Constraint::NonNeg),
+            )
+            .add(Dense::new(1).kernel_constraint(Constraint::max_norm(1.0)))
+            .build()?;
+        model.compile(optimizer, Loss::MeanSquaredError)?;
+        let (x, y) = batch::<f32>(shape, shape.batch)?;
+        for _ in 0..2 {
+            model.train_on_batch(&x, &y)?;
+        }
+        let training = calls(|| {
+            for _ in 0..4 {
+                assert!(model.train_on_batch(&x, &y).is_ok());
+            }
+        });
+        assert_eq!(training, 0, "{name}");
+    }
     Ok(())
 }

@@ -13,7 +13,7 @@ impl Float for f32 {}
 impl Float for f64 {}
 
 pub(crate) mod compiled {
-    use kernels::{Buffer, Isa};
+    use kernels::Isa;
 
     use crate::engine::{
         Backward, Call, Forward, Gradient, Hoist, Options, Packings, Plan, Products, View,
@@ -50,7 +50,7 @@ pub(crate) mod compiled {
         );
         fn backward(job: Backward<Self>, view: View<Self>, dy: Gradient<Self>, threads: usize);
         fn products(job: Products<Self>);
-        fn optimize(state: &mut State<Self>, isa: Isa, weights: &mut Buffer<Self>, grads: &[Self]);
+        fn optimize(state: &mut State<Self>, isa: Isa, weights: &mut [Self], grads: &mut [Self]);
     }
 
     macro_rules! compiled {
@@ -112,8 +112,8 @@ pub(crate) mod compiled {
                 fn optimize(
                     state: &mut State<Self>,
                     isa: Isa,
-                    weights: &mut Buffer<Self>,
-                    grads: &[Self],
+                    weights: &mut [Self],
+                    grads: &mut [Self],
                 ) {
                     state.step(isa, weights, grads);
                 }

@@ -32,6 +32,9 @@
 //! | `Model(x, y)`                            | `Model::new(&x, &y)?`                           |
 //! | `Input((None, 8))`                       | `Input::new([None, Some(8)])`                   |
 //! | `model.compile("adam", "mse")`           | `model.compile(Adam::default(), Loss::MeanSquaredError)?` |
+//! | `optimizer="nadam"`                      | `"nadam".parse::<Optimizer>()?`                 |
+//! | `AdamW(ExponentialDecay(0.1, 99, 0.9), clipnorm=1.0)` | `Optimizer::from(AdamW::default()).schedule(ExponentialDecay::new(0.1, 99, 0.9)).clipnorm(1.0)` |
+//! | `Dense(3, kernel_regularizer=L2(0.1), kernel_constraint=MaxNorm(2))` | `Dense::new(3).kernel_regularizer(Regularizer::L2(0.1)).kernel_constraint(Constraint::max_norm(2.0))` |
 //! | `model.fit(x, y, epochs=9, verbose=2)`   | `model.fit(&x, &y, Fit { epochs: 9, verbose: Verbose::Line, ..Fit::default() })?` |
 //! | `model.predict(x, batch_size=256)`       | `model.predict_with(&x, Predict { batch_size: 256 })?` |
 //! | `keras.utils.set_random_seed(7)`         | `model.reseed(7)`, and `seed: 7` in `Fit`       |
@@ -59,6 +62,7 @@
 
 mod activation;
 mod config;
+mod constraint;
 pub mod engine;
 mod error;
 mod float;
@@ -71,18 +75,34 @@ mod model;
 mod optimizer;
 mod random;
 pub mod reference;
+mod regularizer;
+mod schedule;
 mod shape;
 mod tensor;
 
 pub use activation::Activation;
+pub use constraint::{Constraint, NormAxis};
 pub use error::{Error, Result};
 pub use float::Float;
-pub use graph::{Symbol, Symbols};
+pub use graph::{Shared, Symbol, Symbols};
 pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
-pub use layer::{Dense, Input, InputDescription, LSTM, Layer};
+pub use layer::{
+    ActivationLayer, Bidirectional, Cell, DataFormat, Dense, Dropout, Flatten, Input,
+    InputDescription, LSTM, LSTMCell, Layer, Masking, MergeMode, Permute, RNN, Recurrent,
+    RepeatVector, Reshape, SpatialDropout1D, StackedRNNCells, Truth,
+};
 pub use loss::Loss;
-pub use model::{Evaluate, Fit, Gradients, History, Model, Predict, Sequential, Verbose};
-pub use optimizer::{Adam, Optimizer, SGD};
+pub use model::{
+    Evaluate, Fit, Gradients, History, Model, OptimizerState, Predict, Sequential, Verbose,
+};
+pub use optimizer::{
+    Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,
+};
+pub use regularizer::{Regularizer, Vectors};
+pub use schedule::{
+    CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay,
+    PolynomialDecay, Schedule,
+};
 pub use shape::Shape;
 pub use tensor::{Inputs, Tensor};

@@ -55,6 +55,42 @@ impl Rng {
     }
 }
 
+/// What a training step draws its random numbers from: the same for the same step, so that nothing
+/// has to be kept to go on from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Draw {
+    seed: u64,
+    step: u64,
+    place: u64,
+}
+
+impl Draw {
+    /// For step number `step` of a training run with a seed.
+    pub(crate) fn new(seed: u64, step: u64) -> Self {
+        Draw { seed, step, place: 0 }
+    }
+
+    /// Another for each of the parts of what draws.
+    pub(crate) fn of(self, part: usize) -> Self {
+        Draw { place: mix(self.place ^ mix(part as u64 + 1)), ..self }
+    }
+
+    /// The numbers, of a layer that may have a seed of its own.
+    pub(crate) fn rng(self, own: Option<u64>) -> Rng {
+        let seed = own.map_or(self.seed, |own| mix(own ^ 0x6c61_7965_7273)); // apart from the run's
+        Rng::new(mix(seed) ^ self.place, self.step)
+    }
+}
+
+/// A number that shows no relation to `x` (the finalizer of SplitMix64; G. Steele et al., *Fast
+/// Splittable Pseudorandom Number Generators*, 2014).
+fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +101,28 @@ mod tests {
         assert_eq!(draw(7, 0), draw(7, 0));
         assert_ne!(draw(7, 0), draw(7, 1));
         assert_ne!(draw(7, 0), draw(8, 0));
+    }
+
+    #[test]
+    fn draws_differ_by_seed_step_part_and_the_layers_own_seed_and_come_again() {
+        let draws = [
+            (Draw::new(1, 0).of(3), None),
+            (Draw::new(2, 0).of(3), None),
+            (Draw::new(1, 1).of(3), None),
+            (Draw::new(1, 0).of(4), None),
+            (Draw::new(1, 0).of(3).of(0), None),
+            (Draw::new(1, 0).of(3).of(1), None),
+            (Draw::new(1, 0).of(3), Some(1)),
+            (Draw::new(1, 0).of(3), Some(2)),
+        ];
+        let numbers: Vec<f64> = draws.map(|(draw, own)| draw.rng(own).uniform()).to_vec();
+        for (i, (draw, own)) in draws.iter().enumerate() {
+            assert_eq!(draw.rng(*own).uniform(), numbers[i]);
+            assert!(!numbers[..i].contains(&numbers[i]), "{i}");
+        }
+        // A layer with a seed of its own does not ask for that of the run.
+        let own = |seed| Draw::new(seed, 5).of(3).rng(Some(7)).uniform();
+        assert_eq!(own(1), own(2));
     }
 
     #[test]

@@ -7,11 +7,9 @@ use lstm::Activation;
 use lstm::engine::{Call, Engine, Gradient, Gradients, Incoming, Options, Weights};
 
 const OPTIONS: Options = Options {
-    inputs: 1,
-    units: 1,
     activation: Activation::Linear,
     recurrent_activation: Activation::Relu,
-    go_backwards: false,
+    ..Options::new(1, 1)
 };
 
 /// The gradient of the weights for `batch` equal rows.
@@ -25,6 +23,8 @@ fn gradient_of_equal_rows(isa: Isa, batch: usize, steps: usize) -> [f64; 12] {
         x: &x,
         batch,
         steps,
+        mask: None,
+        dropout: None,
         initial: [None, None],
         training: true,
     };
@@ -94,6 +94,8 @@ fn run(isa: Isa, wrong: Wrong, by: isize) {
         x: &x,
         batch: if wrong == Wrong::Batch { 0 } else { 4 },
         steps: 5,
+        mask: None,
+        dropout: None,
         initial: [Some(&h), None],
         training: true,
     };

@@ -27,6 +27,7 @@ impl<'a> Replay<'a> {
     pub(super) fn run<T: Float>(&mut self) -> Result<Tensors<T>, String> {
         let got = match self.case.kind() {
             "layer" => self.layer(),
+            "stateful" => self.stateful(),
             "model" => self.model(),
             "fit" => self.fit(),
             other => Err(format!("unsupported kind of case: `{other}`")),
@@ -57,37 +58,79 @@ impl<'a> Replay<'a> {
     fn layer<T: Float>(&mut self) -> Result<Tensors<T>, String> {
         let text = |error: lstm::Error| error.to_string();
         let layer = Layer::from_json(&self.config()).map_err(text)?;
-        if self.take::<T>("mask").is_some() {
-            return Err("unsupported argument of a layer: `mask`".to_owned());
-        }
         let x = self.need::<T>("x")?;
         let states = self.numbered::<T>("initial_state");
+        let mask = self.take::<T>("mask");
 
         let mut inputs = vec![input("x", &x)?];
         for (i, state) in states.iter().enumerate() {
             inputs.push(input(&format!("initial_state.{i}"), state)?);
         }
-        let data: Vec<&Tensor<T>> = [&x].into_iter().chain(&states).collect();
-        let y = layer.call(&inputs.iter().collect::<Vec<_>>()).map_err(text)?;
+        let symbols: Vec<_> = inputs.iter().collect();
+        let mut data: Vec<&Tensor<T>> = [&x].into_iter().chain(&states).collect();
+        let y = match &mask {
+            None => layer.call(&symbols),
+            Some(mask) => {
+                let symbol = input("mask", mask)?;
+                let y = layer.call_masked(&symbols, &symbol);
+                inputs.push(symbol);
+                data.push(mask);
+                y
+            }
+        }
+        .map_err(text)?;
         let outputs: Vec<_> =
             (0..y.outputs()).map(|i| y.output(i)).collect::<Result<_, _>>().map_err(text)?;
         let mut model = Model::<T>::new_as(&inputs[..], &outputs[..]).map_err(text)?;
         model.set_weights(&self.numbered("weights")).map_err(text)?;
 
-        let mut dy = vec![Some(self.need("dy.0")?)];
-        dy.extend((1..outputs.len()).map(|i| self.take(&format!("dstate.{}", i - 1))));
+        // There is a gradient for every output, but for states maybe.
+        let mut dy: Vec<_> = self.numbered("dy").into_iter().map(Some).collect();
+        if dy.is_empty() {
+            self.need::<T>("dy.0")?;
+        }
+        let sequences = dy.len().min(outputs.len());
+        let states_out = outputs.len() - sequences;
+        dy.extend((0..states_out).map(|i| self.take(&format!("dstate.{i}"))));
         let dy: Vec<_> = dy.iter().map(Option::as_ref).collect();
         let found = model.gradients(&data[..], &dy).map_err(text)?;
 
         let mut got = Tensors::new();
         let mut outputs = found.outputs.into_iter();
-        got.extend(outputs.next().map(|y| ("y.0".to_owned(), y)));
+        insert(&mut got, "y", outputs.by_ref().take(sequences));
         insert(&mut got, "state", outputs);
         insert(&mut got, "grad.weights", found.weights.into_iter());
         let mut inputs = found.inputs.into_iter();
         got.extend(inputs.next().map(|dx| ("grad.x".to_owned(), dx)));
-        insert(&mut got, "grad.initial_state", inputs);
+        insert(&mut got, "grad.initial_state", inputs.take(states.len()));
         Ok(got)
+    }
+
+    /// Calls one after another, each of which starts where the one before has ended.
+    fn stateful<T: Float>(&mut self) -> Result<Tensors<T>, String> {
+        let text = |error: lstm::Error| error.to_string();
+        let layer = Layer::from_json(&self.config()).map_err(text)?;
+        let x = self.need::<T>("x")?;
+        let [calls, batch, sample @ ..] = x.shape() else {
+            return Err("x: expected [calls, batch, steps, inputs]".to_owned());
+        };
+        let shape: Vec<usize> = [*batch].into_iter().chain(sample.iter().copied()).collect();
+        let symbol = lstm::Symbol::clone(&Input::new(sample));
+        let y = layer.call(&[&symbol]).map_err(text)?;
+        let mut model = Model::<T>::new_as(&symbol, &y).map_err(text)?;
+        model.set_weights(&self.numbered("weights")).map_err(text)?;
+
+        let (mut y, mut out) = (Vec::new(), vec![*calls]);
+        for x in x.data().chunks_exact(shape.iter().product::<usize>().max(1)) {
+            let x = Tensor::new(shape.clone(), x.to_vec()).map_err(text)?;
+            let options = lstm::Predict { batch_size: *batch };
+            let found = model.predict_with(&x, options).map_err(text)?;
+            out.truncate(1);
+            out.extend(found.shape());
+            y.extend_from_slice(found.data());
+        }
+        let y = Tensor::new(out, y).map_err(text)?;
+        Ok(Tensors::from([("y".to_owned(), y)]))
     }
 
     fn model<T: Float>(&mut self) -> Result<Tensors<T>, String> {

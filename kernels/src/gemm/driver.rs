@@ -145,7 +145,7 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
     pub fn run(self, mut c: MatMut<T>, scratch: &mut Scratch<T>) {
         // By reference: moving them takes as long as a small product.
         self.check(&c);
-        self.compute(&mut c, scratch);
+        E::compute(&self, &mut c, scratch);
     }
 
     #[inline]
@@ -159,8 +159,8 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
         self.epilogue.check(m, n);
     }
 
-    #[inline(never)]
-    fn compute(&self, c: &mut MatMut<T>, scratch: &mut Scratch<T>) {
+    #[inline]
+    pub(super) fn compute(&self, c: &mut MatMut<T>, scratch: &mut Scratch<T>) {
         if c.rows() == 0 || c.cols() == 0 {
             return;
         }

@@ -1,5 +1,7 @@
 //! What happens to a finished piece of C while it is still in a register.
 
+use super::driver::{Gemm, Scratch};
+use crate::matrix::MatMut;
 use crate::simd::{Float, Simd, V, Vector};
 
 /// A map of C applied to each vector of a finished register tile, before it is stored.
@@ -19,6 +21,15 @@ pub trait Epilogue<T: Float>: Sync {
     /// share a vector is up to the tile. The last vector of a row may reach past the last column; what
     /// is returned there is dropped. Mark it `#[inline(always)]`.
     fn finish<S: Simd>(&self, simd: S, row: usize, col: usize, c: V<S, T>) -> V<S, T>;
+
+    /// Computes a product that ends with it.
+    #[doc(hidden)]
+    fn compute(gemm: &Gemm<T, Self>, c: &mut MatMut<T>, scratch: &mut Scratch<T>)
+    where
+        Self: Sized,
+    {
+        gemm.compute(c, scratch);
+    }
 }
 
 /// Nothing.
@@ -28,6 +39,10 @@ impl<T: Float> Epilogue<T> for () {
     #[inline(always)]
     fn finish<S: Simd>(&self, _: S, _: usize, _: usize, c: V<S, T>) -> V<S, T> {
         c
+    }
+
+    fn compute(gemm: &Gemm<T>, c: &mut MatMut<T>, scratch: &mut Scratch<T>) {
+        T::product(gemm, c, scratch);
     }
 }
 
@@ -43,5 +58,9 @@ impl<T: Float> Epilogue<T> for Bias<'_, T> {
     #[inline(always)]
     fn finish<S: Simd>(&self, simd: S, _: usize, col: usize, c: V<S, T>) -> V<S, T> {
         c + V::<S, T>::load(simd, &self.0[col..])
+    }
+
+    fn compute(gemm: &Gemm<T, Self>, c: &mut MatMut<T>, scratch: &mut Scratch<T>) {
+        T::product_and_bias(gemm, c, scratch);
     }
 }

@@ -55,6 +55,7 @@ mod bands;
 mod block;
 mod blocking;
 mod caches;
+mod compiled;
 mod driver;
 mod epilogue;
 mod job;
@@ -67,6 +68,8 @@ mod tile;
 
 pub use blocking::Blocking;
 pub use caches::Caches;
+#[doc(hidden)]
+pub use compiled::Compiled;
 pub use driver::{Gemm, Scratch, gemm};
 pub use epilogue::{Bias, Epilogue};
 pub use microkernel::{accumulate_panels, accumulate_rows};

@@ -209,7 +209,7 @@ where
                 match &mut scattered {
                     None => {
                         let c: [&mut [T]; R] = c.lines_of(local_row, local.clone());
-                        written_out! { r < R {
+                        written_out! { r < R, at_most_six {
                             for (v, sum) in tile[r].iter_mut().enumerate() {
                                 *sum = beta * V::<S, T>::load(simd, &c[r][v * lanes..width]);
                             }
@@ -217,7 +217,7 @@ where
                     }
                     Some(scattered) => {
                         scattered.gather(c, local_row, &local);
-                        written_out! { r < R {
+                        written_out! { r < R, at_most_six {
                             for (v, sum) in tile[r].iter_mut().enumerate() {
                                 *sum = beta * V::<S, T>::load(simd, &scattered.0[r][v * lanes..]);
                             }
@@ -227,7 +227,7 @@ where
             }
             tile = accumulate::<S, T, R, N, COPY>(simd, tile, left(row), b, depth, copy);
             if let Some(epilogue) = sum.epilogue {
-                written_out! { r < R {
+                written_out! { r < R, at_most_six {
                     for (v, sum) in tile[r].iter_mut().enumerate() {
                         *sum = epilogue.finish(simd, row + r, cols.start + v * lanes, *sum);
                     }
@@ -236,14 +236,14 @@ where
             match &mut scattered {
                 None => {
                     let c: [&mut [T]; R] = c.lines_of(local_row, local.clone());
-                    written_out! { r < R {
+                    written_out! { r < R, at_most_six {
                         for (v, sum) in tile[r].iter().enumerate() {
                             sum.store(&mut c[r][v * lanes..width]);
                         }
                     } }
                 }
                 Some(scattered) => {
-                    written_out! { r < R {
+                    written_out! { r < R, at_most_six {
                         for (v, sum) in tile[r].iter().enumerate() {
                             sum.store(&mut scattered.0[r][v * lanes..]);
                         }

@@ -21,6 +21,7 @@ pub trait Float:
     + Mul<Output = Self>
     + Div<Output = Self>
     + Neg<Output = Self>
+    + crate::gemm::Compiled
     + 'static
 {
     /// The vector of `Self` on instruction set `S`.

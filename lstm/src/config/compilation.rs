@@ -6,7 +6,7 @@ use super::fields::Fields;
 use super::optimizers::optimizer;
 use crate::error::{Error, Result};
 use crate::loss::Loss;
-use crate::optimizer::{Adam, Optimizer, SGD};
+use crate::optimizer::Optimizer;
 
 /// The arguments of `compile`; none where it was not called, which Keras writes as null or `{}`.
 pub(super) fn compilation(value: &Value) -> Result<Option<(Optimizer, Loss)>> {
@@ -14,10 +14,7 @@ pub(super) fn compilation(value: &Value) -> Result<Option<(Optimizer, Loss)>> {
         return Ok(None);
     }
     let mut fields = Fields::of("compile_config", value)?;
-    let optimizer = match fields.need("optimizer")? {
-        Value::String(name) => named(name)?,
-        value => optimizer(value)?,
-    };
+    let optimizer = optimizer(fields.need("optimizer")?)?;
     let loss = match fields.need("loss")? {
         // A list has a loss for each output.
         Value::Array(losses) if losses.len() == 1 => loss(&losses[0])?,
@@ -32,15 +29,6 @@ pub(super) fn compilation(value: &Value) -> Result<Option<(Optimizer, Loss)>> {
     }
     fields.finish()?;
     Ok(Some((optimizer, loss)))
-}
-
-/// An optimizer with Keras's defaults.
-fn named(name: &str) -> Result<Optimizer> {
-    match &name.to_lowercase()[..] {
-        "sgd" => Ok(SGD::default().into()),
-        "adam" => Ok(Adam::default().into()),
-        _ => Err(Error::unsupported("optimizer", name)),
-    }
 }
 
 /// A loss: the name of a function or class, a function, or a class with its settings.

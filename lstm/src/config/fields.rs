@@ -63,6 +63,14 @@ impl<'a> Fields<'a> {
         self.take(key).ok_or_else(|| self.error(key, "missing"))
     }
 
+    /// A key that this kind of object does not have.
+    pub(super) fn lack(&self, key: &str) -> Result<()> {
+        match self.object.contains_key(key) {
+            true => Err(self.error(key, "unknown key")),
+            false => Ok(()),
+        }
+    }
+
     /// A key whose value changes nothing here.
     pub(super) fn skip(&mut self, key: &'static str) {
         self.taken.push(key);
@@ -72,6 +80,16 @@ impl<'a> Fields<'a> {
         let value = self.need(key)?;
         let wrong = || self.error(key, format!("expected a string, found {value}"));
         value.as_str().ok_or_else(wrong)
+    }
+
+    /// A string, or what it is in Keras unless given.
+    pub(super) fn text_or(&mut self, key: &'static str, default: &'a str) -> Result<&'a str> {
+        if self.has(key) { self.text(key) } else { Ok(default) }
+    }
+
+    /// Whether the key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.object.contains_key(key)
     }
 
     pub(super) fn size(&mut self, key: &'static str) -> Result<usize> {
@@ -90,6 +108,37 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A number that must be there.
+    pub(super) fn need_number(&mut self, key: &'static str) -> Result<f64> {
+        self.need(key)?;
+        self.number(key, 0.0)
+    }
+
+    /// A number, unless it is null or missing.
+    pub(super) fn optional_number(&mut self, key: &'static str) -> Result<Option<f64>> {
+        match self.take(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.number(key, 0.0).map(Some),
+        }
+    }
+
+    /// A count, unless it is null or missing. Python may have written it as `100.0`.
+    pub(super) fn optional_count(&mut self, key: &'static str) -> Result<Option<u64>> {
+        let Some(value) = self.take(key).filter(|value| !value.is_null()) else { return Ok(None) };
+        let whole = value.as_f64().filter(|x| x.fract() == 0.0 && (0.0..1e18).contains(x));
+        let count = value.as_u64().or(whole.map(|x| x as u64));
+        let wrong = || self.error(key, format!("expected a whole number, found {value}"));
+        count.ok_or_else(wrong).map(Some)
+    }
+
+    /// A list of numbers that must be there.
+    pub(super) fn numbers(&mut self, key: &'static str) -> Result<Vec<f64>> {
+        let value = self.need(key)?;
+        let numbers = || value.as_array()?.iter().map(Value::as_f64).collect::<Option<Vec<_>>>();
+        let wrong = || self.error(key, format!("expected a list of numbers, found {value}"));
+        numbers().ok_or_else(wrong)
+    }
+
     /// A flag, or what it is in Keras unless given.
     pub(super) fn flag(&mut self, key: &'static str, default: bool) -> Result<bool> {
         match self.take(key) {
@@ -97,6 +146,17 @@ impl<'a> Fields<'a> {
             Some(value) => value
                 .as_bool()
                 .ok_or_else(|| self.error(key, format!("expected true or false, found {value}"))),
+        }
+    }
+
+    /// The seed of a layer's own random numbers, unless it is null or missing.
+    pub(super) fn seed(&mut self) -> Result<Option<u64>> {
+        match self.take("seed") {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match value.as_u64() {
+                Some(seed) => Ok(Some(seed)),
+                None => Err(self.error("seed", format!("expected a seed, found {value}"))),
+            },
         }
     }
 

@@ -10,15 +10,22 @@ mod compilation;
 mod fields;
 mod layers;
 mod models;
+mod operations;
 mod optimizers;
+mod reshaping;
+mod schedules;
+mod weights;
 
 use serde_json::Value;
 
+use crate::constraint::Constraint;
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::initializer::Initializer;
 use crate::layer::Layer;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
+use crate::regularizer::Regularizer;
 
 fn parse(json: &str) -> Result<Value> {
     serde_json::from_str(json).map_err(|error| Error::config("JSON", error.to_string()))
@@ -43,6 +50,51 @@ impl Optimizer {
     /// If it is not JSON, or asks for what this crate does not have.
     pub fn from_json(json: &str) -> Result<Optimizer> {
         optimizers::optimizer(&parse(json)?)
+    }
+
+    /// What `keras.optimizers.serialize` returns for it. Keras has the learning rate of a model in
+    /// `f32` in that precision; here it is as it was given.
+    pub fn to_json(&self) -> String {
+        optimizers::json(self).to_string()
+    }
+}
+
+impl Initializer {
+    /// What `keras.initializers.serialize` returns for it, without a seed.
+    pub fn to_json(self) -> String {
+        weights::initializer_json(self).to_string()
+    }
+}
+
+impl Regularizer {
+    /// A regularizer from what `keras.regularizers.serialize` returns.
+    ///
+    /// # Errors
+    ///
+    /// If it is not JSON, or asks for what this crate does not have.
+    pub fn from_json(json: &str) -> Result<Regularizer> {
+        weights::regularizer_of("regularizer", &parse(json)?)
+    }
+
+    /// What `keras.regularizers.serialize` returns for it.
+    pub fn to_json(self) -> String {
+        weights::regularizer_json(Some(self)).to_string()
+    }
+}
+
+impl Constraint {
+    /// A constraint from what `keras.constraints.serialize` returns.
+    ///
+    /// # Errors
+    ///
+    /// If it is not JSON, or asks for what this crate does not have.
+    pub fn from_json(json: &str) -> Result<Constraint> {
+        weights::constraint_of("constraint", &parse(json)?)
+    }
+
+    /// What `keras.constraints.serialize` returns for it.
+    pub fn to_json(&self) -> String {
+        weights::constraint_json(Some(self)).to_string()
     }
 }
 

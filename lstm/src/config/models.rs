@@ -7,9 +7,10 @@ use serde_json::Value;
 use super::compilation::compilation;
 use super::fields::Fields;
 use super::layers::{layer, sample_shape};
+use super::operations;
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::graph::Symbol;
+use crate::graph::{Shared, Symbol};
 use crate::layer::{Input, InputDescription, Layer};
 use crate::model::{Model, Sequential};
 
@@ -64,29 +65,25 @@ fn functional<T: Float>(mut fields: Fields) -> Result<Model<T>> {
     let output_layers = fields.need("output_layers")?;
     fields.finish()?;
 
-    let mut calls: HashMap<&str, Symbol> = HashMap::new();
-    let mut waiting: Vec<(&str, &Value)> = Vec::new();
+    let mut calls = Calls::new();
+    let mut waiting: Vec<Node> = Vec::new();
     for value in layers {
-        let name = value
-            .get("name")
-            .and_then(Value::as_str)
-            .ok_or_else(|| Error::config("layers", "a layer without a name"))?;
-        waiting.push((name, value));
+        nodes(value, &mut calls, &mut waiting)?;
     }
     // Layers are written in an order of Keras's; each is called once all it reads is there.
     while !waiting.is_empty() {
         let before = waiting.len();
         let mut left = Vec::new();
-        for (name, value) in waiting {
-            match call(name, value, &calls)? {
+        for node in waiting {
+            match node.call(&calls)? {
                 Some(symbol) => {
-                    calls.insert(name, symbol);
+                    calls.insert((node.name, node.index), symbol);
                 }
-                None => left.push((name, value)),
+                None => left.push(node),
             }
         }
         if left.len() == before {
-            let why = format!("`{}` reads what no layer makes", left[0].0);
+            let why = format!("`{}` reads what no layer makes", left[0].name);
             return Err(Error::config("layers", why));
         }
         waiting = left;
@@ -96,86 +93,136 @@ fn functional<T: Float>(mut fields: Fields) -> Result<Model<T>> {
     Ok(Model::new_as(&inputs[..], &outputs[..])?.named(name))
 }
 
-/// Calls a layer on its inputs, unless one of them is not there yet.
-fn call(name: &str, value: &Value, calls: &HashMap<&str, Symbol>) -> Result<Option<Symbol>> {
-    let nodes = value.get("inbound_nodes").and_then(Value::as_array).map_or(&[][..], |n| &n[..]);
-    let layer = layer(value)?;
-    if let Layer::Input(description) = layer {
-        let input = Input::of(InputDescription { name: Some(name.to_owned()), ..description });
-        return Ok(Some(Symbol::clone(&input)));
-    }
-    let node = match nodes {
-        [node] => node,
-        nodes => {
-            return Err(Error::unsupported(format!("layer called {} times", nodes.len()), name));
-        }
-    };
-    let mut node = Fields::of(format!("inbound_nodes of {name}"), node)?;
-    let args = node.need("args")?;
-    let mut kwargs = Fields::of(format!("kwargs of {name}"), node.need("kwargs")?)?;
-    node.finish()?;
-    kwargs.refuse("mask")?;
-    kwargs.skip("training"); // no layer here behaves differently in training
-    let states = kwargs.take("initial_state");
-    kwargs.finish()?;
+/// What the calls made so far return: `(layer, which of its calls)`.
+type Calls<'a> = HashMap<(&'a str, usize), Symbol>;
 
-    let mut sources = Vec::new();
-    tensors(args, &mut sources)?;
-    if let Some(states) = states {
-        tensors(states, &mut sources)?;
-    }
-    let mut inputs = Vec::new();
-    for (source, output) in sources {
-        match calls.get(source) {
-            Some(symbol) => inputs.push(symbol.output(output)?),
-            None => return Ok(None),
-        }
-    }
-    Symbol::of_call(layer, inputs).map(Some)
+/// A call of a layer.
+struct Node<'a> {
+    name: &'a str,
+    index: usize,
+    layer: Shared,
+    /// Its inputs, `(layer, call, output)`.
+    sources: Vec<Place<'a>>,
+    mask: Option<Place<'a>>,
 }
 
-/// The `(layer, output)` of all tensors in a call's arguments.
-fn tensors<'a>(value: &'a Value, out: &mut Vec<(&'a str, usize)>) -> Result<()> {
+/// Reads a layer and all its calls. An input is there already.
+fn nodes<'a>(value: &'a Value, calls: &mut Calls<'a>, waiting: &mut Vec<Node<'a>>) -> Result<()> {
+    let name = value
+        .get("name")
+        .and_then(Value::as_str)
+        .ok_or_else(|| Error::config("layers", "a layer without a name"))?;
+    let nodes = value.get("inbound_nodes").and_then(Value::as_array).map_or(&[][..], |n| &n[..]);
+    let mut shared = None;
+    if !operations::is_one(value) {
+        let layer = layer(value)?;
+        if let Layer::Input(description) = layer {
+            let input = Input::of(InputDescription { name: Some(name.to_owned()), ..description });
+            calls.insert((name, 0), Symbol::clone(&input));
+            return Ok(());
+        }
+        if nodes.is_empty() {
+            return Err(Error::config(name, "a layer that is never called"));
+        }
+        shared = Some(Shared::new(layer));
+    }
+    for (index, node) in nodes.iter().enumerate() {
+        let mut node = Fields::of(format!("inbound_nodes of {name}"), node)?;
+        let args = node.need("args")?;
+        let mut kwargs = Fields::of(format!("kwargs of {name}"), node.need("kwargs")?)?;
+        node.finish()?;
+        kwargs.skip("training"); // overridden by that of the model's call
+        let (mut sources, mut scalars, mut masks) = (Vec::new(), Vec::new(), Vec::new());
+        tensors(args, &mut sources, &mut scalars)?;
+        if let Some(states) = kwargs.take("initial_state") {
+            tensors(states, &mut sources, &mut scalars)?;
+        }
+        if let Some(mask) = kwargs.take("mask") {
+            tensors(mask, &mut masks, &mut scalars)?;
+        }
+        kwargs.finish()?;
+        if masks.len() > 1 {
+            return Err(Error::unsupported(
+                format!("number of masks of {name}"),
+                masks.len().to_string(),
+            ));
+        }
+        let layer = match &shared {
+            Some(layer) => layer.clone(),
+            None => Shared::new(operations::operation(value, &mut scalars)?),
+        };
+        if let Some(scalar) = scalars.first() {
+            return Err(Error::unsupported(
+                format!("argument of a call of {name}"),
+                scalar.to_string(),
+            ));
+        }
+        waiting.push(Node { name, index, layer, sources, mask: masks.pop() });
+    }
+    Ok(())
+}
+
+impl Node<'_> {
+    /// What the call returns, unless an input is not there yet.
+    fn call(&self, calls: &Calls) -> Result<Option<Symbol>> {
+        let find = |&(layer, call, output): &Place| match calls.get(&(layer, call)) {
+            Some(symbol) => symbol.output(output).map(Some),
+            None => Ok(None),
+        };
+        let sources: Option<Vec<_>> = self.sources.iter().map(find).collect::<Result<_>>()?;
+        let mask = self.mask.as_ref().map(find).transpose()?;
+        match (sources, mask) {
+            (None, _) | (_, Some(None)) => Ok(None),
+            (Some(sources), mask) => self.layer.call_of(sources, mask.flatten()).map(Some),
+        }
+    }
+}
+
+/// `["layer", call, output]`
+type Place<'a> = (&'a str, usize, usize);
+
+/// All tensors in a call's arguments, and what is none.
+fn tensors<'a>(
+    value: &'a Value,
+    out: &mut Vec<Place<'a>>,
+    scalars: &mut Vec<&'a Value>,
+) -> Result<()> {
     match value {
         Value::Null => Ok(()),
-        Value::Array(values) => values.iter().try_for_each(|value| tensors(value, out)),
+        Value::Array(values) => values.iter().try_for_each(|value| tensors(value, out, scalars)),
         value => {
-            let history = value
-                .get("config")
-                .and_then(|config| config.get("keras_history"))
-                .ok_or_else(|| Error::unsupported("argument of a call", value.to_string()))?;
-            out.push(place(history)?);
+            match value.get("config").and_then(|config| config.get("keras_history")) {
+                Some(history) => out.push(place(history)?),
+                None => scalars.push(value),
+            }
             Ok(())
         }
     }
 }
 
-/// `["layer", node, output]`
-fn place(value: &Value) -> Result<(&str, usize)> {
+fn place(value: &Value) -> Result<Place<'_>> {
     let wrong =
-        || Error::config("tensor", format!("expected [layer, node, output], found {value}"));
+        || Error::config("tensor", format!("expected [layer, call, output], found {value}"));
     match value.as_array().map(|place| &place[..]) {
-        Some([Value::String(layer), node, output]) => {
-            if node.as_u64() != Some(0) {
-                return Err(Error::unsupported("call beyond the first of layer", layer));
-            }
-            Ok((layer, output.as_u64().ok_or_else(wrong)? as usize))
+        Some([Value::String(layer), call, output]) => {
+            let number = |value: &Value| value.as_u64().map(|n| n as usize).ok_or_else(wrong);
+            Ok((layer, number(call)?, number(output)?))
         }
         _ => Err(wrong()),
     }
 }
 
 /// The symbols of `input_layers` or `output_layers`: one place, or a list of them.
-fn places(at: &str, value: &Value, calls: &HashMap<&str, Symbol>) -> Result<Vec<Symbol>> {
+fn places(at: &str, value: &Value, calls: &Calls) -> Result<Vec<Symbol>> {
     let list = match value.as_array().map(|places| &places[..]) {
         Some([Value::String(_), ..]) => std::slice::from_ref(value),
         Some(places) => places,
         None => return Err(Error::unsupported(at, value.to_string())),
     };
     let symbol = |value: &Value| {
-        let (layer, output) = place(value)?;
-        let unknown = || Error::config(at, format!("no layer `{layer}`"));
-        calls.get(layer).ok_or_else(unknown)?.output(output)
+        let (layer, call, output) = place(value)?;
+        let unknown = || Error::config(at, format!("no call {call} of a layer `{layer}`"));
+        calls.get(&(layer, call)).ok_or_else(unknown)?.output(output)
     };
     list.iter().map(symbol).collect()
 }

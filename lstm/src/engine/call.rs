@@ -50,22 +50,32 @@ pub struct Options {
     pub inputs: usize,
     /// Units, the features of the output.
     pub units: usize,
-    /// `φ`, of the candidate and the output; not softmax.
+    /// `φ`, of the candidate and the output; softmax goes over the units.
     pub activation: Activation,
-    /// `σ`, of the gates; not softmax.
+    /// `σ`, of the gates; softmax goes over the units of each.
     pub recurrent_activation: Activation,
     /// Whether the input is read from its last step to its first.
     pub go_backwards: bool,
+    /// Whether the output of a masked step is zero, not that of the step before.
+    pub zero_output_for_mask: bool,
 }
 
 impl Options {
-    /// # Panics
-    ///
-    /// If an activation is softmax.
-    pub(super) fn assert_element_wise(&self) {
-        for activation in [self.activation, self.recurrent_activation] {
-            assert_ne!(activation, Activation::Softmax, "softmax is not element-wise");
+    /// Keras's defaults.
+    pub const fn new(inputs: usize, units: usize) -> Self {
+        Options {
+            inputs,
+            units,
+            activation: Activation::Tanh,
+            recurrent_activation: Activation::Sigmoid,
+            go_backwards: false,
+            zero_output_for_mask: false,
         }
+    }
+
+    /// Whether an activation makes of all units what it makes of one.
+    pub(super) fn mix_units(&self) -> bool {
+        [self.activation, self.recurrent_activation].contains(&Activation::Softmax)
     }
 }
 
@@ -82,10 +92,25 @@ pub struct Call<'a, T> {
     pub batch: usize,
     /// How many steps `x` has.
     pub steps: usize,
+    /// `[batch, steps]`: whether a step is valid. All are unless given.
+    pub mask: Option<&'a [bool]>,
+    /// Dropout on the way into the gates. (One of the input that all gates share is done before.)
+    pub dropout: Option<Factors<'a, T>>,
     /// `h` and `c` before the first step, `[batch, units]` each; zeros if not given.
     pub initial: [Option<&'a [T]>; 2],
     /// Whether [`backward`](super::Engine::backward) will follow.
     pub training: bool,
+}
+
+/// What dropout multiplies by, the same in every step: zeros, and what makes up for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Factors<'a, T> {
+    /// `[batch, 4, units]`: what `h₋` is multiplied by on its way into each gate (Y. Gal and
+    /// Z. Ghahramani, *A Theoretically Grounded Application of Dropout in Recurrent Neural Networks*,
+    /// 2016).
+    pub recurrent: &'a [T],
+    /// `[batch, 4, inputs]`: the same for the input.
+    pub input: Option<&'a [T]>,
 }
 
 /// The gradients that come into a backward call.
@@ -110,6 +135,13 @@ impl<T: Copy> Call<'_, T> {
         assert_eq!(weights.recurrent_kernel.len(), units * 4 * units, "recurrent kernel");
         if let Some(bias) = weights.bias {
             assert_eq!(bias.len(), 4 * units, "bias");
+        }
+        if let Some(mask) = self.mask {
+            assert_eq!(mask.len(), batch * steps, "mask");
+        }
+        if let Some(Factors { recurrent, input }) = self.dropout {
+            assert_eq!(recurrent.len(), batch * 4 * units, "factors of h");
+            assert!(input.is_none_or(|input| input.len() == batch * 4 * inputs), "factors of x");
         }
         for state in self.initial.iter().flatten() {
             assert_eq!(state.len(), batch * units, "initial state");

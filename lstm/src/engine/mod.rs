@@ -6,7 +6,7 @@
 //! A vector's lanes run over neighbouring units of a row of the batch (`rows`), or, where the
 //! layer has fewer units than a vector has lanes, over neighbouring rows (`panels`). Both compute
 //! `z = b + x W + h₋ U` in one register tile per step, or go on in it from a `b + x W` that was computed
-//! ahead, and hand it to the same cell (`cell`). Both run the steps of backward in the mirror image, with the sums over all steps and rows last.
+//! ahead, and hand it to the same cell (`cell`). A mask shortens rows (`ragged`). Both run the steps of backward in the mirror image, with the sums over all steps and rows last.
 //!
 //! How a call is computed follows from its sizes: its [`Plan`]. [`Stream`] takes one step at a time.
 //!
@@ -18,6 +18,7 @@ mod packings;
 mod panels;
 mod parts;
 mod plan;
+mod ragged;
 mod rows;
 mod sequence;
 mod stream;
@@ -27,18 +28,20 @@ mod workspace;
 
 use kernels::Isa;
 use kernels::gemm::Caches;
+use kernels::simd::MAX_LANES;
 
 use crate::float::Float;
-pub use call::{Call, Gradients, Incoming, Options, Weights};
+pub use call::{Call, Factors, Gradients, Incoming, Options, Weights};
 pub(crate) use packings::Packings;
 use panels::Padding;
 pub(crate) use parts::{Backward, Forward, Products};
 pub use plan::{Cut, InputProduct, Lanes, Plan, Sizes};
+use ragged::Ragged;
 pub(crate) use rows::Hoist;
 pub use sequence::Gradient;
 pub use stream::Stream;
 pub(crate) use workspace::View;
-use workspace::{Dims, Workspace};
+use workspace::{Dims, Extent, Workspace};
 
 /// One layer's engine.
 #[derive(Clone, Debug)]
@@ -50,6 +53,7 @@ pub struct Engine<T> {
     products: rows::Products<T>,
     /// What hoisted products need, for each thread.
     hoists: Vec<rows::Hoist<T>>,
+    ragged: Ragged<T>,
     last: Option<Last>,
 }
 
@@ -60,6 +64,7 @@ struct Last {
     dims: Dims,
     plan: Plan,
     training: bool,
+    masked: bool,
 }
 
 impl<T: Float> Engine<T> {
@@ -67,11 +72,10 @@ impl<T: Float> Engine<T> {
     ///
     /// # Panics
     ///
-    /// If an activation is softmax, or there are no inputs or no units.
+    /// If there are no inputs or no units.
     pub fn new(isa: Isa, options: Options) -> Self {
         let Options { inputs, units, .. } = options;
         assert!(inputs > 0 && units > 0, "an LSTM of {inputs} inputs and {units} units");
-        options.assert_element_wise();
         Engine {
             isa,
             options,
@@ -79,6 +83,7 @@ impl<T: Float> Engine<T> {
             workspace: Workspace::default(),
             products: rows::Products::default(),
             hoists: Vec::new(),
+            ragged: Ragged::default(),
             last: None,
         }
     }
@@ -87,7 +92,12 @@ impl<T: Float> Engine<T> {
     pub fn plan(&self, batch: usize, steps: usize, training: bool) -> Plan {
         let Options { inputs, units, .. } = self.options;
         let sizes = Sizes { batch, steps, inputs, units, training };
-        Plan::of::<T>(self.isa, Caches::of_this_cpu(), sizes, rayon::current_num_threads)
+        let caches = Caches::of_this_cpu();
+        let plan = Plan::of::<T>(self.isa, caches, sizes, rayon::current_num_threads);
+        match self.options.mix_units() {
+            true => plan.over_batch(batch, self.isa.lanes::<T>()),
+            false => plan,
+        }
     }
 
     /// Runs the layer over `call.x`. Writes the output of every step, `[batch, steps, units]`, to
@@ -95,24 +105,77 @@ impl<T: Float> Engine<T> {
     ///
     /// # Panics
     ///
-    /// If an array does not have the size stated for it.
+    /// If an array does not have the size stated for it, or there is dropout by gate beside softmax.
     pub fn forward(&mut self, call: &Call<T>, y: Option<&mut [T]>) {
         call.check(self.options);
-        let plan = self.plan(call.batch, call.steps, call.training);
-        self.forward_as(plan, call, y);
+        let mixed = self.options.mix_units() && call.dropout.is_some();
+        assert!(!mixed, "dropout on the way into each gate, beside softmax");
+        if let Some(y) = &y {
+            assert_eq!(y.len(), call.batch * call.steps * self.options.units, "y");
+        }
+        match call.mask {
+            None => {
+                let plan = self.plan_of(call, call.steps);
+                self.forward_as(plan, call, y);
+            }
+            Some(mask) => self.forward_masked(call, mask, y),
+        }
+    }
+
+    /// Where the gates see different inputs, lanes run over units; where units are mixed, over the batch.
+    fn plan_of(&self, call: &Call<T>, steps: usize) -> Plan {
+        let plan = self.plan(call.batch, steps, call.training);
+        match call.dropout {
+            Some(_) => plan.over_units(call.batch),
+            None => plan,
+        }
     }
 
     fn forward_as(&mut self, plan: Plan, call: &Call<T>, y: Option<&mut [T]>) {
-        let Options { units, .. } = self.options;
-        let Call { batch, steps, .. } = *call;
-        if let Some(y) = &y {
-            assert_eq!(y.len(), batch * steps * units, "y");
+        let extent = Extent { lengths: None, dropout: call.dropout };
+        self.run_forward(plan, self.options, call, extent, y);
+    }
+
+    fn forward_masked(&mut self, call: &Call<T>, mask: &[bool], y: Option<&mut [T]>) {
+        let Options { inputs, units, .. } = self.options;
+        let mut ragged = std::mem::take(&mut self.ragged);
+        ragged.sort(self.options, call, mask, MAX_LANES);
+        ragged.read_input(call.x, inputs);
+        ragged.read_states(call.initial, units);
+        ragged.read_factors(call.dropout, [units, inputs]);
+
+        let steps = ragged.longest();
+        let plan = self.plan_of(call, steps);
+        let options = Options { go_backwards: false, ..self.options };
+        let initial = [Some(&ragged.states[0][..]), Some(&ragged.states[1][..])];
+        let inner = Call { x: &ragged.x, steps, initial, mask: None, ..*call };
+        let mut sorted = std::mem::take(&mut ragged.y);
+        sorted.resize(if y.is_some() { call.batch * steps * units } else { 0 });
+        let room = y.is_some().then_some(&mut sorted[..]);
+        self.run_forward(plan, options, &inner, ragged.extent(call.dropout), room);
+        ragged.y = sorted;
+        if let Some(y) = y {
+            ragged.write_output(y, units);
         }
-        let dims = dims::<T>(self.isa, self.options, plan, (batch, steps), call.training);
+        self.ragged = ragged;
+    }
+
+    fn run_forward(
+        &mut self,
+        plan: Plan,
+        options: Options,
+        call: &Call<T>,
+        extent: Extent<T>,
+        y: Option<&mut [T]>,
+    ) {
+        let Call { batch, steps, .. } = *call;
+        let dims = dims::<T>(self.isa, options, plan, (batch, steps), call.training);
+        let extent = extent.of(dims);
         let lanes = plan.lanes;
-        self.last = Some(Last { batch, dims, plan, training: call.training });
-        T::pack_forward(&mut self.packings, self.isa, self.options, plan, call);
-        self.workspace.reserve(dims, call.training);
+        let (training, masked) = (call.training, extent.lengths.is_some());
+        self.last = Some(Last { batch, dims, plan, training, masked });
+        T::pack_forward(&mut self.packings, self.isa, options, plan, call);
+        self.workspace.reserve(dims, options, call.training, extent.dropout);
         if self.hoists.len() < plan.threads {
             self.hoists.resize_with(plan.threads, Default::default);
         }
@@ -121,10 +184,10 @@ impl<T: Float> Engine<T> {
         for (states, initial) in [(h, call.initial[0]), (c, call.initial[1])] {
             put_states(dims, lanes, (states, Padding::LastRow), initial);
         }
-        let view = self.workspace.view(dims);
+        let view = self.workspace.view(dims, extent);
         let job = Forward {
             isa: self.isa,
-            options: self.options,
+            options,
             weights: self.packings.of(lanes),
             plan,
             kept: call.training,
@@ -139,14 +202,36 @@ impl<T: Float> Engine<T> {
     /// # Panics
     ///
     /// If there was none, or a slice has another size.
-    pub fn states(&self, h: Option<&mut [T]>, c: Option<&mut [T]>) {
-        let Some(Last { batch, dims, plan: Plan { lanes, .. }, .. }) = self.last else {
+    pub fn states(&mut self, h: Option<&mut [T]>, c: Option<&mut [T]>) {
+        let Some(Last { batch, dims, plan: Plan { lanes, .. }, masked, .. }) = self.last else {
             panic!("no forward call")
         };
-        for (states, out) in [(&self.workspace.h, h), (&self.workspace.c, c)] {
+        let Engine { workspace, ragged, .. } = self;
+        for (which, (states, out)) in [(&workspace.h, h), (&workspace.c, c)].into_iter().enumerate()
+        {
             let Some(out) = out else { continue };
             assert_eq!(out.len(), batch * dims.units, "states");
-            get_states(dims, lanes, states, out);
+            if masked {
+                let mut sorted = std::mem::take(&mut ragged.states[which]);
+                get_states(dims, ragged.extent(None).lengths, lanes, states, &mut sorted);
+                ragged.states[which] = sorted;
+                ragged.write_states(which, out, dims.units);
+            } else {
+                get_states(dims, None, lanes, states, out);
+            }
+        }
+    }
+
+    /// Copies the output of the last step of the last forward call, `[batch, units]`: `h`, unless there
+    /// is a mask.
+    ///
+    /// # Panics
+    ///
+    /// If there was none, or the slice has another size.
+    pub fn last_output(&mut self, y: &mut [T]) {
+        self.states(Some(&mut *y), None);
+        if self.last.is_some_and(|last| last.masked) {
+            self.ragged.clear_outputs(y, self.options.units);
         }
     }
 
@@ -166,22 +251,86 @@ impl<T: Float> Engine<T> {
         dx: Option<&mut [T]>,
         initial: [Option<&mut [T]>; 2],
     ) {
-        let Some(Last { batch, dims, plan, training: true }) = self.last.take() else {
+        let Some(last @ Last { batch, training: true, .. }) = self.last.take() else {
             panic!("no forward call in training")
         };
-        let lanes = plan.lanes;
-        assert_eq!((batch, dims.steps), (call.batch, call.steps), "another forward call");
-        let Options { inputs, units, go_backwards, .. } = self.options;
+        let Options { inputs, units, .. } = self.options;
         call.check(self.options);
-        incoming.check(units, batch, dims.steps);
+        assert_eq!((batch, last.masked), (call.batch, call.mask.is_some()), "another forward call");
+        incoming.check(units, batch, call.steps);
         grads.check(call.weights);
         if let Some(dx) = &dx {
-            assert_eq!(dx.len(), batch * dims.steps * inputs, "dx");
+            assert_eq!(dx.len(), batch * call.steps * inputs, "dx");
         }
         for gradient in initial.iter().flatten() {
             assert_eq!(gradient.len(), batch * units, "gradient of an initial state");
         }
-        let (options, wanted) = (self.options, dx.is_some());
+        let wants_initial = initial[0].is_some();
+        if last.masked {
+            self.backward_masked(last, call, incoming, (grads, dx, wants_initial));
+        } else {
+            assert_eq!(last.dims.steps, call.steps, "another forward call");
+            let extent = Extent { lengths: None, dropout: call.dropout };
+            self.run_backward(last, extent, incoming, call, (grads, dx, wants_initial));
+        }
+
+        let (states, lanes) = (Dims { slots: 1, ..last.dims }, last.plan.lanes);
+        let Engine { workspace, ragged, .. } = self;
+        let found = [&workspace.dh, &workspace.dc].into_iter().zip(initial).enumerate();
+        for (which, (gradient, out)) in found {
+            let Some(out) = out else { continue };
+            if last.masked {
+                get_states(states, None, lanes, gradient, &mut ragged.states[which]);
+                ragged.write_states(which, out, units);
+            } else {
+                get_states(states, None, lanes, gradient, out);
+            }
+        }
+    }
+
+    fn backward_masked(
+        &mut self,
+        last: Last,
+        call: &Call<T>,
+        incoming: Incoming<T>,
+        (grads, dx, wants_initial): (Gradients<T>, Option<&mut [T]>, bool),
+    ) {
+        let Options { inputs, units, .. } = self.options;
+        let mut ragged = std::mem::take(&mut self.ragged);
+        ragged.read_states(incoming.states, units);
+        ragged.read_gradient(incoming.dy, units);
+        let incoming = Incoming {
+            dy: match incoming.dy {
+                Gradient::Sequence(_) => Gradient::Sequence(&ragged.dy),
+                _ => Gradient::None,
+            },
+            states: [Some(&ragged.states[0]), Some(&ragged.states[1])],
+        };
+        let mut sorted = std::mem::take(&mut ragged.dx);
+        sorted.resize(if dx.is_some() { last.batch * last.dims.steps * inputs } else { 0 });
+        let room = dx.is_some().then_some(&mut sorted[..]);
+        let extent = ragged.extent(call.dropout);
+        self.run_backward(last, extent, incoming, call, (grads, room, wants_initial));
+        ragged.dx = sorted;
+        if let Some(dx) = dx {
+            ragged.write_input_gradient(dx, inputs);
+        }
+        self.ragged = ragged;
+    }
+
+    fn run_backward(
+        &mut self,
+        last: Last,
+        extent: Extent<T>,
+        incoming: Incoming<T>,
+        call: &Call<T>,
+        (grads, dx, initial): (Gradients<T>, Option<&mut [T]>, bool),
+    ) {
+        let Last { dims, plan, masked, .. } = last;
+        let extent = extent.of(dims);
+        let options =
+            Options { go_backwards: self.options.go_backwards && !masked, ..self.options };
+        let (lanes, wanted) = (plan.lanes, dx.is_some());
         T::pack_backward(&mut self.packings, self.isa, options, plan, call, wanted);
 
         let (dh, dc) = (&mut self.workspace.dh, &mut self.workspace.dc);
@@ -189,27 +338,17 @@ impl<T: Float> Engine<T> {
         for (gradient, given) in [(dh, incoming.states[0]), (dc, incoming.states[1])] {
             put_states(states, lanes, (gradient, Padding::Zeros), given);
         }
-        let job = Backward {
-            isa: self.isa,
-            options: self.options,
-            weights: self.packings.of(lanes),
-            plan,
-            initial: initial[0].is_some(),
-        };
-        T::backward(job, self.workspace.view(dims), incoming.dy, plan.threads);
-
-        for (gradient, out) in [&self.workspace.dh, &self.workspace.dc].into_iter().zip(initial) {
-            if let Some(out) = out {
-                get_states(states, lanes, gradient, out);
-            }
-        }
+        let weights = self.packings.of(lanes);
+        let job = Backward { isa: self.isa, options, weights, plan, initial };
+        T::backward(job, self.workspace.view(dims, extent), incoming.dy, plan.threads);
 
         T::products(Products {
             isa: self.isa,
-            weights: self.packings.of(lanes),
-            view: self.workspace.view(dims),
+            packed: self.packings.of(lanes),
+            weights: call.weights,
+            view: self.workspace.view(dims, extent),
             grads,
-            dx: dx.map(|dx| (dx, go_backwards)),
+            dx: dx.map(|dx| (dx, options.go_backwards)),
             scratch: &mut self.products,
         });
     }
@@ -238,9 +377,15 @@ fn dims<T: kernels::Float>(
 }
 
 /// Copies the states after the last step to `[batch, units]`.
-fn get_states<T: kernels::Float>(dims: Dims, lanes: Lanes, states: &[T], out: &mut [T]) {
-    let (slot, _) = dims.around(dims.steps);
+fn get_states<T: kernels::Float>(
+    dims: Dims,
+    lengths: Option<&[usize]>,
+    lanes: Lanes,
+    states: &[T],
+    out: &mut [T],
+) {
     for group in dims.groups() {
+        let (slot, _) = dims.around(lengths.map_or(dims.steps, |lengths| lengths[group.first]));
         let states = &states[group.slot(dims.slots, slot, dims.width)];
         match lanes {
             Lanes::Units => {

@@ -50,8 +50,8 @@ fn tiles(count: usize, highest: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// Forward over all steps for the rows of `view`.
-pub(super) struct Forward<'a, T, A> {
-    pub(super) activations: A,
+pub(super) struct Forward<'a, T> {
+    pub(super) activations: Activations,
     pub(super) weights: &'a Packed<T>,
     pub(super) view: View<'a, T>,
     /// The output of every step, `[rows, steps, units]`, if it is wanted.
@@ -59,18 +59,28 @@ pub(super) struct Forward<'a, T, A> {
     pub(super) kept: bool,
 }
 
-impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
+impl<T: Float> Kernel for Forward<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
         let tile = forward_tile::<S>();
-        let mut z = [T::ZERO; CHUNK * 4 * MAX_LANES];
+        let mixed = self.activations.mix_units();
+        let all = std::mem::take(&mut self.view.z);
+        let mut chunk_z = [T::ZERO; CHUNK * 4 * MAX_LANES];
         for t in 0..dims.steps {
             for group in dims.groups() {
-                for chunk in (0..dims.units).step_by(CHUNK) {
-                    let count = CHUNK.min(dims.units - chunk);
+                let live = self.view.live(group, t);
+                if live == 0 {
+                    continue;
+                }
+                let (z, whole) = match mixed {
+                    true => (&mut all[group.slot(1, 0, 4 * dims.units)], dims.units),
+                    false => (&mut chunk_z[..], CHUNK),
+                };
+                for chunk in (0..dims.units).step_by(whole) {
+                    let count = whole.min(dims.units - chunk);
                     for (first, height) in tiles(count, tile) {
                         let z = &mut z[first * 4 * V::<S, T>::LANES..];
                         match height {
@@ -79,7 +89,10 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
                             _ => self.products::<S, 16>(simd, t, group, chunk + first, z),
                         }
                     }
-                    self.cells(simd, t, group, chunk..chunk + count, &z);
+                    self.cells(simd, t, group, chunk..chunk + count, z);
+                }
+                if live < group.rows {
+                    self.hold(t, group, live);
                 }
                 if let Some(y) = &mut self.y {
                     let h = &self.view.h[group.slot(dims.slots, dims.around(t).1, dims.units)];
@@ -90,7 +103,20 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
     }
 }
 
-impl<T: Float, A: Activations> Forward<'_, T, A> {
+impl<T: Float> Forward<'_, T> {
+    /// Rows of a group that have no step `t` keep their states while others of it go on.
+    fn hold(&mut self, t: usize, group: Group, live: usize) {
+        let View { dims, h, c, .. } = &mut self.view;
+        let (before, after) = dims.around(t);
+        let before = group.slot(dims.slots, before, dims.units).step_by(group.rows);
+        let after = group.slot(dims.slots, after, dims.units).step_by(group.rows);
+        for (before, after) in before.zip(after) {
+            for states in [&mut **h, &mut **c] {
+                states.copy_within(before + live..before + group.rows, after + live);
+            }
+        }
+    }
+
     /// `z = b + x W + h₋ U` of `G` gates from those of the unit `first` on, for a vector of rows.
     #[inline(always)]
     fn products<S: Simd, const G: usize>(
@@ -121,7 +147,14 @@ impl<T: Float, A: Activations> Forward<'_, T, A> {
 
     /// One step of some units, from their `z`.
     #[inline(always)]
-    fn cells<S: Simd>(&mut self, simd: S, t: usize, group: Group, chunk: Range<usize>, z: &[T]) {
+    fn cells<S: Simd>(
+        &mut self,
+        simd: S,
+        t: usize,
+        group: Group,
+        chunk: Range<usize>,
+        z: &mut [T],
+    ) {
         let Dims { steps, units, slots, .. } = self.view.dims;
         let lanes = V::<S, T>::LANES;
         let at = chunk.start * lanes;
@@ -133,22 +166,24 @@ impl<T: Float, A: Activations> Forward<'_, T, A> {
             let a = &mut self.view.a[group.slot(steps, t, units)][at..];
             (gates, a)
         });
-        cell::Forward {
-            run: Run { count: chunk.len(), stride: lanes, gate_stride: 4 * lanes },
-            z,
-            c_prev: &c_prev[at..],
-            c: &mut c[at..],
-            h: &mut self.view.h[after][at..],
-            kept,
-        }
-        .run(simd, self.activations);
+        self.activations.forward(
+            simd,
+            cell::Forward {
+                run: Run { count: chunk.len(), stride: lanes, gate_stride: 4 * lanes },
+                z,
+                c_prev: &c_prev[at..],
+                c: &mut c[at..],
+                h: &mut self.view.h[after][at..],
+                kept,
+            },
+        );
     }
 }
 
 /// Backward over all steps for the rows of `view`: gates become `dz`, `dh` and `dc` become the
 /// gradients of the initial state.
-pub(super) struct Backward<'a, T, A> {
-    pub(super) activations: A,
+pub(super) struct Backward<'a, T> {
+    pub(super) activations: Activations,
     pub(super) weights: &'a Packed<T>,
     pub(super) view: View<'a, T>,
     pub(super) dy: Gradient<'a, T>,
@@ -156,21 +191,25 @@ pub(super) struct Backward<'a, T, A> {
     pub(super) initial: bool,
 }
 
-impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
+impl<T: Float> Kernel for Backward<'_, T> {
     type Output = ();
 
     /// On entry `dh` and `dc` hold the gradients of the final state.
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(mut self, simd: S) {
         let Dims { steps, units, slots, .. } = self.view.dims;
         let lanes = V::<S, T>::LANES;
-        let View { dims, c, a, gates, dh, dc, .. } = self.view;
         for t in (0..steps).rev() {
-            for group in dims.groups() {
+            for group in self.view.dims.groups() {
+                let (live, live_after) = (self.view.live(group, t), self.view.live(group, t + 1));
+                if live == 0 {
+                    continue;
+                }
+                let View { c, a, gates, dh, dc, .. } = &mut self.view;
                 let dh = &mut dh[group.slot(1, 0, units)];
-                if t + 1 < steps {
+                if t + 1 < steps && live_after > 0 {
                     let dz = &gates[group.slot(steps, t + 1, 4 * units)];
-                    times_transpose(simd, dz, &self.weights.recurrent_t, dh);
+                    times_transpose(simd, dz, &self.weights.recurrent_t, (dh, live_after));
                 }
                 for (lane, row) in (group.first..group.first + lanes).enumerate() {
                     if let Some(dy) = self.dy.at(row, t, units, steps) {
@@ -179,22 +218,35 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
                         }
                     }
                 }
-                cell::Backward {
-                    run: Run { count: units, stride: lanes, gate_stride: 4 * lanes },
-                    gates: &mut gates[group.slot(steps, t, 4 * units)],
-                    c_prev: &c[group.slot(slots, t, units)],
-                    a: &a[group.slot(steps, t, units)],
-                    dh,
-                    dc: &mut dc[group.slot(1, 0, units)],
+                let gates = &mut gates[group.slot(steps, t, 4 * units)];
+                let dc = &mut dc[group.slot(1, 0, units)];
+                let before = group.slot(slots, t, units);
+                let (c_prev, held) = before_and_after(c, before, group.slot(slots, t + 1, units));
+                if live < lanes {
+                    // The state after this step is not needed any more: its place serves as scratch.
+                    held.copy_from_slice(dc);
                 }
-                .run(simd, self.activations);
+                let run = Run { count: units, stride: lanes, gate_stride: 4 * lanes };
+                let a = &a[group.slot(steps, t, units)];
+                let cells = cell::Backward { run, gates: &mut *gates, c_prev, a, dh, dc: &mut *dc };
+                self.activations.backward(simd, cells);
+                if live < lanes {
+                    // Rows that have no such step.
+                    for (dc, held) in dc.chunks_exact_mut(lanes).zip(held.chunks_exact(lanes)) {
+                        dc[live..].copy_from_slice(&held[live..]);
+                    }
+                    gates.chunks_exact_mut(lanes).for_each(|dz| dz[live..].fill(T::ZERO));
+                }
             }
         }
         if self.initial {
-            for group in dims.groups() {
-                let dz = &gates[group.slot(steps, 0, 4 * units)];
-                let dh = &mut dh[group.slot(1, 0, units)];
-                times_transpose(simd, dz, &self.weights.recurrent_t, dh);
+            for group in self.view.dims.groups() {
+                let live = self.view.live(group, 0);
+                if live > 0 {
+                    let dz = &self.view.gates[group.slot(steps, 0, 4 * units)];
+                    let dh = &mut self.view.dh[group.slot(1, 0, units)];
+                    times_transpose(simd, dz, &self.weights.recurrent_t, (dh, live));
+                }
             }
         }
     }
@@ -203,13 +255,23 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
 /// `out [rows][lanes] = weights dz`, the weights as packed by [`pack_transpose`], `dz`
 /// `[4 units][lanes]`.
 #[inline(always)]
-fn times_transpose<S: Simd, T: Float>(simd: S, dz: &[T], weights: &[T], out: &mut [T]) {
+pub(super) fn times_transpose<S: Simd, T: Float>(
+    simd: S,
+    dz: &[T],
+    weights: &[T],
+    (out, live): (&mut [T], usize),
+) {
     #[inline(always)]
-    fn tile<S: Simd, T: Float, const R: usize>(simd: S, dz: &[T], panel: &[T], out: &mut [T]) {
+    fn tile<S: Simd, T: Float, const R: usize>(
+        simd: S,
+        dz: &[T],
+        panel: &[T],
+        (out, live): (&mut [T], usize),
+    ) {
         let zero = [[V::<S, T>::splat(simd, T::ZERO)]; R];
         let tile = accumulate_panels::<S, T, R, 1>(simd, zero, (panel, R), dz);
         for (row, out) in tile.iter().zip(out.chunks_exact_mut(V::<S, T>::LANES)) {
-            row[0].store(out);
+            row[0].store(&mut out[..live]);
         }
     }
 
@@ -217,7 +279,7 @@ fn times_transpose<S: Simd, T: Float>(simd: S, dz: &[T], weights: &[T], out: &mu
     let depth = dz.len() / lanes;
     for (first, height) in tiles(out.len() / lanes, BACKWARD_TILE) {
         let panel = &weights[depth * first..][..depth * height];
-        let out = &mut out[first * lanes..];
+        let out = (&mut out[first * lanes..], live);
         match height {
             1 => tile::<S, T, 1>(simd, dz, panel, out),
             2 => tile::<S, T, 2>(simd, dz, panel, out),

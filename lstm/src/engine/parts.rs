@@ -5,13 +5,12 @@
 
 use kernels::Isa;
 
-use super::call::{Gradients, Options};
-use super::cell::{Activations, Chosen, Standard};
+use super::call::{Gradients, Options, Weights};
+use super::cell::Activations;
 use super::plan::{Cut, InputProduct, Plan};
 use super::sequence::Gradient;
 use super::workspace::{Dims, View};
 use super::{panels, rows};
-use crate::activation::Activation;
 
 /// Packed weights of either orientation.
 #[derive(Clone, Copy)]
@@ -20,11 +19,26 @@ pub(super) enum Packed<'a, T> {
     Panels(&'a panels::Packed<T>),
 }
 
-/// Where to cut `dims.batch` rows between two sets of threads: `(threads, rows)` of the first.
-fn halves(dims: Dims, threads: usize) -> (usize, usize) {
-    let first = threads / 2;
-    let groups = dims.batch.div_ceil(dims.group) * first / threads;
-    (first, (groups.max(1) * dims.group).min(dims.batch))
+/// Where to cut the rows of `view` between two sets of threads: `(threads, rows)` of the first. Each
+/// thread has about as many steps of rows as another, and a group at least.
+fn halves<T>(view: &View<T>, threads: usize) -> (usize, usize) {
+    let Dims { batch, group, .. } = view.dims;
+    let (first, groups) = (threads / 2, batch.div_ceil(group));
+    let share = match view.extent.lengths {
+        None => groups * first / threads,
+        Some(lengths) => {
+            let all: usize = lengths.iter().sum();
+            let mut sum = 0;
+            let parts = lengths.chunks(group).map(|rows| rows.iter().sum::<usize>());
+            let within = parts.take_while(|steps| {
+                sum += steps;
+                sum * threads <= all * first
+            });
+            within.count()
+        }
+    };
+    let share = share.clamp(first, (groups + first).saturating_sub(threads).max(first));
+    (first, (share.max(1) * group).min(batch))
 }
 
 /// A forward call without its arrays.
@@ -50,7 +64,7 @@ impl<T: kernels::Float> Forward<'_, T> {
         threads: usize,
     ) {
         if threads > 1 && self.plan.cut == Cut::Batch {
-            let (first, rows) = halves(view.dims, threads);
+            let (first, rows) = halves(&view, threads);
             let Dims { steps, inputs, units, .. } = view.dims;
             let live = rows.min(self.live);
             let (x, x_rest) = x.split_at(live * steps * inputs);
@@ -77,15 +91,13 @@ impl<T: kernels::Float> Forward<'_, T> {
                 self.isa.run(panels::ReadInput { view, x, reversed: go_backwards });
             }
         }
-        match (activation, recurrent_activation) {
-            (Activation::Tanh, Activation::Sigmoid) => self.with(Standard, view, y, hoists),
-            (cell, gate) => self.with(Chosen { gate, cell }, view, y, hoists),
-        }
+        let activations = Activations::new(activation, recurrent_activation);
+        self.with(activations, view, y, hoists);
     }
 
     fn with(
         self,
-        activations: impl Activations,
+        activations: Activations,
         mut view: View<T>,
         mut y: Option<&mut [T]>,
         hoists: &mut [rows::Hoist<T>],
@@ -143,7 +155,7 @@ impl<T: kernels::Float> Backward<'_, T> {
     /// Halves the batch until there is one part for each thread.
     pub(crate) fn run(self, view: View<T>, dy: Gradient<T>, threads: usize) {
         if threads > 1 && self.plan.cut == Cut::Batch {
-            let (first, rows) = halves(view.dims, threads);
+            let (first, rows) = halves(&view, threads);
             let (dy, dy_rest) = dy.split(rows, view.dims.units, view.dims.steps);
             let (view, view_rest) = view.split(rows);
             rayon::join(
@@ -152,13 +164,12 @@ impl<T: kernels::Float> Backward<'_, T> {
             );
             return;
         }
-        match (self.options.activation, self.options.recurrent_activation) {
-            (Activation::Tanh, Activation::Sigmoid) => self.with(Standard, view, dy),
-            (cell, gate) => self.with(Chosen { gate, cell }, view, dy),
-        }
+        let Options { activation, recurrent_activation, .. } = self.options;
+        let activations = Activations::new(activation, recurrent_activation);
+        self.with(activations, view, dy);
     }
 
-    fn with(self, activations: impl Activations, mut view: View<T>, dy: Gradient<T>) {
+    fn with(self, activations: Activations, mut view: View<T>, dy: Gradient<T>) {
         let Backward { isa, plan, initial, .. } = self;
         match self.weights {
             Packed::Rows(weights) if plan.cut == Cut::Units => {
@@ -179,7 +190,8 @@ impl<T: kernels::Float> Backward<'_, T> {
 /// The products over all steps that end a backward call.
 pub(crate) struct Products<'a, T> {
     pub(super) isa: Isa,
-    pub(super) weights: Packed<'a, T>,
+    pub(super) packed: Packed<'a, T>,
+    pub(super) weights: Weights<'a, T>,
     pub(super) view: View<'a, T>,
     pub(super) grads: Gradients<'a, T>,
     /// `[batch, steps, inputs]`, and whether time runs backwards in it.
@@ -189,8 +201,11 @@ pub(crate) struct Products<'a, T> {
 
 impl<T: kernels::Float> Products<'_, T> {
     pub(crate) fn run(self) {
-        let Products { isa, weights, mut view, grads, dx, scratch } = self;
-        match weights {
+        let Products { isa, packed, weights, mut view, grads, dx, scratch } = self;
+        match packed {
+            Packed::Rows(_) if view.extent.dropout.is_some() => {
+                scratch.run_gate_by_gate(isa, weights, &view, grads, dx);
+            }
             Packed::Rows(weights) => scratch.run(isa, weights, &view, grads, dx),
             Packed::Panels(weights) => {
                 isa.run(panels::Products { weights, view: &mut view, grads, dx });

@@ -133,6 +133,26 @@ impl Plan {
         };
         Plan { lanes: orientation, group, input, threads, cut }
     }
+
+    /// The same with lanes over the batch, of which a vector has so many.
+    pub(super) fn over_batch(self, batch: usize, lanes: usize) -> Self {
+        let threads = match self.cut {
+            Cut::Batch => self.threads.min(batch.div_ceil(lanes)),
+            Cut::Units => 1,
+        };
+        let input = InputProduct::Fused;
+        Plan { lanes: Lanes::Batch, group: lanes, input, threads, cut: Cut::Batch }
+    }
+
+    /// The same with lanes over units, `x W` in the steps and threads that share the batch.
+    pub(super) fn over_units(self, batch: usize) -> Self {
+        let group = rows::group(batch);
+        let threads = match self.cut {
+            Cut::Batch => self.threads.min(batch.div_ceil(group)),
+            Cut::Units => 1,
+        };
+        Plan { lanes: Lanes::Units, group, input: InputProduct::Fused, threads, cut: Cut::Batch }
+    }
 }
 
 /// Whether the tiles of a step would wait for W.

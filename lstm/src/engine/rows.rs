@@ -7,6 +7,7 @@
 //! Arrays of gates have the same order, `[row][unit vector][i f g o][lanes]`; packed matrices of
 //! weights that are multiplied with `dz` have their gate axis in this order, too.
 
+mod dropout;
 mod hoist;
 mod one_row;
 mod pack;
@@ -17,9 +18,11 @@ use std::ops::Range;
 use kernels::gemm::accumulate_rows;
 use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
+use super::call::Factors;
 use super::cell::{self, Activations, Run};
 use super::sequence::{Gradient, read_rows, write_rows};
 use super::workspace::{Dims, Group, View, before_and_after};
+pub(super) use dropout::Dropped;
 pub(crate) use hoist::Hoist;
 pub(super) use one_row::OneRow;
 pub(super) use pack::Packed;
@@ -65,8 +68,8 @@ fn tiles(rows: usize, highest: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// Forward over some steps for the rows of `view`.
-pub(super) struct Forward<'a, 'v, T, A> {
-    pub(super) activations: A,
+pub(super) struct Forward<'a, 'v, T> {
+    pub(super) activations: Activations,
     pub(super) weights: &'a Packed<T>,
     pub(super) view: &'a mut View<'v, T>,
     /// The output of every step, `[rows, steps, units]`, if it is wanted.
@@ -77,7 +80,7 @@ pub(super) struct Forward<'a, 'v, T, A> {
     pub(super) steps: Range<usize>,
 }
 
-impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
+impl<T: Float> Kernel for Forward<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -85,17 +88,32 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
         let dims = self.view.dims;
         let vectors = dims.width / V::<S, T>::LANES;
         // To fill it takes as long as a small step of one row, which has no use for it.
-        let mut z = if dims.batch > 1 { Some([T::ZERO; GROUP * 4 * MAX_LANES]) } else { None };
+        let dropout = self.view.extent.dropout.is_some();
+        let alone = |group: &Group| group.rows == 1 && !dropout;
+        let mut z =
+            if dims.batch > 1 || dropout { Some([T::ZERO; GROUP * 4 * MAX_LANES]) } else { None };
         for t in self.steps.clone() {
-            for group in dims.groups().filter(|group| group.rows == 1) {
-                self.step(t, 0, group).row(simd, 0, vectors);
+            if dropout {
+                dims.groups().for_each(|group| dropout::drop(self.view, t, group));
+            }
+            for group in dims.groups().filter(alone) {
+                if self.view.live(group, t) == 1 {
+                    self.step(t, 0, group, 1).row(simd, 0, vectors);
+                }
             }
             if let Some(z) = &mut z {
                 for vector in 0..vectors {
-                    for group in dims.groups().filter(|group| group.rows > 1) {
-                        self.step(t, vector * V::<S, T>::LANES, group).vector(simd, vector, z);
+                    for group in dims.groups().filter(|group| !alone(group)) {
+                        let at = vector * V::<S, T>::LANES;
+                        match self.view.live(group, t) {
+                            0 => {}
+                            live => self.step(t, at, group, live).vector(simd, vector, z),
+                        }
                     }
                 }
+            }
+            if self.view.extent.lengths.is_some() {
+                dims.groups().for_each(|group| self.hold(t, group));
             }
             let (_, after) = dims.around(t);
             if let Some(y) = &mut self.y {
@@ -108,12 +126,27 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, '_, T, A> {
     }
 }
 
-impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
-    /// Step `t` of the units from `at` on, for the rows of a group.
+impl<T: Float> Forward<'_, '_, T> {
+    /// Rows of a group that have no step `t` keep their states while others of it go on.
+    fn hold(&mut self, t: usize, group: Group) {
+        let live = self.view.live(group, t);
+        let View { dims, h, c, .. } = self.view;
+        let Dims { width, slots, .. } = *dims;
+        if live == 0 {
+            return;
+        }
+        let (before, after) = dims.around(t);
+        let (before, after) = (group.slot(slots, before, width), group.slot(slots, after, width));
+        for states in [h, c] {
+            states.copy_within(before.start + live * width..before.end, after.start + live * width);
+        }
+    }
+
+    /// Step `t` of the units from `at` on, for the first `live` rows of a group.
     #[inline(always)]
-    fn step(&mut self, t: usize, at: usize, group: Group) -> Step<'_, T, A> {
-        let View { dims, x, h, c, a, gates, .. } = self.view;
-        let Dims { steps, inputs, width, slots, gates: kept_gates, .. } = *dims;
+    fn step(&mut self, t: usize, at: usize, group: Group, live: usize) -> Step<'_, T> {
+        let View { dims, dropped: [h_in, x_in], x, h, c, a, gates, .. } = self.view;
+        let Dims { steps, inputs, units, width, slots, gates: kept_gates, .. } = *dims;
         let (before, after) = dims.around(t);
         let (before, after) = (group.slot(slots, before, width), group.slot(slots, after, width));
         let (h_prev, h) = before_and_after(h, before.clone(), after.clone());
@@ -121,10 +154,21 @@ impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
         Step {
             activations: self.activations,
             weights: self.weights,
-            rows: group.rows,
-            units: dims.units,
+            rows: live,
+            units,
             width,
-            x: if self.hoisted { None } else { Some(&x[group.slot(steps, t, inputs)]) },
+            dropped: match (h_in.is_empty(), x_in.is_empty()) {
+                (true, _) => Dropped::Nothing,
+                (_, true) => Dropped::States(&h_in[group.slot(1, 0, 4 * units)]),
+                _ => Dropped::All(
+                    &h_in[group.slot(1, 0, 4 * units)],
+                    &x_in[group.slot(1, 0, 4 * inputs)],
+                ),
+            },
+            x: match self.hoisted {
+                true => None,
+                false => Some(&x[group.slot(steps, t, inputs)][..live * inputs]),
+            },
             h_prev,
             c_prev: &c_prev[at..],
             h: &mut h[at..],
@@ -142,13 +186,14 @@ impl<T: Float, A: Activations> Forward<'_, '_, T, A> {
 type Z<T> = [T; GROUP * 4 * MAX_LANES];
 
 /// A step of neighbouring vectors of units, for some rows.
-pub(super) struct Step<'a, T, A> {
-    pub(super) activations: A,
+pub(super) struct Step<'a, T> {
+    pub(super) activations: Activations,
     pub(super) weights: &'a Packed<T>,
     pub(super) rows: usize,
     pub(super) units: usize,
     /// From a row to the next, in the states.
     pub(super) width: usize,
+    pub(super) dropped: Dropped<'a, T>,
     /// `[rows][inputs]`, unless `b + x W` is there already, where the gates go.
     pub(super) x: Option<&'a [T]>,
     /// Of all units.
@@ -162,7 +207,7 @@ pub(super) struct Step<'a, T, A> {
     pub(super) a: Option<&'a mut [T]>,
 }
 
-impl<T: Float, A: Activations> Step<'_, T, A> {
+impl<T: Float> Step<'_, T> {
     /// The first of the vectors, which is this one of the layer.
     #[inline(always)]
     fn vector<S: Simd>(self, simd: S, vector: usize, z: &mut Z<T>) {
@@ -180,8 +225,14 @@ impl<T: Float, A: Activations> Step<'_, T, A> {
             None => Start::Hoisted(&*self.gates),
         };
 
+        if !matches!(self.dropped, Dropped::Nothing) {
+            let tiles = dropout::Tiles { start, dropped: self.dropped, recurrent, rows, units };
+            tiles.store(simd, z);
+        }
+
         // z = b + x W + h₋ U
-        for (first, height) in tiles(rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
+        let rows_left = if matches!(self.dropped, Dropped::Nothing) { rows } else { 0 };
+        for (first, height) in tiles(rows_left, tallest::<S>(FORWARD_32, FORWARD_16)) {
             let tile = Tile { start, h_prev, recurrent, units, width, first };
             let z = &mut z[first * 4 * lanes..];
             match height {
@@ -194,15 +245,17 @@ impl<T: Float, A: Activations> Step<'_, T, A> {
             }
         }
 
-        cell::Forward {
-            run: Run { count: rows, stride: width, gate_stride: 4 * width },
-            z: &z[..rows * panel],
-            c_prev: self.c_prev,
-            c: self.c,
-            h: self.h,
-            kept: self.a.map(|a| (self.gates, a)),
-        }
-        .run(simd, self.activations);
+        self.activations.forward(
+            simd,
+            cell::Forward {
+                run: Run { count: rows, stride: width, gate_stride: 4 * width },
+                z: &mut z[..rows * panel],
+                c_prev: self.c_prev,
+                c: self.c,
+                h: self.h,
+                kept: self.a.map(|a| (self.gates, a)),
+            },
+        );
     }
 
     /// `count` vectors of the only row, the first of which is this one of the layer.
@@ -226,15 +279,17 @@ impl<T: Float, A: Activations> Step<'_, T, A> {
                 _ => row.store::<S, 1>(simd, hoisted, z),
             };
             done += vectors;
-            cell::Forward {
-                run: Run { count: vectors, stride: lanes, gate_stride: 4 * lanes },
-                z: &z[..vectors * 4 * lanes],
-                c_prev: &c_prev[at..],
-                c: &mut c[at..],
-                h: &mut h[at..],
-                kept: a.as_deref_mut().map(|a| (&mut gates[4 * at..], &mut a[at..])),
-            }
-            .run(simd, activations);
+            activations.forward(
+                simd,
+                cell::Forward {
+                    run: Run { count: vectors, stride: lanes, gate_stride: 4 * lanes },
+                    z: &mut z[..vectors * 4 * lanes],
+                    c_prev: &c_prev[at..],
+                    c: &mut c[at..],
+                    h: &mut h[at..],
+                    kept: a.as_deref_mut().map(|a| (&mut gates[4 * at..], &mut a[at..])),
+                },
+            );
         }
     }
 }
@@ -369,8 +424,8 @@ impl<T: Float> Tile<'_, T> {
 
 /// Backward over all steps for the rows of `view`: gates become `dz`, `dh` and `dc` become the
 /// gradients of the initial state.
-pub(super) struct Backward<'a, T, A> {
-    pub(super) activations: A,
+pub(super) struct Backward<'a, T> {
+    pub(super) activations: Activations,
     pub(super) weights: &'a Packed<T>,
     pub(super) view: View<'a, T>,
     pub(super) dy: Gradient<'a, T>,
@@ -378,7 +433,7 @@ pub(super) struct Backward<'a, T, A> {
     pub(super) initial: bool,
 }
 
-impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
+impl<T: Float> Kernel for Backward<'_, T> {
     type Output = ();
 
     /// On entry `dh` and `dc` hold the gradients of the final state.
@@ -386,28 +441,35 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
         let blocks = dims.width.div_ceil(NV * V::<S, T>::LANES);
+        let dropout = self.view.extent.dropout.is_some();
+        let alone = |group: &Group| group.rows == 1 && !dropout;
         for t in (0..dims.steps).rev() {
-            for group in dims.groups().filter(|group| group.rows == 1) {
-                if t + 1 < dims.steps {
+            for group in dims.groups().filter(alone) {
+                if t + 1 < self.view.steps(group) {
                     self.product_of_row(simd, t + 1, group);
                 }
-                for block in 0..blocks {
-                    self.cells(simd, t, block, group);
+                if t < self.view.steps(group) {
+                    for block in 0..blocks {
+                        self.cells(simd, t, block, group);
+                    }
                 }
             }
             for block in 0..blocks {
-                for group in dims.groups().filter(|group| group.rows > 1) {
-                    if t + 1 < dims.steps {
+                for group in dims.groups().filter(|group| !alone(group)) {
+                    if t + 1 < self.view.steps(group) {
                         self.product(simd, t + 1, block, group);
                     }
-                    self.cells(simd, t, block, group);
+                    if t < self.view.steps(group) {
+                        self.cells(simd, t, block, group);
+                    }
                 }
             }
         }
         if self.initial {
             for group in dims.groups() {
                 match group.rows {
-                    1 => self.product_of_row(simd, 0, group),
+                    _ if self.view.steps(group) == 0 => {}
+                    1 if !dropout => self.product_of_row(simd, 0, group),
                     _ => (0..blocks).for_each(|block| self.product(simd, 0, block, group)),
                 }
             }
@@ -415,15 +477,23 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
     }
 }
 
-impl<T: Float, A: Activations> Backward<'_, T, A> {
+impl<T: Float> Backward<'_, T> {
     /// `dh = dz Uᵀ` with `dz` of step `t`, for a block of unit vectors and the rows of a group.
     #[inline(always)]
     fn product<S: Simd>(&mut self, simd: S, t: usize, block: usize, group: Group) {
-        let Dims { steps, width, .. } = self.view.dims;
+        let Dims { steps, units, width, .. } = self.view.dims;
         let at = block * NV * V::<S, T>::LANES;
+        let live = self.view.live(group, t);
         let dz = &self.view.gates[group.slot(steps, t, 4 * width)];
         let dh = &mut self.view.dh[group.slot(1, 0, width)][at..];
-        product(simd, self.weights, block, (group.rows, width), dz, dh);
+        match self.view.extent.dropout {
+            None => product(simd, self.weights, block, (live, width), dz, dh),
+            Some(Factors { recurrent, .. }) => {
+                let factors = &recurrent[group.slot(1, 0, 4 * units)];
+                let dropped = dropout::Product { factors, live, width, units, at };
+                dropped.run(simd, (self.weights, block), dz, dh);
+            }
+        }
     }
 
     /// The same for all units of the only row.
@@ -437,14 +507,20 @@ impl<T: Float, A: Activations> Backward<'_, T, A> {
     /// `dh += dy`, then the cells of step `t`.
     #[inline(always)]
     fn cells<S: Simd>(&mut self, simd: S, t: usize, block: usize, group: Group) {
+        let live = self.view.live(group, t);
         let View { dims, c, a, gates, dh, dc, .. } = &mut self.view;
         let Dims { steps, units, width, slots, .. } = *dims;
         let lanes = V::<S, T>::LANES;
         let from = block * NV * lanes;
+        if live < group.rows && block == 0 {
+            // Sums over all steps run over rows that have none here, too.
+            gates[group.slot(steps, t, 4 * width)][live * 4 * width..].fill(T::ZERO);
+        }
         for at in (from..width.min(from + NV * lanes)).step_by(lanes) {
             let cells = Cells {
                 activations: self.activations,
-                rows: group.rows,
+                rows: live,
+                units: units.saturating_sub(at),
                 width,
                 gates: &mut gates[group.slot(steps, t, 4 * width)][4 * at..],
                 c_prev: &c[group.slot(slots, t, width)][at..],
@@ -527,9 +603,11 @@ fn product_of_row<S: Simd, T: Float>(
 }
 
 /// A backward step of one vector of units, for some rows; slices start with it.
-struct Cells<'a, T, A> {
-    activations: A,
+struct Cells<'a, T> {
+    activations: Activations,
     rows: usize,
+    /// Those of the layer from here on.
+    units: usize,
     width: usize,
     gates: &'a mut [T],
     c_prev: &'a [T],
@@ -538,11 +616,11 @@ struct Cells<'a, T, A> {
     dc: &'a mut [T],
 }
 
-impl<'y, T: Float, A: Activations> Cells<'_, T, A> {
+impl<'y, T: Float> Cells<'_, T> {
     /// `dh += dy`, then the cells.
     #[inline(always)]
     fn run<S: Simd>(self, simd: S, dy: impl Fn(usize) -> Option<&'y [T]>) {
-        let Cells { activations, rows, width, gates, c_prev, a, dh, dc } = self;
+        let Cells { activations, rows, units, width, gates, c_prev, a, dh, dc } = self;
         for row in 0..rows {
             if let Some(dy) = dy(row) {
                 let dh = &mut dh[row * width..];
@@ -550,7 +628,16 @@ impl<'y, T: Float, A: Activations> Cells<'_, T, A> {
             }
         }
         let run = Run { count: rows, stride: width, gate_stride: 4 * width };
-        cell::Backward { run, gates, c_prev, a, dh, dc }.run(simd, activations);
+        activations.backward(simd, cell::Backward { run, gates: &mut *gates, c_prev, a, dh, dc });
+        let lanes = V::<S, T>::LANES;
+        if !activations.are_bounded() && units < lanes {
+            // Padding has overflowed, maybe, and its `dz` is added up with the weight zero.
+            for row in gates.chunks_mut(4 * width).take(rows) {
+                for gate in row[..4 * lanes].chunks_exact_mut(lanes) {
+                    gate[units..].fill(T::ZERO);
+                }
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::packings::Packings;
 use super::panels::Padding;
 use super::parts::Forward;
 use super::plan::{Plan, Sizes};
-use super::workspace::{Dims, Workspace};
+use super::workspace::{Dims, Extent, Workspace};
 use super::{dims, get_states, put_states};
 use crate::float::Float;
 
@@ -64,18 +64,31 @@ impl<T: Float> Stream<T> {
             "a layer that goes backwards starts at the end of a sequence"
         );
         assert!(inputs > 0 && units > 0, "an LSTM of {inputs} inputs and {units} units");
-        options.assert_element_wise();
         let x = vec![T::ZERO; batch * inputs];
         let (version, steps, initial, training) = (0, 1, [None, None], false);
-        let call = Call { weights, version, x: &x, batch, steps, initial, training };
+        let call = Call {
+            weights,
+            version,
+            x: &x,
+            batch,
+            steps,
+            initial,
+            training,
+            mask: None,
+            dropout: None,
+        };
         call.check(options);
         let sizes = Sizes { batch, steps, inputs, units, training };
         let plan = Plan::of::<T>(isa, Caches::of_this_cpu(), sizes, || 1);
+        let plan = match options.mix_units() {
+            true => plan.over_batch(batch, isa.lanes::<T>()),
+            false => plan,
+        };
         let dims = dims::<T>(isa, options, plan, (batch, steps), training);
         let mut packings = Packings::default();
         T::pack_forward(&mut packings, isa, options, plan, &call);
         let mut workspace = Workspace::default();
-        workspace.reserve(dims, training);
+        workspace.reserve(dims, options, training, None);
         let y = Buffer::zeros(batch * units);
         let mut stream = Stream { isa, options, plan, dims, batch, packings, workspace, y };
         stream.reset();
@@ -97,7 +110,14 @@ impl<T: Float> Stream<T> {
             kept: false,
             live: self.batch,
         };
-        T::forward(job, self.workspace.view(self.dims), x, Some(&mut self.y), &mut [], 1);
+        T::forward(
+            job,
+            self.workspace.view(self.dims, Extent::ALIKE),
+            x,
+            Some(&mut self.y),
+            &mut [],
+            1,
+        );
         // The states after this step are those before the next one.
         self.dims.first = self.dims.around(1).0;
         &self.y
@@ -113,7 +133,7 @@ impl<T: Float> Stream<T> {
         let dims = Dims { steps: 0, ..self.dims };
         for (states, out) in [(&self.workspace.h, h), (&self.workspace.c, c)] {
             assert_eq!(out.len(), self.y.len(), "states");
-            get_states(dims, self.plan.lanes, states, out);
+            get_states(dims, None, self.plan.lanes, states, out);
         }
     }
 

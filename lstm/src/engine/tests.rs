@@ -3,7 +3,6 @@
 use kernels::Isa;
 
 use super::*;
-use crate::activation::Activation;
 
 /// All that a call returns.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,10 +25,7 @@ fn numbers(seed: u32, len: usize) -> Vec<f32> {
 }
 
 fn engine(isa: Isa, Sizes { inputs, units, .. }: Sizes) -> Engine<f32> {
-    let activation = Activation::Tanh;
-    let recurrent_activation = Activation::Sigmoid;
-    let go_backwards = false;
-    Engine::new(isa, Options { inputs, units, activation, recurrent_activation, go_backwards })
+    Engine::new(isa, Options::new(inputs, units))
 }
 
 fn run(isa: Isa, plan: Plan, sizes: Sizes) -> Outcome {
@@ -47,6 +43,8 @@ fn run_on(engine: &mut Engine<f32>, plan: Plan, sizes: Sizes, version: u64) -> O
         x: &x,
         batch,
         steps,
+        mask: None,
+        dropout: None,
         initial: [Some(&h), Some(&c)],
         training,
     };
@@ -174,6 +172,8 @@ fn backward_follows_forward_in_training() {
         x: &[0.0],
         batch: 1,
         steps: 1,
+        mask: None,
+        dropout: None,
         initial: [None, None],
         training: false,
     };
@@ -213,13 +213,7 @@ fn a_stream_gives_the_bits_of_the_sequence() {
             let weights = numbers(1, (inputs + units + 1) * 4 * units);
             let x = numbers(2, batch * steps * inputs);
             let [h, c] = [4, 5].map(|seed| numbers(seed, batch * units));
-            let options = Options {
-                inputs,
-                units,
-                activation: Activation::Tanh,
-                recurrent_activation: Activation::Sigmoid,
-                go_backwards: false,
-            };
+            let options = Options::new(inputs, units);
             let mut stream =
                 Stream::new(isa, options, Weights::cut(&weights, inputs, units), batch);
             // What went before is forgotten.

@@ -10,6 +10,8 @@ use std::ops::Range;
 
 use kernels::{Buffer, Float};
 
+use super::call::{Factors, Options};
+
 /// Sizes of a call, as they are in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dims {
@@ -101,6 +103,10 @@ pub(super) struct Workspace<T> {
     /// `dz`.
     pub(super) gates: Buffer<T>,
     // Scratch.
+    /// `[4, units]` and `[4, inputs]`: `h₋` and `x` of a step as dropout leaves them for each gate.
+    pub(super) dropped: [Buffer<T>; 2],
+    /// `[4, units]`: `z` of a step, where an activation mixes the units.
+    pub(super) z: Buffer<T>,
     /// `[width]`
     pub(super) dh: Buffer<T>,
     /// `[width]`
@@ -109,9 +115,21 @@ pub(super) struct Workspace<T> {
 
 impl<T: Float> Workspace<T> {
     /// Makes room for a call of these sizes, `kept` for backward or not.
-    pub(super) fn reserve(&mut self, dims: Dims, kept: bool) {
+    pub(super) fn reserve(
+        &mut self,
+        dims: Dims,
+        options: Options,
+        kept: bool,
+        dropout: Option<Factors<T>>,
+    ) {
         let Dims { batch, steps, inputs, width, slots, gates, .. } = dims;
         let kept = usize::from(kept);
+        let [h_in, x_in] = &mut self.dropped;
+        let (h_wanted, x_wanted) =
+            (dropout.is_some(), dropout.is_some_and(|it| it.input.is_some()));
+        h_in.resize(batch * 4 * dims.units * usize::from(h_wanted));
+        x_in.resize(batch * 4 * inputs * usize::from(x_wanted));
+        self.z.resize(batch * 4 * dims.units * usize::from(options.mix_units()));
         self.x.resize(batch * steps * inputs);
         self.h.resize(batch * slots * width);
         self.c.resize(batch * slots * width);
@@ -122,9 +140,13 @@ impl<T: Float> Workspace<T> {
     }
 
     /// All of it, to work on.
-    pub(super) fn view(&mut self, dims: Dims) -> View<'_, T> {
+    pub(super) fn view<'a>(&'a mut self, dims: Dims, extent: Extent<'a, T>) -> View<'a, T> {
+        let [h, x] = &mut self.dropped;
         View {
             dims,
+            extent,
+            dropped: [h, x],
+            z: &mut self.z,
             x: &mut self.x,
             h: &mut self.h,
             c: &mut self.c,
@@ -136,10 +158,53 @@ impl<T: Float> Workspace<T> {
     }
 }
 
+/// What differs from row to row, beside numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent<'a, T> {
+    /// Steps of each row, the longest first, if not all have as many.
+    pub(super) lengths: Option<&'a [usize]>,
+    /// What dropout multiplies by.
+    pub(super) dropout: Option<Factors<'a, T>>,
+}
+
+impl<'a, T> Extent<'a, T> {
+    /// The same for every row.
+    pub(super) const ALIKE: Self = Extent { lengths: None, dropout: None };
+
+    /// Steps of a group: those of its first row.
+    #[inline(always)]
+    pub(super) fn steps(&self, dims: Dims, group: Group) -> usize {
+        self.lengths.map_or(dims.steps, |lengths| lengths[group.first])
+    }
+
+    /// Without what there is for rows of padding that a call of these sizes does not have.
+    pub(super) fn of(self, dims: Dims) -> Self {
+        Extent { lengths: self.lengths.map(|lengths| &lengths[..dims.batch]), ..self }
+    }
+
+    /// Of the first `rows` of a batch, and of the others.
+    fn split(self, batch: usize, rows: usize) -> (Self, Self) {
+        let cut = |array: &'a [T]| array.split_at(array.len() / batch.max(1) * rows);
+        let (lengths, lengths_rest) = self.lengths.map(|lengths| lengths.split_at(rows)).unzip();
+        let dropout = self.dropout.map(|Factors { recurrent, input }| {
+            let (recurrent, recurrent_rest) = cut(recurrent);
+            let (input, input_rest) = input.map(cut).unzip();
+            let rest = Factors { recurrent: recurrent_rest, input: input_rest };
+            (Factors { recurrent, input }, rest)
+        });
+        let (dropout, dropout_rest) = dropout.unzip();
+        (Extent { lengths, dropout }, Extent { lengths: lengths_rest, dropout: dropout_rest })
+    }
+}
+
 /// The part of a workspace that holds some groups; `dims.batch` counts their rows.
 #[derive(Debug)]
 pub(crate) struct View<'a, T> {
     pub(super) dims: Dims,
+    pub(super) extent: Extent<'a, T>,
+    /// See [`Workspace`]; empty without dropout.
+    pub(super) dropped: [&'a mut [T]; 2],
+    pub(super) z: &'a mut [T],
     pub(super) x: &'a mut [T],
     pub(super) h: &'a mut [T],
     pub(super) c: &'a mut [T],
@@ -150,6 +215,21 @@ pub(crate) struct View<'a, T> {
 }
 
 impl<T> View<'_, T> {
+    /// Steps of a group: those of its first row.
+    #[inline(always)]
+    pub(super) fn steps(&self, group: Group) -> usize {
+        self.extent.steps(self.dims, group)
+    }
+
+    /// How many rows of a group have a step `t`: its first ones.
+    #[inline(always)]
+    pub(super) fn live(&self, group: Group, t: usize) -> usize {
+        match self.extent.lengths {
+            None => group.rows,
+            Some(lengths) => lengths[group.first..][..group.rows].partition_point(|&len| len > t),
+        }
+    }
+
     /// The first `rows` rows, whole groups, and the others.
     pub(super) fn split(self, rows: usize) -> (Self, Self) {
         let batch = self.dims.batch;
@@ -161,12 +241,20 @@ impl<T> View<'_, T> {
         let (gates, gates_rest) = cut(self.gates);
         let (dh, dh_rest) = cut(self.dh);
         let (dc, dc_rest) = cut(self.dc);
+        let (extent, extent_rest) = self.extent.split(batch, rows);
+        let [h_in, x_in] = self.dropped;
+        let (h_in, h_in_rest) = cut(h_in);
+        let (x_in, x_in_rest) = cut(x_in);
+        let (z, z_rest) = cut(self.z);
         let dims = Dims { batch: rows, ..self.dims };
         let rest = Dims { batch: batch - rows, ..self.dims };
         (
-            View { dims, x, h, c, a, gates, dh, dc },
+            View { dims, extent, dropped: [h_in, x_in], z, x, h, c, a, gates, dh, dc },
             View {
                 dims: rest,
+                extent: extent_rest,
+                dropped: [h_in_rest, x_in_rest],
+                z: z_rest,
                 x: x_rest,
                 h: h_rest,
                 c: c_rest,

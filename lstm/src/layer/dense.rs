@@ -7,11 +7,13 @@
 
 use kernels::{Bias, Buffer, Float, Gemm, Isa, MatMut, MatRef, Scratch};
 
-use super::{Describe, Flow, Layer, Operation, Pass, Weight, setters};
+use super::{Describe, Flow, Inputs, Layer, Mask, Operation, Pass, Weight, options, setters};
 use crate::activation::Activation;
+use crate::constraint::Constraint;
 use crate::error::{Error, Result};
 use crate::graph::Symbol;
 use crate::initializer::Initializer;
+use crate::regularizer::Regularizer;
 use crate::shape::Shape;
 
 /// `y = φ(x W + b)` over the last axis: `[…, features]` to `[…, units]`.
@@ -24,6 +26,12 @@ pub struct Dense {
     pub(crate) use_bias: bool,
     pub(crate) kernel_initializer: Initializer,
     pub(crate) bias_initializer: Initializer,
+    pub(crate) kernel_regularizer: Option<Regularizer>,
+    pub(crate) bias_regularizer: Option<Regularizer>,
+    pub(crate) activity_regularizer: Option<Regularizer>,
+    pub(crate) kernel_constraint: Option<Constraint>,
+    pub(crate) bias_constraint: Option<Constraint>,
+    pub(crate) trainable: bool,
     pub(crate) name: Option<String>,
 }
 
@@ -36,6 +44,12 @@ impl Dense {
             use_bias: true,
             kernel_initializer: Initializer::GLOROT_UNIFORM,
             bias_initializer: Initializer::Zeros,
+            kernel_regularizer: None,
+            bias_regularizer: None,
+            activity_regularizer: None,
+            kernel_constraint: None,
+            bias_constraint: None,
+            trainable: true,
             name: None,
         }
     }
@@ -49,6 +63,21 @@ impl Dense {
         kernel_initializer: Initializer,
         /// How `b` starts; `Zeros` unless set.
         bias_initializer: Initializer,
+        /// Whether training changes the weights; it does unless set.
+        trainable: bool,
+    }
+
+    options! {
+        /// The penalty on `W`.
+        kernel_regularizer: Regularizer,
+        /// The penalty on `b`.
+        bias_regularizer: Regularizer,
+        /// The penalty on `y`, divided by the size of the batch.
+        activity_regularizer: Regularizer,
+        /// The bounds of `W`.
+        kernel_constraint: Constraint,
+        /// The bounds of `b`.
+        bias_constraint: Constraint,
     }
 
     /// The layer's name in the model; `dense`, `dense_1`, … unless set.
@@ -101,18 +130,31 @@ impl Describe for Dense {
     }
 
     fn check(&self, what: &str, inputs: &[Shape]) -> Result<()> {
+        self.check_activity(what, inputs)?;
         if self.units == 0 {
             return Err(Error::invalid(what, "units must be positive"));
         }
         self.weights(inputs).iter().try_for_each(|weight| weight.check(what))
     }
 
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        self.activity_regularizer
+    }
+
     fn weights(&self, inputs: &[Shape]) -> Vec<Weight> {
         let features = inputs[0].features().unwrap_or(0);
         let kernel = vec![features, self.units];
-        let mut weights = vec![Weight::new("kernel", kernel, self.kernel_initializer)];
+        let kernel = Weight::new("kernel", kernel, self.kernel_initializer)
+            .regularizer(self.kernel_regularizer)
+            .constraint(self.kernel_constraint.as_ref())
+            .trainable(self.trainable);
+        let mut weights = vec![kernel];
         if self.use_bias {
-            weights.push(Weight::new("bias", vec![self.units], self.bias_initializer));
+            let bias = Weight::new("bias", vec![self.units], self.bias_initializer)
+                .regularizer(self.bias_regularizer)
+                .constraint(self.bias_constraint.as_ref())
+                .trainable(self.trainable);
+            weights.push(bias);
         }
         weights
     }
@@ -125,6 +167,8 @@ pub(super) struct Affine<T> {
     activation: Activation,
     features: usize,
     units: usize,
+    /// `z`, where the derivative of `φ` does not follow from `y`.
+    z: Buffer<T>,
     scratch: Scratch<T>,
 }
 
@@ -136,6 +180,7 @@ impl<T: Float> Affine<T> {
             activation: dense.activation,
             features,
             units: dense.units,
+            z: Buffer::new(),
             scratch: Scratch::default(),
         }
     }
@@ -157,6 +202,10 @@ impl<T: Float> Operation<T> for Affine<T> {
         }
 
         // y = φ(z)
+        if pass.kept && self.activation.keeps_operand() {
+            self.z.resize(outputs[0].len());
+            self.z.copy_from_slice(&outputs[0]);
+        }
         self.activation.forward(self.isa, self.units, &mut outputs[0]);
     }
 
@@ -176,7 +225,8 @@ impl<T: Float> Operation<T> for Affine<T> {
 
         // dz = dy φ'(y)
         let dz = &mut douts[0].grad;
-        self.activation.backward(self.isa, self.units, &outputs[0], dz);
+        let kept = if self.activation.keeps_operand() { &self.z } else { &outputs[0] };
+        self.activation.backward(self.isa, self.units, kept, dz);
 
         // dW += xᵀ dz, db += Σ dz
         let dz = MatRef::new(dz, rows, self.units);
@@ -193,5 +243,9 @@ impl<T: Float> Operation<T> for Affine<T> {
             let dx = MatMut::new(dx, rows, self.features);
             Gemm::new(dz, w.t()).isa(self.isa).run(dx, &mut self.scratch);
         }
+    }
+
+    fn mask(&mut self, inputs: Inputs<T>, outputs: &mut [Mask]) {
+        outputs[0].pass(inputs.mask(0));
     }
 }

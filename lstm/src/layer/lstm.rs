@@ -1,13 +1,12 @@
-//! The LSTM layer: Keras's options around the engine.
+//! The LSTM layer: Keras's options.
 
-use kernels::{Buffer, Isa};
-
-use super::{Describe, Flow, Layer, Operation, Pass, Weight, setters};
+use super::{Describe, Layer, Weight, options, setters};
 use crate::activation::Activation;
-use crate::engine::{self, Call, Engine, Gradient, Gradients, Incoming, Weights};
+use crate::constraint::Constraint;
 use crate::error::{Error, Result};
 use crate::graph::Symbol;
 use crate::initializer::Initializer;
+use crate::regularizer::Regularizer;
 use crate::shape::Shape;
 
 /// Long short-term memory: `[steps, features]` to `[units]`, or to `[steps, units]` with
@@ -30,9 +29,22 @@ pub struct LSTM {
     pub(crate) recurrent_initializer: Initializer,
     pub(crate) bias_initializer: Initializer,
     pub(crate) unit_forget_bias: bool,
+    pub(crate) kernel_regularizer: Option<Regularizer>,
+    pub(crate) recurrent_regularizer: Option<Regularizer>,
+    pub(crate) bias_regularizer: Option<Regularizer>,
+    pub(crate) activity_regularizer: Option<Regularizer>,
+    pub(crate) kernel_constraint: Option<Constraint>,
+    pub(crate) recurrent_constraint: Option<Constraint>,
+    pub(crate) bias_constraint: Option<Constraint>,
+    pub(crate) trainable: bool,
     pub(crate) return_sequences: bool,
     pub(crate) return_state: bool,
     pub(crate) go_backwards: bool,
+    pub(crate) stateful: bool,
+    pub(crate) zero_output_for_mask: bool,
+    pub(crate) dropout: f64,
+    pub(crate) recurrent_dropout: f64,
+    pub(crate) seed: Option<u64>,
     pub(crate) name: Option<String>,
 }
 
@@ -48,18 +60,31 @@ impl LSTM {
             recurrent_initializer: Initializer::ORTHOGONAL,
             bias_initializer: Initializer::Zeros,
             unit_forget_bias: true,
+            kernel_regularizer: None,
+            recurrent_regularizer: None,
+            bias_regularizer: None,
+            activity_regularizer: None,
+            kernel_constraint: None,
+            recurrent_constraint: None,
+            bias_constraint: None,
+            trainable: true,
             return_sequences: false,
             return_state: false,
             go_backwards: false,
+            stateful: false,
+            zero_output_for_mask: false,
+            dropout: 0.0,
+            recurrent_dropout: 0.0,
+            seed: None,
             name: None,
         }
     }
 
     setters! {
-        /// `φ`, of the candidate and the output; tanh unless set. Softmax, which mixes the units,
-        /// is refused when the layer is called.
+        /// `φ`, of the candidate and the output; tanh unless set. Softmax goes over the units, and is
+        /// refused beside a [`recurrent_dropout`](Self::recurrent_dropout).
         activation: Activation,
-        /// `σ`, of the gates; sigmoid unless set. Softmax is refused here, too.
+        /// `σ`, of the gates; sigmoid unless set.
         recurrent_activation: Activation,
         /// Whether there is a bias `b [4 units]`; there is unless set.
         use_bias: bool,
@@ -80,6 +105,51 @@ impl LSTM {
         /// Whether the input is read from its last step to its first. The output is in the order
         /// in which it was computed.
         go_backwards: bool,
+        /// Whether each row of a batch starts where the same row of the batch before has ended, in
+        /// training and out of it, until [`reset_states`](crate::Model::reset_states). Gradients end
+        /// at the batch.
+        stateful: bool,
+        /// Whether the output of a masked step is zero; it is the output of the step before unless
+        /// set.
+        zero_output_for_mask: bool,
+        /// Whether training changes the weights; it does unless set.
+        trainable: bool,
+    }
+
+    options! {
+        /// The penalty on `W`.
+        kernel_regularizer: Regularizer,
+        /// The penalty on `U`.
+        recurrent_regularizer: Regularizer,
+        /// The penalty on `b`.
+        bias_regularizer: Regularizer,
+        /// The penalty on everything the layer returns, divided by the size of the batch.
+        activity_regularizer: Regularizer,
+        /// The bounds of `W`.
+        kernel_constraint: Constraint,
+        /// The bounds of `U`.
+        recurrent_constraint: Constraint,
+        /// The bounds of `b`.
+        bias_constraint: Constraint,
+    }
+
+    /// The part of the input's features that each row goes without in training, the same ones in every
+    /// step: [`Dropout`](super::Dropout) with one draw for a whole sequence. Each gate goes without
+    /// others if there is a [`recurrent_dropout`](Self::recurrent_dropout), too. As in Keras, a rate
+    /// is brought between 0 and 1, and one of 1 does nothing.
+    pub fn dropout(self, rate: f64) -> Self {
+        LSTM { dropout: rate.clamp(0.0, 1.0), ..self }
+    }
+
+    /// The part of `h` before a step that each gate goes without in training, the same in every step
+    /// (Y. Gal and Z. Ghahramani, 2016).
+    pub fn recurrent_dropout(self, rate: f64) -> Self {
+        LSTM { recurrent_dropout: rate.clamp(0.0, 1.0), ..self }
+    }
+
+    /// The seed of the dropouts; that of the training unless set.
+    pub fn seed(self, seed: u64) -> Self {
+        LSTM { seed: Some(seed), ..self }
     }
 
     /// The layer's name in the model; `lstm`, `lstm_1`, … unless set.
@@ -162,118 +232,44 @@ impl Describe for LSTM {
     }
 
     fn check(&self, what: &str, inputs: &[Shape]) -> Result<()> {
+        self.check_activity(what, inputs)?;
         if self.units == 0 {
             return Err(Error::invalid(what, "units must be positive"));
         }
-        for (setting, activation) in
-            [("activation", self.activation), ("recurrent_activation", self.recurrent_activation)]
-        {
-            if activation == Activation::Softmax {
-                let what = format!("{setting} of {what}, which must act on each number alone");
-                return Err(Error::unsupported(what, activation.name()));
-            }
+        let mixes = [self.activation, self.recurrent_activation].contains(&Activation::Softmax);
+        if mixes && self.recurrent_dropout > 0.0 {
+            let what = format!("recurrent_dropout of {what} beside the activation");
+            return Err(Error::unsupported(what, Activation::Softmax.name()));
         }
         self.weights(inputs).iter().try_for_each(|weight| weight.check(what))
+    }
+
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        self.activity_regularizer
     }
 
     fn weights(&self, inputs: &[Shape]) -> Vec<Weight> {
         let features = inputs[0].features().unwrap_or(0);
         // Saturated, it is beyond any memory, which the model will say.
         let gates = self.units.saturating_mul(4);
-        let mut weights = vec![
-            Weight::new("kernel", vec![features, gates], self.kernel_initializer),
-            Weight::new("recurrent_kernel", vec![self.units, gates], self.recurrent_initializer),
-        ];
+        let kernel = Weight::new("kernel", vec![features, gates], self.kernel_initializer)
+            .regularizer(self.kernel_regularizer)
+            .constraint(self.kernel_constraint.as_ref())
+            .trainable(self.trainable);
+        let shape = vec![self.units, gates];
+        let recurrent = Weight::new("recurrent_kernel", shape, self.recurrent_initializer)
+            .regularizer(self.recurrent_regularizer)
+            .constraint(self.recurrent_constraint.as_ref())
+            .trainable(self.trainable);
+        let mut weights = vec![kernel, recurrent];
         if self.use_bias {
-            let bias = Weight::new("bias", vec![gates], self.bias_initializer);
+            let bias = Weight::new("bias", vec![gates], self.bias_initializer)
+                .regularizer(self.bias_regularizer)
+                .constraint(self.bias_constraint.as_ref())
+                .trainable(self.trainable);
             let forget = self.units..self.units.saturating_mul(2);
             weights.push(Weight { ones: self.unit_forget_bias.then_some(forget), ..bias });
         }
         weights
-    }
-}
-
-/// The operation of an [`LSTM`] layer.
-#[derive(Debug)]
-pub(super) struct Recur<T> {
-    engine: Engine<T>,
-    inputs: usize,
-    units: usize,
-    return_sequences: bool,
-}
-
-impl<T: crate::Float> Recur<T> {
-    pub(super) fn new(isa: Isa, lstm: &LSTM, inputs: &[Shape]) -> Self {
-        let features = inputs[0].features().unwrap_or(0);
-        let options = engine::Options {
-            inputs: features,
-            units: lstm.units,
-            activation: lstm.activation,
-            recurrent_activation: lstm.recurrent_activation,
-            go_backwards: lstm.go_backwards,
-        };
-        Recur {
-            engine: Engine::new(isa, options),
-            inputs: features,
-            units: lstm.units,
-            return_sequences: lstm.return_sequences,
-        }
-    }
-
-    fn call<'a>(&self, pass: &Pass<'a, T>) -> Call<'a, T> {
-        let state = |i| (pass.inputs.len() > i).then(|| pass.inputs.at(i));
-        Call {
-            weights: Weights::cut(pass.weights, self.inputs, self.units),
-            version: pass.version,
-            x: pass.inputs.at(0),
-            batch: pass.batch,
-            steps: pass.inputs.axis(0, 0),
-            initial: [state(1), state(2)],
-            training: pass.training,
-        }
-    }
-}
-
-impl<T: crate::Float> Operation<T> for Recur<T> {
-    fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
-        let call = self.call(&pass);
-        if self.return_sequences {
-            self.engine.forward(&call, Some(&mut outputs[0]));
-        } else {
-            self.engine.forward(&call, None);
-            self.engine.states(Some(&mut outputs[0]), None);
-        }
-        if let [_, h, c] = outputs {
-            self.engine.states(Some(h), Some(c));
-        }
-    }
-
-    fn backward(
-        &mut self,
-        pass: Pass<T>,
-        _: &[Buffer<T>],
-        douts: &mut [Flow<T>],
-        dweights: &mut [T],
-        dins: &mut [Flow<T>],
-    ) {
-        let call = self.call(&pass);
-        let incoming = Incoming {
-            dy: match douts[0].get() {
-                None => Gradient::None,
-                Some(dy) if self.return_sequences => Gradient::Sequence(dy),
-                Some(dy) => Gradient::Last(dy),
-            },
-            states: match &*douts {
-                [_, dh, dc] => [dh.get(), dc.get()],
-                _ => [None, None],
-            },
-        };
-        let grads = Gradients::cut(dweights, self.inputs, self.units);
-        let (dx, initial) = match dins {
-            [dx, dh, dc] => (dx.room(), [dh.room(), dc.room()]),
-            [dx, ..] => (dx.room(), [None, None]),
-            [] => (None, [None, None]),
-        };
-        self.engine.backward(&call, incoming, grads, dx, initial);
     }
 }

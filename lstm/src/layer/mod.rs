@@ -3,24 +3,56 @@
 //! A description ([`LSTM`], [`Dense`], [`Input`]) is a plain value. Built into a model it becomes an
 //! operation with its own memory; the model owns the weights, all of them in one array.
 
+mod activation;
+mod bidirectional;
+mod both_ways;
+mod cell;
 mod dense;
+mod dropout;
+mod flatten;
 mod input;
 #[allow(clippy::module_inception, reason = "the layer that the crate is named after")]
 mod lstm;
+mod masking;
+mod operation;
+mod part;
+mod permute;
+mod places;
+mod recur;
+mod recurrent;
+mod repeat_vector;
+mod reshape;
+mod rnn;
+mod stack;
+mod truth;
+mod weight;
 
 use std::fmt::Debug;
-use std::ops::Range;
 
-use kernels::{Buffer, Float, Isa};
+use kernels::Isa;
 
+pub use activation::ActivationLayer;
+pub use bidirectional::{Bidirectional, MergeMode};
+pub use cell::{Cell, LSTMCell, StackedRNNCells};
 pub use dense::Dense;
+pub use dropout::{Dropout, SpatialDropout1D};
+pub use flatten::{DataFormat, Flatten};
 pub use input::{Description as InputDescription, Input};
 pub use lstm::LSTM;
+pub use masking::Masking;
+pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
+pub use permute::Permute;
+pub use recurrent::Recurrent;
+pub use repeat_vector::RepeatVector;
+pub use reshape::Reshape;
+pub use rnn::RNN;
+pub(crate) use truth::Op;
+pub use truth::Truth;
+pub(crate) use weight::Weight;
 
-use crate::error::Result;
-use crate::graph::Symbol;
-use crate::initializer::Initializer;
-use crate::random::Rng;
+use crate::error::{Error, Result};
+use crate::graph::{Shared, Symbol};
+use crate::regularizer::Regularizer;
 use crate::shape::Shape;
 
 /// A layer of any kind, described.
@@ -31,43 +63,30 @@ pub enum Layer {
     Input(input::Description),
     /// See [`LSTM`].
     LSTM(LSTM),
+    /// See [`Bidirectional`].
+    Bidirectional(Bidirectional),
     /// See [`Dense`].
     Dense(Dense),
-}
-
-/// A weight of a layer: its name and shape in Keras, and how it starts.
-#[derive(Clone, Debug)]
-pub(crate) struct Weight {
-    pub(crate) name: &'static str,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) initializer: Initializer,
-    /// The part, of a weight with one axis, that starts at one instead.
-    pub(crate) ones: Option<Range<usize>>,
-}
-
-impl Weight {
-    /// A weight that its initializer makes as a whole.
-    pub(crate) fn new(name: &'static str, shape: Vec<usize>, initializer: Initializer) -> Self {
-        Weight { name, shape, initializer, ones: None }
-    }
-
-    /// Checks that the initializer can make it; the layer calls itself `what`.
-    pub(crate) fn check(&self, what: &str) -> Result<()> {
-        self.initializer.check(&format!("{}_initializer of {what}", self.name), &self.shape)
-    }
-
-    /// Draws initial values. The parts beside [`ones`](Self::ones) are drawn one by one, as Keras
-    /// does it: their fans are those of a part.
-    pub(crate) fn fill<T: Float>(&self, rng: &mut Rng, values: &mut [T]) {
-        let Some(ones) = self.ones.clone() else {
-            return self.initializer.fill(rng, &self.shape, values);
-        };
-        let (before, rest) = values.split_at_mut(ones.start);
-        let (ones, after) = rest.split_at_mut(ones.len());
-        self.initializer.fill(rng, &[before.len()], before);
-        ones.fill(T::ONE);
-        self.initializer.fill(rng, &[after.len()], after);
-    }
+    /// See [`Masking`].
+    Masking(Masking),
+    /// See [`Dropout`].
+    Dropout(Dropout),
+    /// See [`RNN`].
+    RNN(RNN),
+    /// See [`SpatialDropout1D`].
+    SpatialDropout1D(SpatialDropout1D),
+    /// See [`Truth`].
+    Truth(Truth),
+    /// See [`RepeatVector`].
+    RepeatVector(RepeatVector),
+    /// See [`ActivationLayer`].
+    Activation(ActivationLayer),
+    /// See [`Flatten`].
+    Flatten(Flatten),
+    /// See [`Reshape`].
+    Reshape(Reshape),
+    /// See [`Permute`].
+    Permute(Permute),
 }
 
 /// What there is to know of a layer before it is built. Shapes are those of one sample.
@@ -86,10 +105,39 @@ pub(crate) trait Describe: Debug {
     fn outputs(&self, what: &str, inputs: &[Shape], outputs: &mut Vec<Shape>) -> Result<()>;
 
     /// Checks the settings, for inputs that have passed [`outputs`](Self::outputs).
-    fn check(&self, what: &str, inputs: &[Shape]) -> Result<()>;
+    fn check(&self, _what: &str, _inputs: &[Shape]) -> Result<()> {
+        Ok(())
+    }
 
     /// The weights, in Keras's order, for inputs that have passed [`outputs`](Self::outputs).
-    fn weights(&self, inputs: &[Shape]) -> Vec<Weight>;
+    fn weights(&self, _inputs: &[Shape]) -> Vec<Weight> {
+        Vec::new()
+    }
+
+    /// The penalty on each output.
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        None
+    }
+
+    /// Checks that the penalty fits the outputs.
+    fn check_activity(&self, what: &str, inputs: &[Shape]) -> Result<()> {
+        let Some(regularizer) = self.activity_regularizer() else { return Ok(()) };
+        let what = format!("activity_regularizer of {what}");
+        let mut outputs = Vec::new();
+        self.outputs(&what, inputs, &mut outputs)?;
+        outputs.iter().try_for_each(|output| regularizer.check(&what, &output.batched(None)))
+    }
+}
+
+/// The shape of the only input.
+fn one_input<'a>(what: &str, inputs: &'a [Shape]) -> Result<&'a Shape> {
+    match inputs {
+        [input] => Ok(input),
+        _ => {
+            let what = format!("inputs of {what}");
+            Err(Error::Count { what, expected: 1, found: inputs.len() })
+        }
+    }
 }
 
 impl Layer {
@@ -99,14 +147,34 @@ impl Layer {
     ///
     /// If the layer does not fit their number or shapes.
     pub fn call(self, inputs: &[&Symbol]) -> Result<Symbol> {
-        Symbol::of_call(self, inputs.iter().map(|&input| input.clone()).collect())
+        Shared::new(self).call(inputs)
+    }
+
+    /// Calls the layer with a mask: see [`Shared::call_masked`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn call_masked(self, inputs: &[&Symbol], mask: &Symbol) -> Result<Symbol> {
+        Shared::new(self).call_masked(inputs, mask)
     }
 
     pub(crate) fn describe(&self) -> &dyn Describe {
         match self {
             Layer::Input(input) => input,
             Layer::LSTM(lstm) => lstm,
+            Layer::Bidirectional(layer) => layer,
             Layer::Dense(dense) => dense,
+            Layer::Masking(masking) => masking,
+            Layer::Dropout(dropout) => dropout,
+            Layer::RNN(rnn) => rnn,
+            Layer::SpatialDropout1D(dropout) => dropout,
+            Layer::Truth(truth) => truth,
+            Layer::RepeatVector(repeat) => repeat,
+            Layer::Activation(activation) => activation,
+            Layer::Flatten(flatten) => flatten,
+            Layer::Reshape(reshape) => reshape,
+            Layer::Permute(permute) => permute,
         }
     }
 
@@ -118,89 +186,21 @@ impl Layer {
     ) -> Box<dyn Operation<T>> {
         match self {
             Layer::Input(_) => Box::new(input::Feed),
-            Layer::LSTM(lstm) => Box::new(lstm::Recur::new(isa, lstm, inputs)),
+            Layer::LSTM(lstm) => Box::new(recur::Recur::new(isa, lstm, inputs)),
+            Layer::Bidirectional(layer) => Box::new(both_ways::Both::new(isa, layer, inputs)),
             Layer::Dense(dense) => Box::new(dense::Affine::new(isa, dense, inputs)),
+            Layer::Masking(masking) => Box::new(masking::Erase::new(masking)),
+            Layer::Dropout(dropout) => Box::new(dropout::Drop::new(dropout)),
+            Layer::RNN(rnn) => Box::new(stack::Stack::new(isa, rnn, inputs)),
+            Layer::SpatialDropout1D(dropout) => Box::new(dropout::Drop::of_features(dropout)),
+            Layer::Truth(truth) => Box::new(truth::Judge(truth.op)),
+            Layer::RepeatVector(repeat) => Box::new(repeat_vector::Repeat::new(repeat)),
+            Layer::Activation(layer) => Box::new(activation::Activate::new(isa, layer)),
+            Layer::Flatten(flatten) => flatten.operation(&inputs[0]),
+            Layer::Reshape(_) => Box::new(reshape::Recast),
+            Layer::Permute(permute) => Box::new(permute::Rearrange::new(permute)),
         }
     }
-}
-
-/// What an operation gets, forward and backward.
-#[derive(Clone, Copy)]
-pub(crate) struct Pass<'a, T> {
-    /// Rows of the batch.
-    pub(crate) batch: usize,
-    /// Whether backward will follow, or is under way.
-    pub(crate) training: bool,
-    /// The weights of the layer, flat.
-    pub(crate) weights: &'a [T],
-    /// A number that changes whenever the weights do.
-    pub(crate) version: u64,
-    /// The inputs.
-    pub(crate) inputs: Inputs<'a, T>,
-}
-
-/// The values that flow into an operation.
-#[derive(Clone, Copy)]
-pub(crate) struct Inputs<'a, T> {
-    /// The outputs of every operation before this one.
-    pub(crate) values: &'a [Vec<Buffer<T>>],
-    /// Which of them: `(operation, output)`.
-    pub(crate) sources: &'a [(usize, usize)],
-    /// The shape of one sample of each, all axes known.
-    pub(crate) shapes: &'a [Shape],
-}
-
-impl<'a, T: Float> Inputs<'a, T> {
-    pub(crate) fn len(&self) -> usize {
-        self.sources.len()
-    }
-
-    /// The size of an axis of an input's samples.
-    pub(crate) fn axis(&self, i: usize, axis: usize) -> usize {
-        self.shapes[i].axes()[axis].unwrap_or(0)
-    }
-
-    pub(crate) fn at(&self, i: usize) -> &'a [T] {
-        let (operation, output) = self.sources[i];
-        &self.values[operation][output]
-    }
-}
-
-/// A gradient that flows through an operation.
-#[derive(Debug, Default)]
-pub(crate) struct Flow<T> {
-    /// Whether it is there (outputs) or wanted (inputs).
-    pub(crate) live: bool,
-    pub(crate) grad: Buffer<T>,
-}
-
-impl<T: Float> Flow<T> {
-    /// The gradient, if it is there.
-    pub(crate) fn get(&self) -> Option<&[T]> {
-        self.live.then_some(&self.grad[..])
-    }
-
-    /// Room for the gradient, if it is wanted.
-    pub(crate) fn room(&mut self) -> Option<&mut [T]> {
-        self.live.then_some(&mut self.grad[..])
-    }
-}
-
-/// A layer's computation, with its memory. Buffers it is given have the right size.
-pub(crate) trait Operation<T: Float>: Debug + Send {
-    /// Reads the inputs, writes the outputs, keeps what backward needs.
-    fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]);
-
-    /// Reads the gradients of the outputs (which it may overwrite), adds to those of the weights,
-    /// overwrites those of the inputs that are wanted. Once per forward.
-    fn backward(
-        &mut self,
-        pass: Pass<T>,
-        outputs: &[Buffer<T>],
-        douts: &mut [Flow<T>],
-        dweights: &mut [T],
-        dins: &mut [Flow<T>],
-    );
 }
 
 /// Methods that set one field of a description and return it.
@@ -213,3 +213,46 @@ macro_rules! setters {
     )*};
 }
 pub(crate) use setters;
+
+/// The same for fields that are `None` unless set.
+macro_rules! options {
+    ($($(#[$doc:meta])* $field:ident: $type:ty),* $(,)?) => {$(
+        $(#[$doc])*
+        ///
+        /// None unless set.
+        pub fn $field(self, $field: $type) -> Self {
+            Self { $field: Some($field), ..self }
+        }
+    )*};
+}
+pub(crate) use options;
+/// What is alike in all layers of one input: a name, a call, the way into a model.
+macro_rules! named {
+    ($class:ident) => {
+        named!($class as $class);
+    };
+    ($class:ident as $variant:ident) => {
+        impl $class {
+            /// The layer's name in the model; made from that of its class unless set.
+            pub fn name(self, name: impl Into<String>) -> Self {
+                Self { name: Some(name.into()), ..self }
+            }
+
+            /// Calls the layer on `x`, as part of a functional model.
+            ///
+            /// # Errors
+            ///
+            /// If the layer does not fit the shape of `x`, or a setting is out of its range.
+            pub fn call(self, x: &Symbol) -> Result<Symbol> {
+                Shared::new(self).call(x)
+            }
+        }
+
+        impl From<$class> for Layer {
+            fn from(layer: $class) -> Self {
+                Layer::$variant(layer)
+            }
+        }
+    };
+}
+pub(crate) use named;

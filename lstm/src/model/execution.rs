@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use kernels::{Buffer, Isa};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::Graph;
-use crate::layer::{Flow, Inputs, Layer, Operation, Pass};
+use crate::layer::{Flow, Inputs, Layer, Mask, Operation, Pass};
+use crate::random::Draw;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -17,6 +18,8 @@ struct Step<T> {
     layer: Layer,
     operation: Box<dyn Operation<T>>,
     sources: Vec<(usize, usize)>,
+    /// The mask that it is given, and where that comes from.
+    given: Option<(Mask, (usize, usize))>,
     /// Its weights among those of the model.
     weights: Range<usize>,
     /// The shapes of its outputs and inputs, of one sample: all axes are known once there is data.
@@ -34,10 +37,34 @@ struct Step<T> {
 pub(super) struct Execution<T> {
     steps: Vec<Step<T>>,
     values: Vec<Vec<Buffer<T>>>,
+    masks: Vec<Vec<Mask>>,
     douts: Vec<Vec<Flow<T>>>,
     batch: usize,
     /// Whether all shapes follow from those of the inputs.
     settled: bool,
+    /// How forward was run the last time.
+    mode: Mode,
+}
+
+/// What a run through the graph is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mode {
+    /// Whether backward follows.
+    kept: bool,
+    /// Keras's `training=True`.
+    training: Option<Draw>,
+}
+
+impl Mode {
+    /// Outputs alone.
+    pub(super) const PREDICT: Mode = Mode { kept: false, training: None };
+    /// Gradients of what [`PREDICT`](Self::PREDICT) computes.
+    pub(super) const GRADIENTS: Mode = Mode { kept: true, training: None };
+
+    /// A step of training, with its random numbers.
+    pub(super) fn training(draw: Draw) -> Mode {
+        Mode { kept: true, training: Some(draw) }
+    }
 }
 
 /// The weights of all layers, and a number that changes whenever they do.
@@ -47,18 +74,43 @@ pub(super) struct Params<'a, T> {
     pub(super) version: u64,
 }
 
+impl<T: Float> Step<T> {
+    /// What the operation gets from those before it, in a run of rows in a mode as the step number
+    /// `at`; the operation, and room for the gradients of its inputs.
+    fn parts<'a>(
+        &'a mut self,
+        (values, masks): (&'a [Vec<Buffer<T>>], &'a [Vec<Mask>]),
+        params: Params<'a, T>,
+        (batch, mode, at): (usize, Mode, usize),
+    ) -> (Pass<'a, T>, &'a mut dyn Operation<T>, &'a mut [Flow<T>]) {
+        let given = self.given.as_ref().and_then(|(mask, _)| mask.get());
+        let (sources, shapes) = (&self.sources, &self.inputs);
+        let inputs = Inputs { values, masks, sources, shapes, given, first: None };
+        let pass = Pass {
+            batch,
+            kept: mode.kept,
+            training: mode.training.map(|draw| draw.of(at)),
+            weights: &params.weights[self.weights.clone()],
+            version: params.version,
+            inputs,
+        };
+        (pass, &mut *self.operation, &mut self.dins)
+    }
+}
+
 impl<T: Float> Execution<T> {
-    /// The operations of `graph`, whose calls have their weights in `ranges`.
+    /// The operations of `graph`, whose layers have their weights in `ranges`.
     pub(super) fn new(isa: Isa, graph: &Graph, ranges: &[Range<usize>]) -> Self {
         let steps: Vec<Step<T>> = graph
             .calls
             .iter()
-            .zip(ranges)
-            .map(|(call, weights)| Step {
-                layer: call.layer.clone(),
-                operation: T::operation(&call.layer, isa, &call.inputs),
+            .map(|call| (call, &graph.layers[call.layer].layer))
+            .map(|(call, layer)| Step {
+                layer: layer.clone(),
+                operation: T::operation(layer, isa, &call.inputs),
                 sources: call.sources.clone(),
-                weights: weights.clone(),
+                given: call.mask.map(|source| (Mask::default(), source)),
+                weights: ranges[call.layer].clone(),
                 outputs: call.outputs.clone(),
                 inputs: call.inputs.clone(),
                 dins: call.inputs.iter().map(|_| Flow::default()).collect(),
@@ -66,6 +118,7 @@ impl<T: Float> Execution<T> {
             .collect();
         let mut execution = Execution {
             values: steps.iter().map(|step| vec![Buffer::new(); step.outputs.len()]).collect(),
+            masks: steps.iter().map(|step| vec![Mask::default(); step.outputs.len()]).collect(),
             douts: steps
                 .iter()
                 .map(|step| step.outputs.iter().map(|_| Flow::default()).collect())
@@ -73,6 +126,7 @@ impl<T: Float> Execution<T> {
             steps,
             batch: 0,
             settled: false,
+            mode: Mode::PREDICT,
         };
         execution.want_input_gradients(false);
         execution
@@ -103,7 +157,7 @@ impl<T: Float> Execution<T> {
         &mut self,
         batch: usize,
         inputs: impl Iterator<Item = (usize, &'a [usize])>,
-        training: bool,
+        gradients: bool,
     ) -> Result<()> {
         for (call, axes) in inputs {
             let shape = &mut self.steps[call].outputs[0];
@@ -117,16 +171,25 @@ impl<T: Float> Execution<T> {
             self.propagate_shapes()?;
             self.settled = true;
         }
+        for step in &self.steps {
+            if let Some(rows) = step.operation.carries().filter(|&rows| rows != batch) {
+                let class = step.layer.describe().class();
+                let name = step.layer.describe().name().unwrap_or_default();
+                let what = format!("rows of a batch of {class} {name}").trim_end().to_owned();
+                let what = format!("{what}, which is stateful: see `reset_states`");
+                return Err(Error::Count { what, expected: rows, found: batch });
+            }
+        }
         self.batch = batch;
         for (i, step) in self.steps.iter_mut().enumerate() {
             for (o, shape) in step.outputs.iter().enumerate() {
                 self.values[i][o].resize(batch * shape.len());
-                if training {
+                if gradients {
                     self.douts[i][o].grad.resize(batch * shape.len());
                 }
             }
             for (din, shape) in step.dins.iter_mut().zip(&step.inputs) {
-                if training && din.live {
+                if gradients && din.live {
                     din.grad.resize(batch * shape.len());
                 }
             }
@@ -147,6 +210,16 @@ impl<T: Float> Execution<T> {
             }
             let description = step.layer.describe();
             description.outputs(description.class(), &step.inputs, &mut step.outputs)?;
+            if let Some((_, (call, output))) = step.given {
+                let mask = &before[call].outputs[output];
+                if mask.axes() != &step.inputs[0].axes()[..1] {
+                    return Err(Error::Shape {
+                        what: format!("mask of {}, [batch, steps]", description.class()),
+                        expected: vec![None, step.inputs[0].axes()[0]],
+                        found: mask.batched(None),
+                    });
+                }
+            }
         }
         Ok(())
     }
@@ -186,21 +259,65 @@ impl<T: Float> Execution<T> {
         self.douts[call][output].get()
     }
 
+    /// Which entries of an output of a call are valid, after forward, if that is said of it.
+    #[allow(dead_code, reason = "for the loss, which learns of masks next")]
+    pub(super) fn mask(&self, (call, output): (usize, usize)) -> Option<&[bool]> {
+        self.masks[call][output].get()
+    }
+
+    /// Makes every operation forget the states that it keeps from batch to batch.
+    pub(super) fn reset(&mut self) {
+        self.steps.iter_mut().for_each(|step| step.operation.reset());
+    }
+
     /// Runs every operation.
-    pub(super) fn forward(&mut self, params: Params<T>, training: bool) {
+    pub(super) fn forward(&mut self, params: Params<T>, mode: Mode) {
+        self.mode = mode;
         for (i, step) in self.steps.iter_mut().enumerate() {
             let (before, rest) = self.values.split_at_mut(i);
-            let inputs = Inputs { values: before, sources: &step.sources, shapes: &step.inputs };
-            let weights = &params.weights[step.weights.clone()];
-            let version = params.version;
-            let pass = Pass { batch: self.batch, training, weights, version, inputs };
-            step.operation.forward(pass, &mut rest[0]);
+            let (masks, outputs) = self.masks.split_at_mut(i);
+            if let Some((mask, (call, output))) = &mut step.given {
+                mask.set(before[*call][*output].iter().map(|&entry| entry != T::ZERO));
+            }
+            outputs[0].iter_mut().for_each(Mask::clear);
+            let (pass, operation, _) = step.parts((before, masks), params, (self.batch, mode, i));
+            operation.mask(pass.inputs, &mut outputs[0]);
+            operation.forward(pass, &mut rest[0]);
         }
     }
 
     /// Forgets all gradients of values.
     pub(super) fn clear_gradients(&mut self) {
         self.douts.iter_mut().flatten().for_each(|flow| flow.live = false);
+    }
+
+    /// The penalties on what layers returned, each divided by the rows of the batch.
+    pub(super) fn activity_penalty(&self) -> f64 {
+        let penalties = self.steps.iter().zip(&self.values).filter_map(|(step, values)| {
+            let regularizer = step.layer.describe().activity_regularizer()?;
+            let outputs = values.iter().zip(&step.outputs);
+            let value = |(value, shape): (&Buffer<T>, &Shape)| {
+                regularizer.value(&[self.batch, shape.features().unwrap_or(1)], value)
+            };
+            Some(outputs.map(value).sum::<f64>() / self.batch as f64)
+        });
+        penalties.sum()
+    }
+
+    /// Adds `scale` times the gradients of [`activity_penalty`](Self::activity_penalty) to those
+    /// that backward will start from.
+    pub(super) fn add_activity_gradients(&mut self, scale: f64) {
+        for ((step, values), douts) in self.steps.iter().zip(&self.values).zip(&mut self.douts) {
+            let Some(regularizer) = step.layer.describe().activity_regularizer() else { continue };
+            for ((value, dout), shape) in values.iter().zip(douts).zip(&step.outputs) {
+                if !dout.live {
+                    dout.grad.fill(T::ZERO);
+                    dout.live = true;
+                }
+                let shape = [self.batch, shape.features().unwrap_or(1)];
+                regularizer.add_gradient(&shape, value, scale / self.batch as f64, &mut dout.grad);
+            }
+        }
     }
 
     /// Runs every operation in reverse, from the gradients of the outputs that were set since
@@ -213,12 +330,11 @@ impl<T: Float> Execution<T> {
                 continue;
             }
             let (before, rest) = self.values.split_at(i);
-            let inputs = Inputs { values: before, sources: &step.sources, shapes: &step.inputs };
-            let weights = &params.weights[step.weights.clone()];
-            let version = params.version;
-            let pass = Pass { batch: self.batch, training: true, weights, version, inputs };
-            let dweights = &mut grads[step.weights.clone()];
-            step.operation.backward(pass, &rest[0], &mut drest[0], dweights, &mut step.dins);
+            let masks = &self.masks[..i];
+            let weights = step.weights.clone();
+            let run = (self.batch, self.mode, i);
+            let (pass, operation, dins) = step.parts((before, masks), params, run);
+            operation.backward(pass, &rest[0], &mut drest[0], &mut grads[weights], dins);
 
             // A value used once takes the gradient as it is; one used more often sums them.
             for (din, &(source, output)) in step.dins.iter_mut().zip(&step.sources) {

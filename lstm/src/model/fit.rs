@@ -1,12 +1,12 @@
 //! Training.
 
-use super::execution::Params;
+use super::execution::{Mode, Params};
 use super::progress::Progress;
 use super::rows::{Rows, batch_size};
 use super::{Compiled, History, Model, Verbose};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::random::Rng;
+use crate::random::{Draw, Rng};
 use crate::tensor::{Inputs, Tensor};
 
 /// How [`Model::fit`] goes about it: Keras's arguments and defaults.
@@ -24,7 +24,7 @@ pub struct Fit {
     pub batch_size: usize,
     /// Whether the samples are put in random order before each epoch; they are unless set.
     pub shuffle: bool,
-    /// Which random orders; 0 unless set. Epochs are counted from one `fit` to the next, so that
+    /// Which random orders and dropouts; 0 unless set. Epochs are counted from one `fit` to the next, so that
     /// two of one epoch each see the orders of one of two; `compile` and `reseed` start again.
     pub seed: u64,
     /// What is shown meanwhile.
@@ -48,6 +48,7 @@ impl<T: Float> Model<T> {
         let (samples, batch_size) = self.check_training(x, y, options.batch_size)?;
         self.reserve(x, batch_size, true)?;
 
+        self.seed = options.seed;
         let mut history = History::new(&["loss"], options.epochs);
         let mut order: Vec<usize> = (0..samples).collect();
         let steps = samples.div_ceil(batch_size);
@@ -69,6 +70,9 @@ impl<T: Float> Model<T> {
             progress.finish_epoch(&[("loss", loss)]);
             history.push(epoch, &[loss]);
             self.epochs += 1;
+        }
+        if options.epochs > 0 {
+            self.finalize();
         }
         Ok(history)
     }
@@ -136,7 +140,8 @@ impl<T: Float> Model<T> {
     fn train(&mut self, x: &[&Tensor<T>], y: &Tensor<T>, rows: Rows) -> Result<T> {
         self.load(x, rows, true)?;
         let params = Params { weights: &self.params, version: self.version };
-        self.execution.forward(params, true);
+        let draw = Draw::new(self.seed, self.batches);
+        self.execution.forward(params, Mode::training(draw));
 
         let loss = self.compiled()?.loss;
         self.execution.clear_gradients();
@@ -145,15 +150,24 @@ impl<T: Float> Model<T> {
         let target = rows.of(y, &mut self.targets);
         let value = loss.value(prediction, target);
         loss.gradient(prediction, target, gradient);
+        let scale = self.compiled.as_ref().and_then(|c| c.optimizer.loss_scale_factor());
+        if let Some(scale) = scale.map(T::from_f64) {
+            gradient.iter_mut().for_each(|g| *g = *g * scale);
+        }
+        self.execution.add_activity_gradients(scale.unwrap_or(1.0));
+        let value = value + T::from_f64(self.penalty());
 
         self.grads.fill(T::ZERO);
         let params = Params { weights: &self.params, version: self.version };
         self.execution.backward(params, &mut self.grads);
+        self.add_penalty_gradients(scale.unwrap_or(1.0));
         let Model { isa, params, grads, compiled, .. } = self;
         if let Some(compiled) = compiled {
             T::optimize(&mut compiled.optimizer, *isa, params, grads);
         }
+        self.constrain();
         self.version += 1;
+        self.batches += 1;
         Ok(value)
     }
 }

@@ -1,7 +1,7 @@
 //! Gradients without a loss: for tests, and for whoever trains in another way.
 
 use super::Model;
-use super::execution::Params;
+use super::execution::{Mode, Params};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::tensor::{Inputs, Tensor};
@@ -64,7 +64,7 @@ impl<T: Float> Model<T> {
             self.execution.value((input, 0)).copy_from_slice(x.data());
         }
         let params = Params { weights: &self.params, version: self.version };
-        self.execution.forward(params, true);
+        self.execution.forward(params, Mode::GRADIENTS);
         self.execution.clear_gradients();
         for (&at, dy) in outputs.iter().zip(dy) {
             let Some(dy) = dy else { continue };

@@ -4,6 +4,8 @@ mod execution;
 mod fit;
 mod gradients;
 mod history;
+mod optimizer_state;
+mod penalties;
 mod predict;
 mod progress;
 mod rows;
@@ -17,6 +19,7 @@ use kernels::{Buffer, Isa};
 pub use fit::Fit;
 pub use gradients::Gradients;
 pub use history::History;
+pub use optimizer_state::OptimizerState;
 pub use predict::{Evaluate, Predict};
 pub use progress::Verbose;
 pub use sequential::Sequential;
@@ -67,6 +70,12 @@ pub struct Model<T = f32> {
     compiled: Option<Compiled<T>>,
     /// How many epochs `fit` has trained since `compile`.
     epochs: u64,
+    /// Scratch of the constraints.
+    norms: Vec<f64>,
+    /// How many batches have trained it since `compile`, and the seed of their random numbers: that
+    /// of the last `fit`.
+    batches: u64,
+    seed: u64,
     /// The targets of a batch.
     targets: Buffer<T>,
 }
@@ -74,7 +83,7 @@ pub struct Model<T = f32> {
 /// Where a weight lies among the parameters.
 #[derive(Debug)]
 struct WeightPlace {
-    call: usize,
+    layer: usize,
     weight: crate::layer::Weight,
     range: Range<usize>,
 }
@@ -113,13 +122,13 @@ impl<T: Float> Model<T> {
     fn of_graph(kind: Kind, name: String, graph: Graph) -> Result<Self> {
         let isa = isa::best()?;
         let (mut weights, mut ranges, mut end) = (Vec::new(), Vec::new(), 0);
-        for (call, node) in graph.calls.iter().enumerate() {
+        for (layer, member) in graph.layers.iter().enumerate() {
             let start = end;
-            for weight in node.layer.describe().weights(&node.inputs) {
-                let what = format!("{}/{}", node.name, weight.name);
+            for weight in member.layer.describe().weights(&member.inputs) {
+                let what = format!("{}/{}", member.name, weight.name);
                 let range = end..end + tensor::size_in_memory::<T>(&what, &weight.shape)?;
                 end = tensor::size_in_memory::<T>("all weights", &[range.end])?;
-                weights.push(WeightPlace { call, weight, range });
+                weights.push(WeightPlace { layer, weight, range });
             }
             ranges.push(start..end);
         }
@@ -135,6 +144,9 @@ impl<T: Float> Model<T> {
             version: 0,
             compiled: None,
             epochs: 0,
+            norms: Vec::new(),
+            batches: 0,
+            seed: 0,
             targets: Buffer::new(),
         };
         model.reseed(0);
@@ -160,18 +172,17 @@ impl<T: Float> Model<T> {
             place.weight.fill(&mut rng, &mut self.params[place.range.clone()]);
         }
         self.version += 1;
-        self.epochs = 0;
+        (self.epochs, self.batches) = (0, 0);
         if let Some(compiled) = &mut self.compiled {
-            let optimizer = compiled.optimizer.optimizer();
-            compiled.optimizer = optimizer::State::new(optimizer, self.params.len());
+            compiled.optimizer.restart();
         }
     }
 
     /// Runs on another instruction set than the best. For tests and measurements.
     pub fn set_isa(&mut self, isa: Isa) {
-        let mut ranges: Vec<Range<usize>> = vec![0..0; self.graph.calls.len()];
+        let mut ranges: Vec<Range<usize>> = vec![0..0; self.graph.layers.len()];
         for place in &self.weights {
-            let range = &mut ranges[place.call];
+            let range = &mut ranges[place.layer];
             let start = if range.end == 0 { place.range.start } else { range.start };
             *range = start..place.range.end;
         }
@@ -193,10 +204,36 @@ impl<T: Float> Model<T> {
             let what = format!("outputs of `{}`, to be compiled with one loss", self.name);
             return Err(Error::Count { what, expected: 1, found });
         }
-        let optimizer = optimizer::State::new(optimizer, self.params.len());
+        let trained = self.weights.iter().filter(|place| place.weight.trainable);
+        let ranges = trained.map(|place| place.range.clone());
+        let optimizer = optimizer::State::new(optimizer, self.params.len(), ranges);
         self.compiled = Some(Compiled { loss, optimizer });
-        self.epochs = 0;
+        (self.epochs, self.batches) = (0, 0);
         Ok(())
+    }
+
+    /// The optimizer that the model is compiled with, with the learning rate it has by now.
+    pub fn optimizer(&self) -> Option<Optimizer> {
+        self.compiled.as_ref().map(|compiled| compiled.optimizer.optimizer())
+    }
+
+    /// The learning rate of the next step of training.
+    ///
+    /// # Errors
+    ///
+    /// If the model is not compiled.
+    pub fn learning_rate(&self) -> Result<f64> {
+        let not_compiled = || Error::NotCompiled { model: self.name.clone() };
+        Ok(self.compiled.as_ref().ok_or_else(not_compiled)?.optimizer.learning_rate())
+    }
+
+    /// Changes the learning rate from the next step on.
+    ///
+    /// # Errors
+    ///
+    /// If the model is not compiled, the rate follows a schedule, or the number is no rate.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        self.compiled()?.optimizer.set_learning_rate(learning_rate)
     }
 
     /// The name: `sequential` or `functional` unless it was given one.
@@ -214,7 +251,7 @@ impl<T: Float> Model<T> {
         self.graph.outputs.iter().map(|&(call, output)| &self.graph.calls[call].outputs[output])
     }
 
-    /// How many numbers there are to train.
+    /// How many numbers the weights have, trained or not.
     pub fn count_params(&self) -> usize {
         self.params.len()
     }
@@ -225,7 +262,7 @@ impl<T: Float> Model<T> {
     }
 
     fn weight_name(&self, place: &WeightPlace) -> String {
-        format!("{}/{}", self.graph.calls[place.call].name, place.weight.name)
+        format!("{}/{}", self.graph.layers[place.layer].name, place.weight.name)
     }
 
     /// All weights, in Keras's order: layer after layer; kernel, recurrent kernel, bias.
@@ -279,21 +316,23 @@ impl<T: Float> Model<T> {
         let optimizer =
             self.compiled.as_ref().filter(|compiled| compiled.optimizer.has_stepped()).map(
                 |compiled| {
-                    let params = compiled.optimizer.optimizer().variables(self.params.len());
+                    let params = compiled.optimizer.variables();
                     // The iterations are 64 bits wide, whatever the rest is.
                     Count { params, bytes: (params - 1) * size_of::<T>() + size_of::<u64>() }
                 },
             );
-        let rows = self.graph.calls.iter().enumerate();
-        let shown = rows.filter(|(_, call)| {
-            self.kind == Kind::Functional || call.layer.describe().class() != "InputLayer"
+        let trained = self.weights.iter().filter(|place| place.weight.trainable);
+        let trainable = trained.map(|place| place.range.len()).sum();
+        let rows = self.graph.layers.iter().enumerate();
+        let shown = rows.filter(|(_, member)| {
+            self.kind == Kind::Functional || member.layer.describe().class() != "InputLayer"
         });
         let summary = Summary {
             model: self.name.clone(),
             rows: shown.map(|(at, _)| self.row(at)).collect(),
             connections: self.kind == Kind::Functional && self.branches(),
-            trainable: count(self.params.len()),
-            non_trainable: count(0),
+            trainable: count(trainable),
+            non_trainable: count(self.params.len() - trainable),
             optimizer,
         };
         summary.render(line_length, 80).trim_end().to_owned()
@@ -301,36 +340,36 @@ impl<T: Float> Model<T> {
 
     /// Whether the graph is anything but a chain: Keras then shows what is connected to what.
     fn branches(&self) -> bool {
-        let calls = &self.graph.calls;
-        let chain = calls.iter().enumerate().all(|(at, call)| match &call.sources[..] {
-            [] => at == 0,
-            [(source, _)] => *source + 1 == at,
-            _ => false,
-        });
-        !chain
+        let Graph { layers, calls, .. } = &self.graph;
+        let chain =
+            calls.iter().enumerate().all(|(at, call)| match (&call.sources[..], call.mask) {
+                ([], None) => at == 0,
+                ([(source, _)], None) => *source + 1 == at,
+                _ => false,
+            });
+        !chain || layers.iter().any(|member| member.calls.len() > 1)
     }
 
     fn row(&self, at: usize) -> Row {
-        let call = &self.graph.calls[at];
-        let shapes: Vec<String> = call.outputs.iter().map(Shape::to_string).collect();
-        let params: usize = self
-            .weights
-            .iter()
-            .filter(|place| place.call == at)
-            .map(|place| place.range.len())
-            .sum();
+        let member = &self.graph.layers[at];
+        // Keras shows the shapes of the last call.
+        let last = member.calls.last().map_or(&[][..], |&call| &self.graph.calls[call].outputs);
+        let shapes: Vec<String> = last.iter().map(Shape::to_string).collect();
+        let places = self.weights.iter().filter(|place| place.layer == at);
         let source = |&(source, output): &(usize, usize)| {
-            format!("{}[0][{output}]", self.graph.calls[source].name)
+            format!("{}[{}][{output}]", self.graph.name(source), self.graph.node(source))
         };
-        let sources: Vec<String> = call.sources.iter().map(source).collect();
+        let calls = member.calls.iter().map(|&call| &self.graph.calls[call]);
+        let sources: Vec<String> =
+            calls.flat_map(|call| call.sources.iter().chain(&call.mask)).map(source).collect();
         Row {
-            name: call.name.clone(),
-            class: call.layer.describe().class().to_owned(),
+            name: member.name.clone(),
+            class: member.layer.describe().class().to_owned(),
             output_shape: match &shapes[..] {
                 [one] => one.clone(),
                 several => format!("[{}]", several.join(", ")),
             },
-            params,
+            params: places.map(|place| place.range.len()).sum(),
             connected_to: sources.join(", "),
         }
     }
@@ -343,34 +382,38 @@ impl<T: Float> Model<T> {
             return Err(Error::Count { what, expected: inputs.len(), found: x.len() });
         }
         for (x, &input) in x.iter().zip(inputs) {
-            let call = &self.graph.calls[input];
-            x.check(&call.name, &call.outputs[0])?;
+            x.check(self.graph.name(input), &self.graph.calls[input].outputs[0])?;
         }
         let samples = x[0].batch();
         for (x, &input) in x.iter().zip(inputs) {
             if x.batch() != samples {
                 return Err(Error::Count {
-                    what: format!("samples of {}", self.graph.calls[input].name),
+                    what: format!("samples of {}", self.graph.name(input)),
                     expected: samples,
                     found: x.batch(),
                 });
             }
         }
         if samples == 0 {
-            return Err(Error::invalid(self.graph.calls[inputs[0]].name.clone(), "no samples"));
+            return Err(Error::invalid(self.graph.name(inputs[0]), "no samples"));
         }
         for (x, &input) in x.iter().zip(inputs) {
             if x.data().is_empty() {
                 let why = format!("an axis of its shape, {:?}, is empty", x.shape());
-                return Err(Error::invalid(self.graph.calls[input].name.clone(), why));
+                return Err(Error::invalid(self.graph.name(input), why));
             }
         }
         Ok(samples)
     }
 
+    /// Sets the states of all stateful layers to zero.
+    pub fn reset_states(&mut self) {
+        self.execution.reset();
+    }
+
     /// Makes room for `batch` samples like those of `x`.
-    fn reserve(&mut self, x: &[&Tensor<T>], batch: usize, training: bool) -> Result<()> {
+    fn reserve(&mut self, x: &[&Tensor<T>], batch: usize, gradients: bool) -> Result<()> {
         let shapes = self.graph.inputs.iter().zip(x).map(|(&input, x)| (input, &x.shape()[1..]));
-        self.execution.reserve(batch, shapes, training)
+        self.execution.reserve(batch, shapes, gradients)
     }
 }

@@ -1,7 +1,7 @@
 //! Prediction and evaluation.
 
 use super::Model;
-use super::execution::Params;
+use super::execution::{Mode, Params};
 use super::rows::{Rows, batch_size};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -63,7 +63,8 @@ impl<T: Float> Model<T> {
             let rows = Rows::Range(start, samples.min(start + batch_size));
             self.run(x, rows)?;
             let target = rows.of(y, &mut self.targets);
-            sum += loss.value(self.execution.value(output), target).to_f64() * rows.len() as f64;
+            let value = loss.value(self.execution.value(output), target).to_f64();
+            sum += (value + self.penalty()) * rows.len() as f64;
         }
         Ok(sum / samples as f64)
     }
@@ -176,7 +177,7 @@ impl<T: Float> Model<T> {
     fn run(&mut self, x: &[&Tensor<T>], rows: Rows) -> Result<()> {
         self.load(x, rows, false)?;
         let params = Params { weights: &self.params, version: self.version };
-        self.execution.forward(params, false);
+        self.execution.forward(params, Mode::PREDICT);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use super::pack::Packed;
 use super::{tiles, times_transpose, write_panel};
 use crate::engine::Gradients;
-use crate::engine::workspace::{Dims, View};
+use crate::engine::workspace::{Dims, Extent, View};
 
 /// Units or inputs of a tile.
 const TILE: usize = 4;
@@ -27,7 +27,7 @@ impl<T: Float> Kernel for Products<'_, '_, T> {
         let Dims { steps, inputs, units, slots, .. } = self.view.dims;
         let lanes = V::<S, T>::LANES;
         let Gradients { kernel, recurrent_kernel, bias } = self.grads;
-        let sum = Sum { dims: self.view.dims, gates: self.view.gates };
+        let sum = Sum { dims: self.view.dims, extent: self.view.extent, gates: self.view.gates };
         sum.run(simd, self.view.x, (steps, inputs), kernel);
         sum.run(simd, self.view.h, (slots, units), recurrent_kernel);
         if let Some(db) = bias {
@@ -36,11 +36,11 @@ impl<T: Float> Kernel for Products<'_, '_, T> {
 
         if let Some((dx, reversed)) = self.dx {
             for group in self.view.dims.groups() {
-                for t in 0..steps {
+                for t in 0..self.view.steps(group) {
                     // The input of the step is not needed any more: its place serves as scratch.
                     let dz = &self.view.gates[group.slot(steps, t, 4 * units)];
                     let out = &mut self.view.x[group.slot(steps, t, inputs)];
-                    times_transpose(simd, dz, &self.weights.kernel_t, out);
+                    times_transpose(simd, dz, &self.weights.kernel_t, (out, lanes));
                     let t_out = if reversed { steps - 1 - t } else { t };
                     debug_assert_eq!(out.len(), inputs * lanes);
                     write_panel(out, group, (dx, steps, inputs), t_out);
@@ -53,6 +53,7 @@ impl<T: Float> Kernel for Products<'_, '_, T> {
 /// Sums over the batch and the steps with `dz`.
 struct Sum<'a, T> {
     dims: Dims,
+    extent: Extent<'a, T>,
     gates: &'a [T],
 }
 
@@ -84,7 +85,7 @@ impl<T: Float> Sum<'_, T> {
         let units = self.dims.units;
         let mut tile = [[V::<S, T>::splat(simd, T::ZERO); 4]; R];
         for group in self.dims.groups() {
-            for t in 0..self.dims.steps {
+            for t in 0..self.extent.steps(self.dims, group) {
                 let left = &left[group.slot(slots, t, rows)][first * lanes..][..R * lanes];
                 let dz = &self.gates[group.slot(self.dims.steps, t, 4 * units)];
                 let dz = &dz[unit * 4 * lanes..][..4 * lanes];
@@ -115,7 +116,7 @@ impl<T: Float> Sum<'_, T> {
         for unit in 0..units {
             let mut sums = [V::<S, T>::splat(simd, T::ZERO); 4];
             for group in self.dims.groups() {
-                for t in 0..steps {
+                for t in 0..self.extent.steps(self.dims, group) {
                     let dz = &self.gates[group.slot(steps, t, 4 * units)][unit * 4 * lanes..];
                     for (sum, dz) in sums.iter_mut().zip(dz.chunks_exact(lanes)) {
                         *sum = *sum + V::<S, T>::load(simd, dz);

@@ -28,7 +28,11 @@ impl<T: Float> Hoist<T> {
         let Dims { inputs, width, gates, .. } = view.dims;
         let kernel = MatRef::new(&weights.kernel_rows, inputs, 4 * width);
         for group in view.dims.groups() {
-            let rows = steps.len() * group.rows;
+            let end = steps.end.min(view.steps(group));
+            if end <= steps.start {
+                continue;
+            }
+            let rows = (end - steps.start) * group.rows;
             let at = group.slot(view.dims.steps, steps.start, inputs).start;
             let x = MatRef::new(&view.x[at..][..rows * inputs], rows, inputs);
             let at = group.slot(gates, steps.start % gates, 4 * width).start;

@@ -10,21 +10,21 @@ use kernels::Isa;
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
 
 use super::pack::Packed;
-use super::{Cells, NV, Step, product_of_row};
+use super::{Cells, Dropped, NV, Step, product_of_row};
 use crate::engine::cell::Activations;
 use crate::engine::sequence::Gradient;
 use crate::engine::workspace::{Dims, View, before_and_after};
 
 /// The steps of one row, on several threads of the current `rayon` pool.
-pub(in crate::engine) struct OneRow<'a, 'v, T, A> {
+pub(in crate::engine) struct OneRow<'a, 'v, T> {
     pub(in crate::engine) isa: Isa,
-    pub(in crate::engine) activations: A,
+    pub(in crate::engine) activations: Activations,
     pub(in crate::engine) weights: &'a Packed<T>,
     pub(in crate::engine) view: &'a mut View<'v, T>,
     pub(in crate::engine) threads: usize,
 }
 
-impl<T: Float, A: Activations> OneRow<'_, '_, T, A> {
+impl<T: Float> OneRow<'_, '_, T> {
     /// Forward over some steps, as [`super::Forward`] does it.
     pub(in crate::engine) fn forward(
         self,
@@ -46,6 +46,7 @@ impl<T: Float, A: Activations> OneRow<'_, '_, T, A> {
                 rows: 1,
                 units,
                 width,
+                dropped: Dropped::Nothing,
                 x: (!hoisted).then(|| &x[t * inputs..][..inputs]),
                 h_prev,
                 c_prev,
@@ -77,6 +78,7 @@ impl<T: Float, A: Activations> OneRow<'_, '_, T, A> {
             let all = Backward {
                 activations: self.activations,
                 weights: self.weights,
+                units,
                 width,
                 dy: dy.at(0, t, units, steps),
                 after: (t + 1 < steps).then(|| &after[..4 * width]),
@@ -92,6 +94,7 @@ impl<T: Float, A: Activations> OneRow<'_, '_, T, A> {
             let all = Backward {
                 activations: self.activations,
                 weights: self.weights,
+                units,
                 width,
                 dy: None,
                 after: Some(&gates[..4 * width]),
@@ -107,14 +110,14 @@ impl<T: Float, A: Activations> OneRow<'_, '_, T, A> {
 }
 
 /// A forward step of neighbouring vectors of units.
-struct Forward<'a, T, A> {
-    step: Step<'a, T, A>,
+struct Forward<'a, T> {
+    step: Step<'a, T>,
     lanes: usize,
     first: usize,
     vectors: usize,
 }
 
-impl<T: Float, A: Activations> Forward<'_, T, A> {
+impl<T: Float> Forward<'_, T> {
     fn fork(self, isa: Isa, threads: usize) {
         if threads == 1 || self.vectors == 1 {
             return isa.run(self);
@@ -152,7 +155,7 @@ impl<T: Float, A: Activations> Forward<'_, T, A> {
     }
 }
 
-impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
+impl<T: Float> Kernel for Forward<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -162,9 +165,10 @@ impl<T: Float, A: Activations> Kernel for Forward<'_, T, A> {
 }
 
 /// A backward step of neighbouring blocks of units.
-struct Backward<'a, T, A> {
-    activations: A,
+struct Backward<'a, T> {
+    activations: Activations,
     weights: &'a Packed<T>,
+    units: usize,
     width: usize,
     /// Of all units, if there is one.
     dy: Option<&'a [T]>,
@@ -187,7 +191,7 @@ struct Now<'a, T> {
     dc: &'a mut [T],
 }
 
-impl<T: Float, A: Activations> Backward<'_, T, A> {
+impl<T: Float> Backward<'_, T> {
     fn fork(self, isa: Isa, threads: usize) {
         if threads == 1 || self.blocks == 1 {
             return isa.run(self);
@@ -229,13 +233,24 @@ impl<T> Now<'_, T> {
     }
 }
 
-impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
+impl<T: Float> Kernel for Backward<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Backward { activations, weights, width, dy, after, mut now, dh, first, blocks, .. } =
-            self;
+        let Backward {
+            activations,
+            weights,
+            units,
+            width,
+            dy,
+            after,
+            mut now,
+            dh,
+            first,
+            blocks,
+            ..
+        } = self;
         let lanes = V::<S, T>::LANES;
         if let Some(dz) = after {
             product_of_row(simd, weights, first, dz, dh);
@@ -247,6 +262,7 @@ impl<T: Float, A: Activations> Kernel for Backward<'_, T, A> {
                 let cells = Cells {
                     activations,
                     rows: 1,
+                    units: units.saturating_sub(first * NV * lanes + at),
                     width,
                     gates: &mut now.gates[4 * at..],
                     c_prev: &now.c_prev[at..],

@@ -3,10 +3,11 @@
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch};
 
+use super::dropout;
 use super::pack::{Packed, unpack_rows};
-use crate::engine::Gradients;
 use crate::engine::sequence::write_rows;
-use crate::engine::workspace::{Dims, Group, View};
+use crate::engine::workspace::{Dims, View};
+use crate::engine::{Gradients, Weights};
 
 /// What the products over all steps need besides the workspace.
 #[derive(Clone, Debug, Default)]
@@ -16,9 +17,22 @@ pub(in crate::engine) struct Products<T> {
     /// `[steps, rows, inputs]` of one group.
     dx: Buffer<T>,
     gemm: Scratch<T>,
+    dropout: dropout::Products<T>,
 }
 
 impl<T: Float> Products<T> {
+    /// What [`run`](Self::run) does, with dropout.
+    pub(in crate::engine) fn run_gate_by_gate(
+        &mut self,
+        isa: Isa,
+        weights: Weights<T>,
+        view: &View<T>,
+        grads: Gradients<T>,
+        dx: Option<(&mut [T], bool)>,
+    ) {
+        self.dropout.run((isa, &mut self.gemm), weights, view, grads, dx);
+    }
+
     /// `dW += xᵀ dz`, `dU += h₋ᵀ dz`, `db += Σ dz`, and `dx = dz Wᵀ`: one product each over all
     /// steps of a group.
     pub(in crate::engine) fn run(
@@ -34,20 +48,35 @@ impl<T: Float> Products<T> {
         let lanes = isa.lanes::<T>();
 
         let sums = [(grads.kernel, inputs), (grads.recurrent_kernel, units)];
-        for (which, (grad, rows)) in sums.into_iter().enumerate() {
-            self.interleaved.resize(rows * depth);
+        for (which, (grad, left_width)) in sums.into_iter().enumerate() {
+            self.interleaved.resize(left_width * depth);
+            if view.extent.lengths.is_some_and(|lengths| lengths[0] == 0) {
+                self.interleaved.fill(T::ZERO);
+            }
             for group in view.dims.groups() {
-                let dz = group_matrix(view.gates, group, steps, depth);
+                let rows = view.steps(group) * group.rows;
+                if rows == 0 {
+                    continue;
+                }
+                let dz = MatRef::new(
+                    &view.gates[group.history(steps, depth)][..rows * depth],
+                    rows,
+                    depth,
+                );
                 let left = match which {
-                    0 => group_matrix(view.x, group, steps, inputs),
+                    0 => MatRef::new(
+                        &view.x[group.history(steps, inputs)][..rows * inputs],
+                        rows,
+                        inputs,
+                    ),
                     _ => MatRef::strided(
                         &view.h[group.history(slots, width)],
-                        (steps * group.rows, units),
+                        (rows, units),
                         (width, 1),
                     ),
                 };
                 let beta = if group.first == 0 { T::ZERO } else { T::ONE };
-                let sum = MatMut::new(&mut self.interleaved, rows, depth);
+                let sum = MatMut::new(&mut self.interleaved, left_width, depth);
                 Gemm::new(left.t(), dz).isa(isa).beta(beta).run(sum, &mut self.gemm);
             }
             unpack_rows(lanes, units, &self.interleaved, grad);
@@ -55,18 +84,28 @@ impl<T: Float> Products<T> {
 
         if let Some(db) = grads.bias {
             self.interleaved.resize(depth);
-            isa.run(ColumnSums { rows: view.gates, out: &mut self.interleaved });
+            self.interleaved.fill(T::ZERO);
+            for group in view.dims.groups() {
+                let rows = &view.gates[group.history(steps, depth)];
+                let rows = &rows[..view.steps(group) * group.rows * depth];
+                isa.run(ColumnSums { rows, out: &mut self.interleaved });
+            }
             unpack_rows(lanes, units, &self.interleaved, db);
         }
 
         if let Some((dx, reversed)) = dx {
             let kernel = MatRef::new(&weights.kernel_rows, inputs, depth);
             for group in view.dims.groups() {
-                let dz = group_matrix(view.gates, group, steps, depth);
-                self.dx.resize(steps * group.rows * inputs);
-                let out = MatMut::new(&mut self.dx, steps * group.rows, inputs);
+                let rows = view.steps(group) * group.rows;
+                if rows == 0 {
+                    continue;
+                }
+                let dz = &view.gates[group.history(steps, depth)];
+                let dz = MatRef::new(&dz[..rows * depth], rows, depth);
+                self.dx.resize(rows * inputs);
+                let out = MatMut::new(&mut self.dx, rows, inputs);
                 Gemm::new(dz, kernel.t()).isa(isa).run(out, &mut self.gemm);
-                for t in 0..steps {
+                for t in 0..view.steps(group) {
                     let rows = &self.dx[t * group.rows * inputs..][..group.rows * inputs];
                     let t = if reversed { steps - 1 - t } else { t };
                     write_rows(rows, inputs, (dx, steps, inputs), group, t);
@@ -76,12 +115,7 @@ impl<T: Float> Products<T> {
     }
 }
 
-/// All steps of a group as a matrix `[steps * rows, width]`.
-fn group_matrix<T: Float>(array: &[T], group: Group, steps: usize, width: usize) -> MatRef<'_, T> {
-    MatRef::new(&array[group.history(steps, width)], steps * group.rows, width)
-}
-
-/// `out = Σ rows`
+/// `out += Σ rows`
 struct ColumnSums<'a, T> {
     rows: &'a [T],
     out: &'a mut [T],
@@ -93,7 +127,6 @@ impl<T: Float> Kernel for ColumnSums<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let lanes = V::<S, T>::LANES;
-        self.out.fill(T::ZERO);
         for row in self.rows.chunks_exact(self.out.len()) {
             for (sum, x) in self.out.chunks_exact_mut(lanes).zip(row.chunks_exact(lanes)) {
                 (V::<S, T>::load(simd, sum) + V::<S, T>::load(simd, x)).store(sum);

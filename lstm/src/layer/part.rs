@@ -1,0 +1,158 @@
+//! A recurrent layer inside of another: its operation, with values of its own.
+
+use std::mem::swap;
+use std::ops::Range;
+
+use kernels::{Buffer, Isa};
+
+use super::recurrent::Recurrent;
+use super::{Flow, Inputs, Operation, Pass};
+use crate::shape::Shape;
+
+/// One of the recurrent layers that make up another. Its weights and states follow those of the one
+/// before.
+#[derive(Debug)]
+pub(super) struct Part<T> {
+    operation: Box<dyn Operation<T>>,
+    pub(super) units: usize,
+    /// Which part it is: each draws other random numbers.
+    number: usize,
+    /// Its weights, among those of the whole.
+    weights: Range<usize>,
+    /// Its states, among those of the whole.
+    states: Range<usize>,
+    sources: Vec<(usize, usize)>,
+    /// The output, and the states if they are returned.
+    outputs: Vec<Buffer<T>>,
+    /// Their gradients.
+    douts: Vec<Flow<T>>,
+    /// The gradients of the input, and of the initial states if they are given.
+    dins: Vec<Flow<T>>,
+}
+
+impl<T: crate::Float> Part<T> {
+    /// The part that comes after another, with inputs of this shape.
+    pub(super) fn new(
+        isa: Isa,
+        layer: &Recurrent,
+        input: &Shape,
+        before: Option<&Part<T>>,
+    ) -> Self {
+        let inputs = std::slice::from_ref(input);
+        let weights = layer.describe().weights(inputs);
+        let size: usize = weights.iter().map(|weight| weight.shape.iter().product::<usize>()).sum();
+        let states = layer.states().count();
+        let returned = if layer.sequence().return_state { states } else { 0 };
+        let [number, weight, state] = before
+            .map_or([0; 3], |before| [before.number + 1, before.weights.end, before.states.end]);
+        Part {
+            operation: layer.operation(isa, inputs),
+            units: layer.units(),
+            number,
+            weights: weight..weight + size,
+            states: state..state + states,
+            sources: Vec::new(),
+            outputs: (0..1 + returned).map(|_| Buffer::new()).collect(),
+            douts: (0..1 + returned).map(|_| Flow::default()).collect(),
+            dins: (0..1 + states).map(|_| Flow::default()).collect(),
+        }
+    }
+
+    /// The output of the last forward.
+    pub(super) fn output(&self) -> &[T] {
+        &self.outputs[0]
+    }
+
+    /// The same, and where its gradient goes.
+    pub(super) fn output_and_dout(&mut self) -> (&[T], &mut Flow<T>) {
+        (&self.outputs[0], &mut self.douts[0])
+    }
+
+    /// Where the gradient of the output goes before backward.
+    pub(super) fn dout(&mut self) -> &mut Flow<T> {
+        &mut self.douts[0]
+    }
+
+    /// The gradient of the input: whether it is wanted is said before backward, which makes it.
+    pub(super) fn din(&mut self) -> &mut Flow<T> {
+        &mut self.dins[0]
+    }
+
+    /// Runs the layer in a pass of the whole, whose returned states these are, for an output with so
+    /// many steps.
+    pub(super) fn forward(&mut self, pass: Pass<T>, steps: usize, returned: &mut [Buffer<T>]) {
+        let Inputs { sources, .. } = pass.inputs;
+        let states = if sources.len() > 1 { &sources[1..][self.states.clone()] } else { &[] };
+        self.sources.clear();
+        self.sources.extend(sources[..1].iter().chain(states));
+
+        self.outputs[0].resize(pass.batch * steps * self.units);
+        let own = self.states.clone();
+        let count = self.outputs.len() - 1;
+        for (inner, outer) in self.outputs[1..].iter_mut().zip(&returned[own.start..][..count]) {
+            inner.resize(outer.len());
+        }
+        let Part { operation, outputs, sources, weights, number, .. } = self;
+        operation.forward(part(pass, sources, weights, *number), outputs);
+        for (inner, outer) in outputs[1..].iter().zip(&mut returned[own.start..][..count]) {
+            outer.copy_from_slice(inner);
+        }
+    }
+
+    /// Runs the layer backward in a pass of the whole, whose returned and initial states have these
+    /// gradients.
+    pub(super) fn backward(
+        &mut self,
+        pass: Pass<T>,
+        dreturned: &mut [Flow<T>],
+        dweights: &mut [T],
+        dinitial: &mut [Flow<T>],
+    ) {
+        // Gradients of states are lent to the part that they belong to.
+        self.lend(dreturned, dinitial);
+        let Part { operation, outputs, sources, weights, number, douts, dins, .. } = self;
+        let dins = &mut dins[..sources.len()];
+        if douts.iter().any(|flow| flow.live) {
+            let pass = part(pass, sources, weights, *number);
+            operation.backward(pass, outputs, douts, &mut dweights[weights.clone()], dins);
+        } else {
+            dins.iter_mut().filter_map(Flow::room).for_each(|din| din.fill(T::ZERO));
+        }
+        self.lend(dreturned, dinitial);
+    }
+
+    /// Exchanges the gradients of states with those of the whole; a second time, gives them back.
+    fn lend(&mut self, dreturned: &mut [Flow<T>], dinitial: &mut [Flow<T>]) {
+        let own = self.states.clone();
+        for (inner, at) in self.douts[1..].iter_mut().zip(own.clone()) {
+            swap(inner, &mut dreturned[at]);
+        }
+        for (inner, at) in self.dins[1..self.sources.len()].iter_mut().zip(own) {
+            swap(inner, &mut dinitial[at]);
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.operation.reset();
+    }
+
+    pub(super) fn carries(&self) -> Option<usize> {
+        self.operation.carries()
+    }
+}
+
+/// The part of a pass that a layer with these inputs and weights has.
+fn part<'a, T>(
+    pass: Pass<'a, T>,
+    sources: &'a [(usize, usize)],
+    weights: &Range<usize>,
+    number: usize,
+) -> Pass<'a, T> {
+    let shapes = &pass.inputs.shapes[..sources.len()];
+    Pass {
+        training: pass.training.map(|draw| draw.of(number)),
+        weights: &pass.weights[weights.clone()],
+        inputs: Inputs { sources, shapes, ..pass.inputs },
+        ..pass
+    }
+}

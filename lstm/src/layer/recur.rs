@@ -1,0 +1,235 @@
+//! The operation of an [`LSTM`] layer: Keras's options around the engine.
+
+use kernels::{Buffer, Isa};
+
+use super::{Flow, Inputs, LSTM, Mask, Operation, Pass};
+use crate::engine::{self, Call, Engine, Factors, Gradient, Gradients, Incoming, Weights};
+use crate::random::Rng;
+use crate::shape::Shape;
+
+/// The operation of an [`LSTM`] layer.
+#[derive(Debug)]
+pub(super) struct Recur<T> {
+    engine: Engine<T>,
+    inputs: usize,
+    units: usize,
+    return_sequences: bool,
+    /// The states after the last batch, `[batch, units]`, if they are carried to the next.
+    carried: Option<[Buffer<T>; 2]>,
+    dropout: Dropout<T>,
+}
+
+/// The dropouts of a layer, and what they multiply by in the batch under way.
+#[derive(Debug)]
+struct Dropout<T> {
+    rate: f64,
+    recurrent_rate: f64,
+    seed: Option<u64>,
+    /// `[batch, 4, units]`, if the gates differ.
+    recurrent: Buffer<T>,
+    /// `[batch, inputs]`, or `[batch, 4, inputs]` if the gates differ.
+    input: Buffer<T>,
+    /// The input as dropout leaves it for all gates, `[batch, steps, inputs]`.
+    x: Buffer<T>,
+    /// Whether the batch under way has any.
+    live: bool,
+}
+
+/// Whether a rate makes for a dropout: as in Keras, one is none.
+fn drops(rate: f64) -> bool {
+    0.0 < rate && rate < 1.0
+}
+
+impl<T: crate::Float> Dropout<T> {
+    fn new(lstm: &LSTM) -> Self {
+        Dropout {
+            rate: lstm.dropout,
+            recurrent_rate: lstm.recurrent_dropout,
+            seed: lstm.seed,
+            recurrent: Buffer::new(),
+            input: Buffer::new(),
+            x: Buffer::new(),
+            live: false,
+        }
+    }
+
+    /// Whether each gate has a draw of its own: Keras's `implementation=1`, which a recurrent dropout
+    /// brings with it.
+    fn by_gate(&self) -> bool {
+        self.recurrent_rate > 0.0
+    }
+
+    /// Draws for a batch, and multiplies an input that all gates share.
+    fn draw(&mut self, pass: &Pass<T>, inputs: usize, units: usize) {
+        self.live = false;
+        let (of_input, of_states) = (drops(self.rate), drops(self.recurrent_rate));
+        let Some(draw) = pass.training.filter(|_| of_input || of_states) else { return };
+        self.live = true;
+        let mut rng = draw.rng(self.seed);
+        let gates = if self.by_gate() { 4 } else { 1 };
+        if of_input {
+            self.input.resize(pass.batch * gates * inputs);
+            fill(&mut rng, self.rate, &mut self.input);
+        }
+        if self.by_gate() {
+            self.recurrent.resize(pass.batch * gates * units);
+            match of_states {
+                true => fill(&mut rng, self.recurrent_rate, &mut self.recurrent),
+                false => self.recurrent.fill(T::ONE),
+            }
+        } else {
+            let x = pass.inputs.at(0);
+            self.x.resize(x.len());
+            self.x.copy_from_slice(x);
+            multiply(&mut self.x, &self.input, inputs);
+        }
+    }
+
+    /// What the engine multiplies by.
+    fn factors(&self) -> Option<Factors<'_, T>> {
+        (self.live && self.by_gate()).then(|| Factors {
+            recurrent: &self.recurrent,
+            input: drops(self.rate).then_some(&self.input[..]),
+        })
+    }
+
+    /// Whether all gates see the same changed input.
+    fn changes_input(&self) -> bool {
+        self.live && !self.by_gate()
+    }
+}
+
+/// Zeros with the probability `rate`, and what makes up for them.
+fn fill<T: crate::Float>(rng: &mut Rng, rate: f64, factors: &mut [T]) {
+    let kept = T::from_f64(1.0 / (1.0 - rate));
+    factors.fill_with(|| if rng.uniform() >= rate { kept } else { T::ZERO });
+}
+
+/// Multiplies every step of `x [batch, steps, inputs]` by `factors [batch, inputs]`.
+fn multiply<T: crate::Float>(x: &mut [T], factors: &[T], inputs: usize) {
+    let row = x.len() / (factors.len() / inputs);
+    for (row, factors) in x.chunks_exact_mut(row).zip(factors.chunks_exact(inputs)) {
+        for step in row.chunks_exact_mut(inputs) {
+            step.iter_mut().zip(factors).for_each(|(x, &factor)| *x = *x * factor);
+        }
+    }
+}
+
+impl<T: crate::Float> Recur<T> {
+    pub(super) fn new(isa: Isa, lstm: &LSTM, inputs: &[Shape]) -> Self {
+        let features = inputs[0].features().unwrap_or(0);
+        let options = engine::Options {
+            inputs: features,
+            units: lstm.units,
+            activation: lstm.activation,
+            recurrent_activation: lstm.recurrent_activation,
+            go_backwards: lstm.go_backwards,
+            zero_output_for_mask: lstm.zero_output_for_mask,
+        };
+        Recur {
+            engine: Engine::new(isa, options),
+            inputs: features,
+            units: lstm.units,
+            return_sequences: lstm.return_sequences,
+            carried: lstm.stateful.then(Default::default),
+            dropout: Dropout::new(lstm),
+        }
+    }
+}
+
+/// The call of the engine: from parts of the operation, since the engine itself is changed by it.
+fn call<'a, T: crate::Float>(
+    pass: &Pass<'a, T>,
+    (inputs, units): (usize, usize),
+    dropout: &'a Dropout<T>,
+    carried: Option<&'a [Buffer<T>; 2]>,
+) -> Call<'a, T> {
+    let given = |i| (pass.inputs.len() > i).then(|| pass.inputs.at(i));
+    Call {
+        weights: Weights::cut(pass.weights, inputs, units),
+        version: pass.version,
+        x: if dropout.changes_input() { &dropout.x } else { pass.inputs.at(0) },
+        batch: pass.batch,
+        steps: pass.inputs.axis(0, 0),
+        mask: pass.inputs.mask_of_steps(),
+        dropout: dropout.factors(),
+        initial: match (given(1), carried) {
+            (None, Some([h, c])) if !h.is_empty() => [Some(h), Some(c)],
+            (h, _) => [h, given(2)],
+        },
+        training: pass.kept,
+    }
+}
+
+impl<T: crate::Float> Operation<T> for Recur<T> {
+    fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
+        let Recur { engine, inputs, units, carried, dropout, .. } = self;
+        dropout.draw(&pass, *inputs, *units);
+        let call = call(&pass, (*inputs, *units), dropout, carried.as_ref());
+        if self.return_sequences {
+            engine.forward(&call, Some(&mut outputs[0]));
+        } else {
+            engine.forward(&call, None);
+            engine.last_output(&mut outputs[0]);
+        }
+        if let [_, h, c] = outputs {
+            engine.states(Some(h), Some(c));
+        }
+        if let Some([h, c]) = carried {
+            h.resize(pass.batch * *units);
+            c.resize(pass.batch * *units);
+            engine.states(Some(h), Some(c));
+        }
+    }
+
+    fn backward(
+        &mut self,
+        pass: Pass<T>,
+        _: &[Buffer<T>],
+        douts: &mut [Flow<T>],
+        dweights: &mut [T],
+        dins: &mut [Flow<T>],
+    ) {
+        let Recur { engine, inputs, units, dropout, .. } = self;
+        let call = call(&pass, (*inputs, *units), dropout, None);
+        let incoming = Incoming {
+            dy: match douts[0].get() {
+                None => Gradient::None,
+                Some(dy) if self.return_sequences => Gradient::Sequence(dy),
+                Some(dy) => Gradient::Last(dy),
+            },
+            states: match &*douts {
+                [_, dh, dc] => [dh.get(), dc.get()],
+                _ => [None, None],
+            },
+        };
+        let grads = Gradients::cut(dweights, *inputs, *units);
+        let (mut dx, initial) = match dins {
+            [dx, dh, dc] => (dx.room(), [dh.room(), dc.room()]),
+            [dx, ..] => (dx.room(), [None, None]),
+            [] => (None, [None, None]),
+        };
+        engine.backward(&call, incoming, grads, dx.as_deref_mut(), initial);
+        if let (Some(dx), true) = (dx, dropout.changes_input()) {
+            multiply(dx, &dropout.input, *inputs);
+        }
+    }
+
+    /// The mask goes on with the sequence, in its own order even where the sequence is reversed.
+    fn mask(&mut self, inputs: Inputs<T>, outputs: &mut [Mask]) {
+        if self.return_sequences {
+            outputs[0].pass(inputs.mask(0));
+        }
+    }
+
+    fn reset(&mut self) {
+        if let Some(states) = &mut self.carried {
+            states.iter_mut().for_each(|state| state.resize(0));
+        }
+    }
+
+    fn carries(&self) -> Option<usize> {
+        let [h, _] = self.carried.as_ref()?;
+        (!h.is_empty()).then(|| h.len() / self.units)
+    }
+}

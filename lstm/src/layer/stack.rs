@@ -1,0 +1,113 @@
+//! The operation of an [`RNN`] layer: one recurrent layer for each cell.
+
+use kernels::{Buffer, Isa};
+
+use super::part::Part;
+use super::rnn::RNN;
+use super::{Flow, Inputs, Mask, Operation, Pass};
+use crate::shape::Shape;
+
+/// The operation of an [`RNN`] layer.
+#[derive(Debug)]
+pub(super) struct Stack<T> {
+    /// The lowest first.
+    cells: Vec<Part<T>>,
+    return_sequences: bool,
+    go_backwards: bool,
+    /// The mask in the order in which the cells above the first read their steps, where the first
+    /// reads in reverse.
+    reversed: Vec<bool>,
+}
+
+impl<T: crate::Float> Stack<T> {
+    pub(super) fn new(isa: Isa, rnn: &RNN, inputs: &[Shape]) -> Self {
+        let mut cells: Vec<Part<T>> = Vec::new();
+        for (layer, input) in rnn.layers_and_inputs(&inputs[0]) {
+            cells.push(Part::new(isa, &layer.into(), &input, cells.last()));
+        }
+        Stack {
+            cells,
+            return_sequences: rnn.return_sequences,
+            go_backwards: rnn.go_backwards,
+            reversed: Vec::new(),
+        }
+    }
+}
+
+/// The pass of a cell, upon the one that made `first`.
+fn upon<'a, T: crate::Float>(
+    pass: Pass<'a, T>,
+    below: Option<&'a Part<T>>,
+    reversed: Option<&'a [bool]>,
+) -> Pass<'a, T> {
+    let Some(below) = below else { return pass };
+    let given = reversed.or(pass.inputs.mask_of_steps());
+    Pass { inputs: Inputs { first: Some(below.output()), given, ..pass.inputs }, ..pass }
+}
+
+impl<T: crate::Float> Operation<T> for Stack<T> {
+    fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
+        let Stack { cells, return_sequences, go_backwards, reversed } = self;
+        let (steps, top) = (pass.inputs.axis(0, 0), cells.len() - 1);
+        reversed.clear();
+        if let (true, Some(mask)) = (*go_backwards, pass.inputs.mask_of_steps()) {
+            reversed.extend(mask.chunks_exact(steps).flat_map(|row| row.iter().rev()));
+        }
+        let reversed = (!reversed.is_empty()).then_some(&reversed[..]);
+        for i in 0..=top {
+            let (below, rest) = cells.split_at_mut(i);
+            let pass = upon(pass, below.last(), reversed);
+            let made = if i < top || *return_sequences { steps } else { 1 };
+            rest[0].forward(pass, made, &mut outputs[1..]);
+        }
+        outputs[0].copy_from_slice(cells[top].output());
+    }
+
+    fn backward(
+        &mut self,
+        pass: Pass<T>,
+        _: &[Buffer<T>],
+        douts: &mut [Flow<T>],
+        dweights: &mut [T],
+        dins: &mut [Flow<T>],
+    ) {
+        let ([dy, dreturned @ ..], [dx, dinitial @ ..]) = (douts, dins) else { return };
+        let Stack { cells, reversed, .. } = self;
+        let reversed = (!reversed.is_empty()).then_some(&reversed[..]);
+        let top = cells.len() - 1;
+        std::mem::swap(cells[top].dout(), dy);
+        for i in (0..=top).rev() {
+            let (below, rest) = cells.split_at_mut(i);
+            let cell = &mut rest[0];
+            let pass = upon(pass, below.last(), reversed);
+            match below.last() {
+                None => std::mem::swap(cell.din(), dx),
+                Some(below) => {
+                    cell.din().live = true;
+                    cell.din().grad.resize(below.output().len());
+                }
+            }
+            cell.backward(pass, dreturned, dweights, dinitial);
+            match below.last_mut() {
+                None => std::mem::swap(cell.din(), dx),
+                Some(below) => std::mem::swap(cell.din(), below.dout()),
+            }
+        }
+        // Each lower cell's gradient lies where it was made and read; the top one's goes back.
+        std::mem::swap(cells[top].dout(), dy);
+    }
+
+    fn mask(&mut self, inputs: Inputs<T>, outputs: &mut [Mask]) {
+        if self.return_sequences {
+            outputs[0].pass(inputs.mask(0));
+        }
+    }
+
+    fn reset(&mut self) {
+        self.cells.iter_mut().for_each(Part::reset);
+    }
+
+    fn carries(&self) -> Option<usize> {
+        self.cells.iter().find_map(Part::carries)
+    }
+}
