@@ -88,9 +88,10 @@ pub use graph::{Shared, Symbol, Symbols};
 pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
 pub use layer::{
-    ActivationLayer, Bidirectional, Cell, DataFormat, Dense, Dropout, Flatten, Input,
-    InputDescription, LSTM, LSTMCell, Layer, Masking, MergeMode, Permute, RNN, Recurrent,
-    RepeatVector, Reshape, SpatialDropout1D, StackedRNNCells, Truth,
+    ActivationLayer, Add, Average, Bidirectional, Cell, Concatenate, DataFormat, Dense, Dropout,
+    Flatten, Input, InputDescription, LSTM, LSTMCell, Layer, Masking, Maximum, MergeMode, Minimum,
+    Multiply, Permute, RNN, Recurrent, RepeatVector, Reshape, SpatialDropout1D, StackedRNNCells,
+    Subtract, Truth,
 };
 pub use loss::Loss;
 pub use model::{

@@ -98,6 +98,17 @@ impl<'a> Fields<'a> {
         size.ok_or_else(|| self.error(key, format!("expected a size, found {value}")))
     }
 
+    /// An axis, which may count from the end, or what it is in Keras unless given.
+    pub(super) fn axis(&mut self, key: &'static str, default: isize) -> Result<isize> {
+        match self.take(key) {
+            None => Ok(default),
+            Some(value) => {
+                let axis = value.as_i64().and_then(|axis| isize::try_from(axis).ok());
+                axis.ok_or_else(|| self.error(key, format!("expected an axis, found {value}")))
+            }
+        }
+    }
+
     /// A number, or what it is in Keras unless given.
     pub(super) fn number(&mut self, key: &'static str, default: f64) -> Result<f64> {
         match self.take(key) {

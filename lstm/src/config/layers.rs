@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::fields::Fields;
-use super::reshaping;
 use super::weights::{constraint, initializer, regularizer};
+use super::{merging, reshaping};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::initializer::Initializer;
@@ -29,6 +29,10 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
         "Flatten" => reshaping::flatten(fields).map(Layer::Flatten),
         "Reshape" => reshaping::reshape(fields).map(Layer::Reshape),
         "Permute" => reshaping::permute(fields).map(Layer::Permute),
+        "Concatenate" => merging::concatenate(fields).map(Layer::Concatenate),
+        "Add" | "Subtract" | "Multiply" | "Average" | "Maximum" | "Minimum" => {
+            merging::merge(class, fields)
+        }
         other => Err(Error::unsupported("layer", other)),
     }
 }

@@ -9,6 +9,7 @@
 mod compilation;
 mod fields;
 mod layers;
+mod merging;
 mod models;
 mod operations;
 mod optimizers;

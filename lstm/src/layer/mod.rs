@@ -7,6 +7,8 @@ mod activation;
 mod bidirectional;
 mod both_ways;
 mod cell;
+mod combine;
+mod concatenate;
 mod dense;
 mod dropout;
 mod flatten;
@@ -14,6 +16,7 @@ mod input;
 #[allow(clippy::module_inception, reason = "the layer that the crate is named after")]
 mod lstm;
 mod masking;
+mod merge;
 mod operation;
 mod part;
 mod permute;
@@ -34,12 +37,14 @@ use kernels::Isa;
 pub use activation::ActivationLayer;
 pub use bidirectional::{Bidirectional, MergeMode};
 pub use cell::{Cell, LSTMCell, StackedRNNCells};
+pub use concatenate::Concatenate;
 pub use dense::Dense;
 pub use dropout::{Dropout, SpatialDropout1D};
 pub use flatten::{DataFormat, Flatten};
 pub use input::{Description as InputDescription, Input};
 pub use lstm::LSTM;
 pub use masking::Masking;
+pub use merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
 pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
 pub use permute::Permute;
 pub use recurrent::Recurrent;
@@ -87,6 +92,20 @@ pub enum Layer {
     Reshape(Reshape),
     /// See [`Permute`].
     Permute(Permute),
+    /// See [`Concatenate`].
+    Concatenate(Concatenate),
+    /// See [`Add`].
+    Add(Add),
+    /// See [`Subtract`].
+    Subtract(Subtract),
+    /// See [`Multiply`].
+    Multiply(Multiply),
+    /// See [`Average`].
+    Average(Average),
+    /// See [`Maximum`].
+    Maximum(Maximum),
+    /// See [`Minimum`].
+    Minimum(Minimum),
 }
 
 /// What there is to know of a layer before it is built. Shapes are those of one sample.
@@ -175,6 +194,13 @@ impl Layer {
             Layer::Flatten(flatten) => flatten,
             Layer::Reshape(reshape) => reshape,
             Layer::Permute(permute) => permute,
+            Layer::Concatenate(concatenate) => concatenate,
+            Layer::Add(add) => add,
+            Layer::Subtract(subtract) => subtract,
+            Layer::Multiply(multiply) => multiply,
+            Layer::Average(average) => average,
+            Layer::Maximum(maximum) => maximum,
+            Layer::Minimum(minimum) => minimum,
         }
     }
 
@@ -199,6 +225,13 @@ impl Layer {
             Layer::Flatten(flatten) => flatten.operation(&inputs[0]),
             Layer::Reshape(_) => Box::new(reshape::Recast),
             Layer::Permute(permute) => Box::new(permute::Rearrange::new(permute)),
+            Layer::Concatenate(layer) => Box::new(concatenate::Join::new(layer, inputs)),
+            Layer::Add(_) => merge::Rule::Add.operation(inputs),
+            Layer::Subtract(_) => merge::Rule::Subtract.operation(inputs),
+            Layer::Multiply(_) => merge::Rule::Multiply.operation(inputs),
+            Layer::Average(_) => merge::Rule::Average.operation(inputs),
+            Layer::Maximum(_) => merge::Rule::Maximum.operation(inputs),
+            Layer::Minimum(_) => merge::Rule::Minimum.operation(inputs),
         }
     }
 }

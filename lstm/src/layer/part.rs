@@ -19,8 +19,9 @@ pub(super) struct Part<T> {
     number: usize,
     /// Its weights, among those of the whole.
     weights: Range<usize>,
-    /// Its states, among those of the whole.
+    /// Its states, among those of the whole; and those that it returns.
     states: Range<usize>,
+    returned: Range<usize>,
     sources: Vec<(usize, usize)>,
     /// The output, and the states if they are returned.
     outputs: Vec<Buffer<T>>,
@@ -42,19 +43,21 @@ impl<T: crate::Float> Part<T> {
         let weights = layer.describe().weights(inputs);
         let size: usize = weights.iter().map(|weight| weight.shape.iter().product::<usize>()).sum();
         let states = layer.states().count();
-        let returned = if layer.sequence().return_state { states } else { 0 };
         let [number, weight, state] = before
             .map_or([0; 3], |before| [before.number + 1, before.weights.end, before.states.end]);
+        let states = state..state + states;
+        let returned = if layer.sequence().return_state { states.clone() } else { 0..0 };
         Part {
             operation: layer.operation(isa, inputs),
             units: layer.units(),
             number,
             weights: weight..weight + size,
-            states: state..state + states,
             sources: Vec::new(),
-            outputs: (0..1 + returned).map(|_| Buffer::new()).collect(),
-            douts: (0..1 + returned).map(|_| Flow::default()).collect(),
-            dins: (0..1 + states).map(|_| Flow::default()).collect(),
+            outputs: (0..1 + returned.len()).map(|_| Buffer::new()).collect(),
+            douts: (0..1 + returned.len()).map(|_| Flow::default()).collect(),
+            dins: (0..1 + states.len()).map(|_| Flow::default()).collect(),
+            states,
+            returned,
         }
     }
 
@@ -87,14 +90,13 @@ impl<T: crate::Float> Part<T> {
         self.sources.extend(sources[..1].iter().chain(states));
 
         self.outputs[0].resize(pass.batch * steps * self.units);
-        let own = self.states.clone();
-        let count = self.outputs.len() - 1;
-        for (inner, outer) in self.outputs[1..].iter_mut().zip(&returned[own.start..][..count]) {
+        let own = self.returned.clone();
+        for (inner, outer) in self.outputs[1..].iter_mut().zip(&returned[own.clone()]) {
             inner.resize(outer.len());
         }
         let Part { operation, outputs, sources, weights, number, .. } = self;
         operation.forward(part(pass, sources, weights, *number), outputs);
-        for (inner, outer) in outputs[1..].iter().zip(&mut returned[own.start..][..count]) {
+        for (inner, outer) in outputs[1..].iter().zip(&mut returned[own]) {
             outer.copy_from_slice(inner);
         }
     }
@@ -123,11 +125,10 @@ impl<T: crate::Float> Part<T> {
 
     /// Exchanges the gradients of states with those of the whole; a second time, gives them back.
     fn lend(&mut self, dreturned: &mut [Flow<T>], dinitial: &mut [Flow<T>]) {
-        let own = self.states.clone();
-        for (inner, at) in self.douts[1..].iter_mut().zip(own.clone()) {
+        for (inner, at) in self.douts[1..].iter_mut().zip(self.returned.clone()) {
             swap(inner, &mut dreturned[at]);
         }
-        for (inner, at) in self.dins[1..self.sources.len()].iter_mut().zip(own) {
+        for (inner, at) in self.dins[1..self.sources.len()].iter_mut().zip(self.states.clone()) {
             swap(inner, &mut dinitial[at]);
         }
     }

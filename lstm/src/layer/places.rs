@@ -29,6 +29,11 @@ impl Places {
         }));
         &self.places
     }
+
+    /// What the last walk met.
+    pub(super) fn get(&self) -> &[usize] {
+        &self.places
+    }
 }
 
 /// The distance between neighbours along an axis of a sample: the product of the sizes after it.
