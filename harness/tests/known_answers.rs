@@ -66,8 +66,9 @@ fn keras_s_own_tests_of_lstm_agree() {
         let (name, want) = (&row["name"], tensor(&row["y"]));
         let found = answer(row).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(found.shape(), want.shape(), "{name}");
+        // Keras rounds what `Constant` is given to float32, in float64 too: 0.01 is 0.00999999977….
         for (found, want) in found.data().iter().zip(want.data()) {
-            assert!((found - want).abs() < 1e-12, "{name}: {found}, not {want}");
+            assert!((found - want).abs() < 1e-7, "{name}: {found}, not {want}");
         }
     }
 }
