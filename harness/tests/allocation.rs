@@ -9,8 +9,9 @@ use harness::stack::Stack;
 use harness::throughput::Shape;
 use kernels::Isa;
 use lstm::{
-    Activation, Adam, Constraint, Dense, ExponentialDecay, Fit, Float, Input, LSTM, Loss, Model,
-    Optimizer, Regularizer, SGD, Sequential, Tensor, Vectors, Verbose,
+    Activation, Adam, Bidirectional, Constraint, Dense, ExponentialDecay, Fit, Float, Input, LSTM,
+    LSTMCell, Loss, Masking, Model, Optimizer, RNN, Regularizer, SGD, Sequential, Tensor,
+    TimeDistributed, Vectors, Verbose,
 };
 
 #[global_allocator]
@@ -143,6 +144,46 @@ fn steps_that_change_from_batch_to_batch_allocate_nothing() -> lstm::Result<()> 
                 assert_eq!(training, 0, "training, {what}");
                 let predicting = calls(|| assert!(model.predict_into(x, &mut prediction).is_ok()));
                 assert_eq!(predicting, 0, "prediction, {what}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Layers made of others, with a mask, over sequences of lengths that only the data tells.
+#[test]
+fn layers_around_others_allocate_nothing() -> lstm::Result<()> {
+    for isa in Isa::available() {
+        let cells = [LSTMCell::new(3), LSTMCell::new(20)];
+        let both = RNN::new([LSTMCell::new(4), LSTMCell::new(2)]).return_sequences(true);
+        let mut model = Sequential::new()
+            .add(Input::new([None, Some(3)]))
+            .add(Masking::new())
+            .add(Bidirectional::new(LSTM::new(5).return_sequences(true)))
+            .add(RNN::new(cells).return_sequences(true).go_backwards(true))
+            .add(TimeDistributed::new(Dense::new(4)))
+            .add(Bidirectional::new(both))
+            .add(Bidirectional::new(LSTM::new(3)))
+            .add(Dense::new(1))
+            .build_as::<f64>()?;
+        model.set_isa(isa);
+        model.compile(SGD::default(), Loss::MeanSquaredError)?;
+        let mut batches = Vec::new();
+        for (steps, rows) in [(7, 6), (3, 6), (5, 4)] {
+            let (mut x, y) = batch::<f64>(Shape { batch: rows, steps, inputs: 3, units: 0 }, rows)?;
+            x.data_mut()[..3].fill(0.0); // the first step of the first row is masked
+            let prediction = y.clone();
+            batches.push((x, y, prediction));
+        }
+        for round in 0..3 {
+            for (x, y, prediction) in &mut batches {
+                let (x, y) = (&*x, &*y);
+                let what = format!("{:?} on {isa}", x.shape());
+                let training = calls(|| assert!(model.train_on_batch(x, y).is_ok()));
+                let predicting = calls(|| assert!(model.predict_into(x, prediction).is_ok()));
+                if round > 0 {
+                    assert_eq!((training, predicting), (0, 0), "{what}");
+                }
             }
         }
     }

@@ -57,6 +57,13 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// A file that cannot be read or written.
+    File {
+        /// The file.
+        path: String,
+        /// What the system says.
+        why: String,
+    },
     /// A description of a model that is not what Keras writes.
     Config {
         /// Where in the description.
@@ -73,6 +80,10 @@ impl Error {
 
     pub(crate) fn invalid(what: impl Into<String>, why: impl Into<String>) -> Self {
         Error::Invalid { what: what.into(), why: why.into() }
+    }
+
+    pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
+        Error::File { path: path.display().to_string(), why: error.to_string() }
     }
 
     pub(crate) fn config(at: impl Into<String>, why: impl Into<String>) -> Self {
@@ -103,6 +114,7 @@ impl fmt::Display for Error {
                 "model `{model}` is not compiled: call `compile(optimizer, loss)` first"
             ),
             Error::Unsupported { what, name } => write!(out, "unsupported {what}: `{name}`"),
+            Error::File { path, why } => write!(out, "{path}: {why}"),
             Error::Config { at, why } => write!(out, "{at}: {why}"),
         }
     }

@@ -29,6 +29,12 @@
 //! | `y = LSTM(3)(x)`                         | `let y = LSTM::new(3).call(&x)?`                |
 //! | `y, h, c = LSTM(3, return_state=True)(x)` | `let y = LSTM::new(3).return_state(true).call(&x)?; let [h, c] = y.states()?` |
 //! | `LSTM(3)(x, initial_state=[h, c])`       | `LSTM::new(3).call_with_state(&x, [&h, &c])?`   |
+//! | `Concatenate()([a, b])`                  | `Concatenate::new().call([&a, &b])?`            |
+//! | `Activation("relu")`                     | `ActivationLayer::new(Activation::Relu)`        |
+//! | `Reshape((-1, 4))`                       | `Reshape::new([None, Some(4)])`                 |
+//! | `Bidirectional(LSTM(3), merge_mode="sum")(x)` | `Bidirectional::new(LSTM::new(3)).merge_mode(MergeMode::Sum).call(&x)?` |
+//! | `RNN([LSTMCell(3), LSTMCell(2)])(x)`     | `RNN::new([LSTMCell::new(3), LSTMCell::new(2)]).call(&x)?` |
+//! | `TimeDistributed(Dense(3))(x)`           | `TimeDistributed::new(Dense::new(3)).call(&x)?` |
 //! | `Model(x, y)`                            | `Model::new(&x, &y)?`                           |
 //! | `Input((None, 8))`                       | `Input::new([None, Some(8)])`                   |
 //! | `model.compile("adam", "mse")`           | `model.compile(Adam::default(), Loss::MeanSquaredError)?` |
@@ -61,6 +67,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod callback;
 mod config;
 mod constraint;
 pub mod engine;
@@ -71,6 +78,7 @@ mod initializer;
 mod isa;
 mod layer;
 mod loss;
+mod metric;
 mod model;
 mod optimizer;
 mod random;
@@ -81,6 +89,10 @@ mod shape;
 mod tensor;
 
 pub use activation::Activation;
+pub use callback::{
+    CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Mode,
+    ModelCheckpoint, Plateau, ReduceLROnPlateau, SaveFreq, Stopping, TerminateOnNaN,
+};
 pub use constraint::{Constraint, NormAxis};
 pub use error::{Error, Result};
 pub use float::Float;
@@ -89,13 +101,17 @@ pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;
 pub use layer::{
     ActivationLayer, Add, Average, Bidirectional, Cell, Concatenate, DataFormat, Dense, Dropout,
-    Flatten, Input, InputDescription, LSTM, LSTMCell, Layer, Masking, Maximum, MergeMode, Minimum,
-    Multiply, Permute, RNN, Recurrent, RepeatVector, Reshape, SpatialDropout1D, StackedRNNCells,
-    Subtract, Truth,
+    Embedding, Flatten, Input, InputDescription, LSTM, LSTMCell, Layer, LayerNormalization,
+    Masking, Maximum, MergeMode, Minimum, Multiply, Permute, RNN, Recurrent, RepeatVector, Reshape,
+    Softmax, SpatialDropout1D, StackedRNNCells, Subtract, TimeDistributed, Truth,
 };
-pub use loss::Loss;
+pub use loss::{Loss, Losses, Objective, Reduction};
+pub use metric::{
+    AUC, ClassAggregation, Curve, Direction, Measure, Metric, R2Score, Summation, Threshold,
+};
 pub use model::{
-    Evaluate, Fit, Gradients, History, Model, OptimizerState, Predict, Sequential, Verbose,
+    Callbacks, Compile, Evaluate, Fit, Gradients, History, Logs, Model, OptimizerState, Predict,
+    Sequential, Validation, Verbose,
 };
 pub use optimizer::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,

@@ -38,6 +38,11 @@ impl Shape {
         self.0.extend(axes);
     }
 
+    /// Puts an axis before the others.
+    pub(crate) fn prepend(&mut self, axis: Option<usize>) {
+        self.0.insert(0, axis);
+    }
+
     /// Elements, where all axes are known.
     pub(crate) fn len(&self) -> usize {
         self.0.iter().map(|axis| axis.unwrap_or(0)).product()

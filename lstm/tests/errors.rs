@@ -224,7 +224,7 @@ fn layers_that_do_not_fit_are_refused_when_they_are_called() {
          (None, 3)"
     );
     let mixes = LSTM::new(3).activation(Activation::Softmax);
-    assert_eq!(build(input().add(mixes.clone())), "");
+    assert!(input().add(mixes.clone()).build().is_ok());
     assert_eq!(
         build(input().add(mixes.recurrent_dropout(0.1))),
         "unsupported recurrent_dropout of LSTM beside the activation: `softmax`"
@@ -349,16 +349,16 @@ fn a_compilation_that_is_not_known_is_refused_by_name() {
         (r#"{"optimizer": "adam"}"#, "compile_config.loss: missing"),
         (r#"{"loss": "mse"}"#, "compile_config.optimizer: missing"),
         (r#"{"optimizer": "tiger", "loss": "mse"}"#, "unsupported optimizer: `tiger`"),
-        (r#"{"optimizer": "adam", "loss": "poisson"}"#, "unsupported loss: `poisson`"),
+        (r#"{"optimizer": "adam", "loss": "fish"}"#, "unsupported loss: `fish`"),
         (r#"{"optimizer": "adam", "loss": null}"#, "loss: expected an object, found null"),
         (
-            r#"{"optimizer": "adam", "loss": "mse", "metrics": ["mae"]}"#,
-            r#"unsupported metrics of compile_config: `["mae"]`"#,
+            r#"{"optimizer": "adam", "loss": "mse", "metrics": ["mad"]}"#,
+            "unsupported metric: `mad`",
         ),
         (
             r#"{"optimizer": "adam", "loss": {"class_name": "MeanSquaredError",
-                "config": {"reduction": "sum"}}}"#,
-            r#"unsupported reduction of MeanSquaredError: `"sum"`"#,
+                "config": {"reduction": "all"}}}"#,
+            r#"unsupported reduction of MeanSquaredError: `"all"`"#,
         ),
         (
             r#"{"optimizer": {"class_name": "Adam", "config": {"beta_1": 2.0}}, "loss": "mse"}"#,

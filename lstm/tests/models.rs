@@ -5,8 +5,7 @@ use lstm::{
     SGD, Sequential, Tensor, Verbose,
 };
 
-const SILENT: Fit =
-    Fit { epochs: 1, batch_size: 32, shuffle: true, seed: 0, verbose: Verbose::Silent };
+const SILENT: Fit = Fit { verbose: Verbose::Silent, ..Fit::DEFAULT };
 
 fn many_to_one() -> Result<Model> {
     let mut model = Sequential::new()
@@ -346,7 +345,13 @@ fn f64_models_train_like_f32_models() {
     let options = Fit { epochs: 20, batch_size: 2, ..SILENT };
     let (single, double) = (
         single.fit(&x, &y, options).unwrap(),
-        double.fit(&x.cast::<f64>(), &y.cast::<f64>(), options).unwrap(),
+        double
+            .fit(
+                &x.cast::<f64>(),
+                &y.cast::<f64>(),
+                Fit { epochs: 20, batch_size: 2, verbose: Verbose::Silent, ..Fit::DEFAULT },
+            )
+            .unwrap(),
     );
     for (single, double) in single.loss().iter().zip(double.loss()) {
         assert!((single - double).abs() < 1e-3 * double, "{single} {double}");

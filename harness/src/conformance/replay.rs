@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lstm::{Fit, Float, Input, Layer, Loss, Model, Optimizer, Tensor, Verbose};
+use lstm::{Fit, Float, Input, Layer, Model, Objective, Optimizer, Tensor, Verbose};
 use serde_json::Value;
 
 use super::{Case, Tensors};
@@ -169,22 +169,21 @@ impl<'a> Replay<'a> {
         if fit["shuffle"] != false {
             return Err(format!("fit.shuffle: expected false, found {}", fit["shuffle"]));
         }
-        if self.take::<T>("sample_weight").is_some() {
-            return Err("unsupported argument of fit: `sample_weight`".to_owned());
-        }
         let size = |key: &str| {
             let size = fit[key].as_u64().and_then(|size| usize::try_from(size).ok());
             size.ok_or_else(|| format!("fit.{key}: expected a size, found {}", fit[key]))
         };
-        let name = fit["loss"].as_str().ok_or_else(|| format!("fit.loss: {}", fit["loss"]))?;
-        let loss: Loss = name.parse().map_err(text)?;
+        let loss = Objective::from_json(&fit["loss"].to_string()).map_err(text)?;
         let optimizer = Optimizer::from_json(&fit["optimizer"].to_string()).map_err(text)?;
         let mut model = Model::<T>::from_json_as(&self.config()).map_err(text)?;
         model.set_weights(&self.numbered("weights")).map_err(text)?;
         model.compile(optimizer, loss).map_err(text)?;
 
         let (x, y) = (self.need("x.0")?, self.need("y.0")?);
+        let weights = self.take("sample_weight");
+        let weights: Vec<&Tensor<T>> = weights.iter().collect();
         let options = Fit {
+            sample_weight: &weights,
             epochs: size("epochs")?,
             batch_size: size("batch_size")?,
             shuffle: false,
@@ -270,7 +269,8 @@ fn check_dtypes(config: &Value) -> Result<(), String> {
             // A name, or a policy that has one.
             let name = value.as_str().or_else(|| value["config"]["name"].as_str());
             match name {
-                Some("float32" | "float64") => Ok(()),
+                // Truths and whole numbers are numbers here.
+                Some("float32" | "float64" | "bool" | "int32") => Ok(()),
                 Some(other) => Err(format!("unsupported dtype: `{other}`")),
                 None => Err(format!("unsupported dtype: `{value}`")),
             }

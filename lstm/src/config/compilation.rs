@@ -5,64 +5,260 @@ use serde_json::Value;
 use super::fields::Fields;
 use super::optimizers::optimizer;
 use crate::error::{Error, Result};
-use crate::loss::Loss;
+use crate::loss::{Loss, Losses, Objective, Reduction};
+use crate::metric::{ClassAggregation, Curve, Measure, Metric, Summation};
+use crate::model::Compile;
 use crate::optimizer::Optimizer;
 
 /// The arguments of `compile`; none where it was not called, which Keras writes as null or `{}`.
-pub(super) fn compilation(value: &Value) -> Result<Option<(Optimizer, Loss)>> {
+pub(super) fn compilation(value: &Value) -> Result<Option<(Optimizer, Losses, Compile)>> {
     if value.is_null() || value.as_object().is_some_and(|object| object.is_empty()) {
         return Ok(None);
     }
     let mut fields = Fields::of("compile_config", value)?;
     let optimizer = optimizer(fields.need("optimizer")?)?;
-    let loss = match fields.need("loss")? {
-        // A list has a loss for each output.
-        Value::Array(losses) if losses.len() == 1 => loss(&losses[0])?,
-        value => loss(value)?,
+    let losses = losses(fields.need("loss")?)?;
+    let compile = Compile {
+        loss_weights: loss_weights(&mut fields)?,
+        metrics: metrics(&mut fields, "metrics")?,
+        weighted_metrics: metrics(&mut fields, "weighted_metrics")?,
     };
-    for key in ["loss_weights", "metrics", "weighted_metrics"] {
-        fields.refuse(key)?;
-    }
     // How TensorFlow computes, not what.
     for key in ["run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss"] {
         fields.skip(key);
     }
     fields.finish()?;
-    Ok(Some((optimizer, loss)))
+    Ok(Some((optimizer, losses, compile)))
+}
+
+/// One loss, or a list with one for each output, where null leaves one out.
+fn losses(value: &Value) -> Result<Losses> {
+    match value {
+        Value::Array(each) => {
+            let one = |value: &Value| match value {
+                Value::Null => Ok(None),
+                value => loss(value).map(Some),
+            };
+            let each: Result<Vec<Option<Objective>>> = each.iter().map(one).collect();
+            Ok(each?.into())
+        }
+        value => Ok(loss(value)?.into()),
+    }
+}
+
+/// One weight, or a list of them.
+fn loss_weights(fields: &mut Fields) -> Result<Vec<f64>> {
+    let wrong = |found: &Value| format!("expected a number for each output, found {found}");
+    let value = match fields.take("loss_weights") {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(value) => value,
+    };
+    let one =
+        |value: &Value| value.as_f64().ok_or_else(|| fields.error("loss_weights", wrong(value)));
+    match value {
+        Value::Array(each) => each.iter().map(one).collect(),
+        value => Ok(vec![one(value)?]),
+    }
+}
+
+/// The metrics of the only output, or of each in a list of lists.
+fn metrics(fields: &mut Fields, key: &'static str) -> Result<Vec<Metric>> {
+    let list = match fields.take(key) {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(other) => return Err(fields.error(key, format!("expected a list, found {other}"))),
+    };
+    let mut metrics = Vec::new();
+    for (output, value) in list.iter().enumerate() {
+        match value {
+            Value::Array(each) => {
+                for value in each {
+                    metrics.push(metric(value)?.of_output(output));
+                }
+            }
+            Value::Null => {}
+            value => metrics.push(metric(value)?),
+        }
+    }
+    Ok(metrics)
+}
+
+/// Whether a value stands for a function of Keras, and for which.
+fn function(value: &Value) -> Option<&str> {
+    let is = value.get("class_name").and_then(Value::as_str) == Some("function");
+    value.get("config").and_then(Value::as_str).filter(|_| is)
 }
 
 /// A loss: the name of a function or class, a function, or a class with its settings.
-fn loss(value: &Value) -> Result<Loss> {
-    if let Value::String(name) = value {
-        return by_name(name);
-    }
-    if let (Some("function"), Some(name)) =
-        (value.get("class_name").and_then(Value::as_str), value.get("config"))
-    {
-        return match name.as_str() {
-            Some(name) => by_name(name),
-            None => Err(Error::unsupported("loss", name.to_string())),
-        };
+pub(super) fn loss(value: &Value) -> Result<Objective> {
+    if let Some(name) = value.as_str().or_else(|| function(value)) {
+        return name.parse().map(|loss: Loss| loss.into());
     }
     let (class, mut settings) = Fields::of_class("loss", value)?;
-    let loss = by_name(class)?;
-    match settings.take("reduction") {
-        None => {}
-        Some(Value::String(mean)) if mean == "sum_over_batch_size" => {}
-        Some(other) => {
-            return Err(Error::unsupported(format!("reduction of {class}"), other.to_string()));
-        }
+    let mut loss: Loss = class.parse()?;
+    if class != loss.class() {
+        return Err(Error::unsupported("class of a loss", class));
     }
+    match &mut loss {
+        Loss::Huber { delta } => *delta = settings.number("delta", 1.0)?,
+        Loss::BinaryCrossentropy { from_logits, label_smoothing }
+        | Loss::CategoricalCrossentropy { from_logits, label_smoothing } => {
+            *from_logits = settings.flag("from_logits", false)?;
+            *label_smoothing = settings.number("label_smoothing", 0.0)?;
+            last_axis(&mut settings)?;
+        }
+        Loss::SparseCategoricalCrossentropy { from_logits, ignore_class } => {
+            *from_logits = settings.flag("from_logits", false)?;
+            *ignore_class = match settings.take("ignore_class") {
+                None | Some(Value::Null) => None,
+                Some(value) => Some(value.as_i64().ok_or_else(|| {
+                    settings.error("ignore_class", format!("expected a class, found {value}"))
+                })?),
+            };
+            last_axis(&mut settings)?;
+        }
+        Loss::CosineSimilarity => last_axis(&mut settings)?,
+        _ => {}
+    }
+    let reduction = match settings.take("reduction") {
+        None => Reduction::default(),
+        Some(Value::Null) => Reduction::None,
+        Some(name) => match name.as_str() {
+            Some("sum_over_batch_size") => Reduction::SumOverBatchSize,
+            Some("sum") => Reduction::Sum,
+            Some("mean") => Reduction::Mean,
+            Some("mean_with_sample_weight") => Reduction::MeanWithSampleWeight,
+            Some("none") => Reduction::None,
+            _ => {
+                return Err(Error::unsupported(format!("reduction of {class}"), name.to_string()));
+            }
+        },
+    };
     settings.skip("name");
     settings.skip("dtype"); // the precision is the caller's choice
     settings.finish()?;
-    Ok(loss)
+    Ok(loss.reduction(reduction))
 }
 
-fn by_name(name: &str) -> Result<Loss> {
-    match name {
-        "MeanSquaredError" | "MSE" => Ok(Loss::MeanSquaredError),
-        "MeanAbsoluteError" | "MAE" => Ok(Loss::MeanAbsoluteError),
-        name => name.parse(),
+/// The axis of the classes: the last is the one there is.
+fn last_axis(settings: &mut Fields) -> Result<()> {
+    match settings.take("axis") {
+        None => Ok(()),
+        Some(axis) if axis.as_i64() == Some(-1) => Ok(()),
+        Some(other) => Err(Error::unsupported("axis of a loss", other.to_string())),
     }
+}
+
+/// A metric: the name of a function or class, a function, or a class with its settings.
+fn metric(value: &Value) -> Result<Metric> {
+    if let Some(name) = value.as_str().or_else(|| function(value)) {
+        return name.parse();
+    }
+    let (class, mut settings) = Fields::of_class("metric", value)?;
+    let mut measure = Measure::by_name(class)?;
+    settings_of(&mut measure, &mut settings)?;
+    let name = settings.name()?;
+    settings.skip("dtype");
+    settings.finish()?;
+    let metric = Metric::from(measure);
+    Ok(match name {
+        Some(name) => metric.named(name),
+        None => metric,
+    })
+}
+
+fn settings_of(measure: &mut Measure, settings: &mut Fields) -> Result<()> {
+    match measure {
+        Measure::BinaryAccuracy { threshold } => *threshold = settings.number("threshold", 0.5)?,
+        Measure::TopKCategoricalAccuracy { k } | Measure::SparseTopKCategoricalAccuracy { k } => {
+            *k = settings.size("k")?;
+        }
+        Measure::Loss(
+            Loss::BinaryCrossentropy { from_logits, label_smoothing }
+            | Loss::CategoricalCrossentropy { from_logits, label_smoothing },
+        ) => {
+            *from_logits = settings.flag("from_logits", false)?;
+            *label_smoothing = settings.number("label_smoothing", 0.0)?;
+            last_axis(settings)?;
+        }
+        Measure::Loss(Loss::SparseCategoricalCrossentropy { from_logits, .. }) => {
+            *from_logits = settings.flag("from_logits", false)?;
+            last_axis(settings)?;
+        }
+        Measure::Loss(Loss::CosineSimilarity) => last_axis(settings)?,
+        Measure::Precision(threshold) | Measure::Recall(threshold) => {
+            threshold.threshold = match settings.take("thresholds") {
+                None | Some(Value::Null) => None,
+                Some(value) => Some(value.as_f64().ok_or_else(|| {
+                    settings.error("thresholds", format!("expected one number, found {value}"))
+                })?),
+            };
+            for (key, place) in
+                [("top_k", &mut threshold.top_k), ("class_id", &mut threshold.class_id)]
+            {
+                *place = match settings.take(key) {
+                    None | Some(Value::Null) => None,
+                    Some(_) => Some(settings.size(key)?),
+                };
+            }
+        }
+        Measure::AUC(_) | Measure::R2Score(_) => {
+            for key in [
+                "num_thresholds",
+                "curve",
+                "summation_method",
+                "multi_label",
+                "num_labels",
+                "label_weights",
+                "thresholds",
+                "from_logits",
+                "class_aggregation",
+                "num_regressors",
+            ] {
+                curve_setting(measure, settings, key)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A setting of an area or of R², if it is there.
+fn curve_setting(measure: &mut Measure, settings: &mut Fields, key: &'static str) -> Result<()> {
+    let value = match settings.take(key) {
+        None | Some(Value::Null) => return Ok(()),
+        Some(value) => value,
+    };
+    let other = || Error::unsupported(format!("{key} of a metric"), value.to_string());
+    match (measure, key, value.as_str()) {
+        (Measure::AUC(auc), "num_thresholds", _) => auc.num_thresholds = settings.size(key)?,
+        (Measure::AUC(auc), "from_logits", _) => auc.from_logits = settings.flag(key, false)?,
+        (Measure::AUC(auc), "curve", Some(curve)) => {
+            auc.curve = match curve {
+                "ROC" | "roc" => Curve::ROC,
+                "PR" | "pr" => Curve::PR,
+                "PRGAIN" | "prgain" => Curve::PRGain,
+                _ => return Err(other()),
+            }
+        }
+        (Measure::AUC(auc), "summation_method", Some(method)) => {
+            auc.summation_method = match method {
+                "interpolation" | "Interpolation" => Summation::Interpolation,
+                "majoring" | "Majoring" => Summation::Majoring,
+                "minoring" | "Minoring" => Summation::Minoring,
+                _ => return Err(other()),
+            }
+        }
+        (Measure::R2Score(r2), "num_regressors", _) => r2.num_regressors = settings.size(key)?,
+        (Measure::R2Score(r2), "class_aggregation", Some(way)) => {
+            r2.class_aggregation = match way {
+                "uniform_average" => ClassAggregation::UniformAverage,
+                "variance_weighted_average" => ClassAggregation::VarianceWeightedAverage,
+                _ => return Err(other()),
+            }
+        }
+        (_, "multi_label", _) if value == false => {}
+        _ => return Err(other()),
+    }
+    Ok(())
 }

@@ -109,6 +109,19 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// An axis, or a list of them.
+    pub(super) fn axes(&mut self, key: &'static str, default: isize) -> Result<Vec<isize>> {
+        match self.object.get(key) {
+            Some(Value::Array(axes)) => {
+                self.taken.push(key);
+                let axis = |axis: &Value| axis.as_i64().and_then(|axis| axis.try_into().ok());
+                let wrong = || self.error(key, format!("expected axes, found {axes:?}"));
+                axes.iter().map(axis).collect::<Option<_>>().ok_or_else(wrong)
+            }
+            _ => Ok(vec![self.axis(key, default)?]),
+        }
+    }
+
     /// A number, or what it is in Keras unless given.
     pub(super) fn number(&mut self, key: &'static str, default: f64) -> Result<f64> {
         match self.take(key) {

@@ -8,8 +8,13 @@ use super::{merging, reshaping};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::initializer::Initializer;
-use crate::layer::{Bidirectional, Cell, LSTMCell, MergeMode, RNN, Recurrent, StackedRNNCells};
-use crate::layer::{Dense, Dropout, InputDescription, LSTM, Layer, Masking, SpatialDropout1D};
+use crate::layer::{
+    Bidirectional, Cell, LSTMCell, MergeMode, RNN, Recurrent, StackedRNNCells, TimeDistributed,
+};
+use crate::layer::{
+    Dense, Dropout, Embedding, InputDescription, LSTM, Layer, LayerNormalization, Masking,
+    SpatialDropout1D,
+};
 use crate::shape::Shape;
 
 /// A layer of any supported class.
@@ -20,12 +25,16 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
         "LSTM" => lstm(fields).map(Layer::LSTM),
         "Bidirectional" => bidirectional(fields).map(Layer::Bidirectional),
         "RNN" => rnn(fields).map(Layer::RNN),
+        "TimeDistributed" => time_distributed(fields).map(Layer::TimeDistributed),
         "Dense" => dense(fields).map(Layer::Dense),
         "Masking" => masking(fields).map(Layer::Masking),
         "Dropout" => dropout(fields).map(Layer::Dropout),
         "SpatialDropout1D" => spatial_dropout(fields).map(Layer::SpatialDropout1D),
+        "Embedding" => embedding(fields).map(Layer::Embedding),
+        "LayerNormalization" => layer_normalization(fields).map(Layer::LayerNormalization),
         "RepeatVector" => reshaping::repeat_vector(fields).map(Layer::RepeatVector),
         "Activation" => reshaping::activation(fields).map(Layer::Activation),
+        "Softmax" => reshaping::softmax(fields).map(Layer::Softmax),
         "Flatten" => reshaping::flatten(fields).map(Layer::Flatten),
         "Reshape" => reshaping::reshape(fields).map(Layer::Reshape),
         "Permute" => reshaping::permute(fields).map(Layer::Permute),
@@ -37,28 +46,29 @@ pub(super) fn layer(value: &Value) -> Result<Layer> {
     }
 }
 
-/// The shape of one sample, from a shape with a batch axis of any size.
-pub(super) fn sample_shape(fields: &Fields, key: &str, value: &Value) -> Result<Shape> {
-    let wrong = || fields.error(key, format!("expected [null, …], found {value}"));
-    let batch = value.as_array().and_then(|axes| axes.first()).ok_or_else(wrong)?;
-    if !batch.is_null() {
-        return Err(Error::unsupported("fixed batch size", batch.to_string()));
+/// The batch size, if it is said, and the shape of one sample.
+pub(super) fn sample_shape(
+    fields: &Fields,
+    key: &str,
+    value: &Value,
+) -> Result<(Option<usize>, Shape)> {
+    let axes = self::axes(fields, key, value)?;
+    match axes.split_first() {
+        Some((&batch_size, sample)) => Ok((batch_size, Shape::from(sample.to_vec()))),
+        None => Err(fields.error(key, "expected [batch size or null, …], found []")),
     }
-    let mut sample = self::axes(fields, key, value)?;
-    sample.remove(0);
-    Ok(Shape::from(sample))
 }
 
 fn input(mut fields: Fields) -> Result<InputDescription> {
     let shape = fields.need("batch_shape")?;
-    let shape = sample_shape(&fields, "batch_shape", shape)?;
+    let (batch_size, shape) = sample_shape(&fields, "batch_shape", shape)?;
     let name = fields.name()?;
     fields.skip("dtype");
     for key in ["sparse", "ragged", "optional"] {
         fields.refuse(key)?;
     }
     fields.finish()?;
-    Ok(InputDescription { shape, name })
+    Ok(InputDescription { shape, batch_size, name })
 }
 
 /// Keys that every layer with weights has: its name, and whether it is trained.
@@ -151,6 +161,13 @@ fn recurrent(fields: &Fields, key: &str, value: &Value) -> Result<Recurrent> {
         .map_err(|_| fields.error(key, format!("expected an LSTM or an RNN, found {class}")))
 }
 
+fn time_distributed(mut fields: Fields) -> Result<TimeDistributed> {
+    let (name, trainable) = layer_keys(&mut fields)?;
+    let layer = Box::new(layer(fields.need("layer")?)?);
+    fields.finish()?;
+    Ok(TimeDistributed { layer, trainable, name })
+}
+
 fn rnn(mut fields: Fields) -> Result<RNN> {
     let (name, trainable) = layer_keys(&mut fields)?;
     let rnn = RNN {
@@ -204,7 +221,7 @@ fn lstm_cell(fields: Fields) -> Result<LSTMCell> {
     ] {
         fields.lack(key)?;
     }
-    lstm(fields).map(LSTMCell)
+    lstm(fields).map(|lstm| LSTMCell(Box::new(lstm)))
 }
 
 fn dense(mut fields: Fields) -> Result<Dense> {
@@ -273,6 +290,49 @@ fn axes(fields: &Fields, key: &str, value: &Value) -> Result<Vec<Option<usize>>>
         }
     };
     value.as_array().ok_or_else(wrong)?.iter().map(axis).collect()
+}
+
+fn embedding(mut fields: Fields) -> Result<Embedding> {
+    let (name, trainable) = layer_keys(&mut fields)?;
+    let start = Embedding::new(0, 0).embeddings_initializer;
+    let embedding = Embedding {
+        input_dim: fields.size("input_dim")?,
+        output_dim: fields.size("output_dim")?,
+        embeddings_initializer: initializer(&mut fields, "embeddings_initializer", start)?,
+        embeddings_regularizer: regularizer(&mut fields, "embeddings_regularizer")?,
+        embeddings_constraint: constraint(&mut fields, "embeddings_constraint")?,
+        mask_zero: fields.flag("mask_zero", false)?,
+        trainable,
+        name,
+    };
+    for key in ["activity_regularizer", "lora_rank", "lora_alpha", "quantization_config"] {
+        fields.refuse(key)?;
+    }
+    fields.skip("input_length"); // as in Keras, which has it from old files
+    fields.finish()?;
+    Ok(embedding)
+}
+
+fn layer_normalization(mut fields: Fields) -> Result<LayerNormalization> {
+    let (name, trainable) = layer_keys(&mut fields)?;
+    let layer = LayerNormalization {
+        epsilon: fields.number("epsilon", 1e-3)?,
+        center: fields.flag("center", true)?,
+        scale: fields.flag("scale", true)?,
+        rms_scaling: fields.flag("rms_scaling", false)?,
+        beta_initializer: initializer(&mut fields, "beta_initializer", Initializer::Zeros)?,
+        gamma_initializer: initializer(&mut fields, "gamma_initializer", Initializer::Ones)?,
+        beta_regularizer: regularizer(&mut fields, "beta_regularizer")?,
+        gamma_regularizer: regularizer(&mut fields, "gamma_regularizer")?,
+        beta_constraint: constraint(&mut fields, "beta_constraint")?,
+        gamma_constraint: constraint(&mut fields, "gamma_constraint")?,
+        trainable,
+        name,
+        ..LayerNormalization::new()
+    };
+    let layer = layer.axes(fields.axes("axis", -1)?);
+    fields.finish()?;
+    Ok(layer)
 }
 
 /// An activation by name; null is linear, as in Keras.

@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::initializer::Initializer;
 use crate::layer::Layer;
+use crate::loss::Objective;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::regularizer::Regularizer;
@@ -96,6 +97,17 @@ impl Constraint {
     /// What `keras.constraints.serialize` returns for it.
     pub fn to_json(&self) -> String {
         weights::constraint_json(Some(self)).to_string()
+    }
+}
+
+impl Objective {
+    /// A loss from what `keras.losses.serialize` returns, or its name as a JSON string.
+    ///
+    /// # Errors
+    ///
+    /// If it is not JSON, or asks for what this crate does not have.
+    pub fn from_json(json: &str) -> Result<Objective> {
+        compilation::loss(&parse(json)?)
     }
 }
 

@@ -22,8 +22,10 @@ pub(super) fn model<T: Float>(value: &Value) -> Result<Model<T>> {
         "Functional" | "Model" => functional(fields)?,
         other => return Err(Error::unsupported("model", other)),
     };
-    if let Some((optimizer, loss)) = value.get("compile_config").map_or(Ok(None), compilation)? {
-        model.compile(optimizer, loss)?;
+    if let Some((optimizer, losses, rest)) =
+        value.get("compile_config").map_or(Ok(None), compilation)?
+    {
+        model.compile_with(optimizer, losses, rest)?;
     }
     Ok(model)
 }
@@ -51,8 +53,9 @@ fn sequential<T: Float>(mut fields: Fields) -> Result<Model<T>> {
     // Where the input was not a layer, its shape is that of the first call.
     let shape = fields.take("build_input_shape").filter(|shape| !shape.is_null());
     if let (Some(shape), false) = (shape, matches!(layers.first(), Some(Layer::Input(_)))) {
-        let shape = sample_shape(&fields, "build_input_shape", shape)?;
-        layers.insert(0, Layer::Input(InputDescription { shape, name: None }));
+        let (batch_size, shape) = sample_shape(&fields, "build_input_shape", shape)?;
+        let input = InputDescription { shape, batch_size, name: None };
+        layers.insert(0, Layer::Input(input));
     }
     fields.finish()?;
     layers.into_iter().fold(Sequential::new().name(name), Sequential::add).build_as()

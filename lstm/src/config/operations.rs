@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::fields::Fields;
+use super::merging;
 use crate::error::{Error, Result};
 use crate::layer::{Layer, Op, Truth};
 
@@ -31,6 +32,8 @@ pub(super) fn operation(value: &Value, scalars: &mut Vec<&Value>) -> Result<Laye
             last_axis(&mut fields)?;
             Op::ExpandDims
         }
+        // Of masks, as the layer does it with them.
+        "Concatenate" => return merging::concatenate(fields).map(Layer::Concatenate),
         "LogicalOr" => Op::LogicalOr,
         "ZerosLike" => Op::ZerosLike,
         "OnesLike" => Op::OnesLike,

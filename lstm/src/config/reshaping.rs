@@ -6,7 +6,7 @@ use super::fields::Fields;
 use super::layers::{self, layer_keys};
 use crate::activation::Activation;
 use crate::error::Result;
-use crate::layer::{ActivationLayer, DataFormat, Flatten, Permute, RepeatVector, Reshape};
+use crate::layer::{ActivationLayer, DataFormat, Flatten, Permute, RepeatVector, Reshape, Softmax};
 
 pub(super) fn repeat_vector(mut fields: Fields) -> Result<RepeatVector> {
     let (name, _) = layer_keys(&mut fields)?;
@@ -20,6 +20,13 @@ pub(super) fn activation(mut fields: Fields) -> Result<ActivationLayer> {
     let activation = layers::activation(&mut fields, "activation", Activation::Linear)?;
     fields.finish()?;
     Ok(ActivationLayer { activation, name })
+}
+
+pub(super) fn softmax(mut fields: Fields) -> Result<Softmax> {
+    let (name, _) = layer_keys(&mut fields)?;
+    let axes = fields.axes("axis", -1)?;
+    fields.finish()?;
+    Ok(Softmax { axes, name })
 }
 
 pub(super) fn flatten(mut fields: Fields) -> Result<Flatten> {

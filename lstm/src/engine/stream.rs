@@ -21,15 +21,9 @@ use crate::float::Float;
 ///
 /// ```
 /// use lstm::engine::{Options, Stream, Weights};
-/// use lstm::{Activation, Isa};
+/// use lstm::Isa;
 ///
-/// let options = Options {
-///     inputs: 1,
-///     units: 2,
-///     activation: Activation::Tanh,
-///     recurrent_activation: Activation::Sigmoid,
-///     go_backwards: false,
-/// };
+/// let options = Options::new(1, 2);
 /// let weights = [0.1f32; (1 + 2 + 1) * 4 * 2];
 /// let mut stream = Stream::new(Isa::best(), options, Weights::cut(&weights, 1, 2), 1);
 /// for x in [0.5, -0.25, 1.0] {

@@ -162,10 +162,15 @@ fn names(layers: &[Rc<Instance>]) -> Result<Vec<String>> {
             *name = given.to_owned();
         }
     }
-    let mut made: Vec<usize> = (0..layers.len()).filter(|&i| names[i].is_empty()).collect();
+    let mut made: Vec<usize> = (0..layers.len()).collect();
     made.sort_by_key(|&i| layers[i].serial);
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for i in made {
+        let inside = &mut |base| *counts.entry(base).or_default() += 1;
+        layers[i].layer.describe().count_inside(inside);
+        if !names[i].is_empty() {
+            continue;
+        }
         let base = layers[i].layer.describe().base_name();
         let count = counts.entry(base).or_default();
         names[i] = loop {

@@ -42,17 +42,25 @@ impl MergeMode {
 /// both of them), those of the forward layer, then those of the backward layer.
 #[derive(Clone, Debug)]
 pub struct Bidirectional {
-    pub(crate) forward_layer: Box<Recurrent>,
-    pub(crate) backward_layer: Box<Recurrent>,
+    pub(crate) forward_layer: Recurrent,
+    pub(crate) backward_layer: Recurrent,
     pub(crate) merge_mode: Option<MergeMode>,
+    /// The base names of the layers that were given, as far as they had no name.
+    pub(crate) unnamed: [Option<&'static str>; 2],
     pub(crate) name: Option<String>,
 }
 
+/// The base name of a layer that was given no name.
+fn unnamed(layer: &Recurrent) -> Option<&'static str> {
+    let description = layer.describe();
+    description.name().is_none().then(|| description.base_name())
+}
+
 /// The layer under a name of one of the ways, with what Keras sets for either of them.
-fn of_way(layer: Recurrent, go_backwards: bool, name: String) -> Box<Recurrent> {
+fn of_way(layer: Recurrent, go_backwards: bool, name: String) -> Recurrent {
     let sequence = layer.sequence();
     let zero_output_for_mask = sequence.return_sequences;
-    Box::new(layer.with(Sequence { go_backwards, zero_output_for_mask, ..sequence }, name))
+    layer.with(Sequence { go_backwards, zero_output_for_mask, ..sequence }, name)
 }
 
 impl Bidirectional {
@@ -64,6 +72,7 @@ impl Bidirectional {
         let backward = format!("backward_{}", name.strip_prefix("backward_").unwrap_or(name));
         let go_backwards = layer.sequence().go_backwards;
         Bidirectional {
+            unnamed: [unnamed(&layer), None],
             backward_layer: of_way(layer.clone(), true, backward),
             forward_layer: of_way(layer, go_backwards, forward),
             merge_mode: Some(MergeMode::Concat),
@@ -76,15 +85,15 @@ impl Bidirectional {
     pub fn backward_layer(self, layer: impl Into<Recurrent>) -> Self {
         let layer = layer.into();
         let (name, go_backwards) = (layer.name().to_owned(), layer.sequence().go_backwards);
-        Bidirectional { backward_layer: of_way(layer, go_backwards, name), ..self }
+        let unnamed = [self.unnamed[0], unnamed(&layer)];
+        Bidirectional { backward_layer: of_way(layer, go_backwards, name), unnamed, ..self }
     }
 
     /// Whether the weights of both layers are trained; each is as its layer says unless set.
     pub fn trainable(self, trainable: bool) -> Self {
-        let set = |layer: Recurrent| Box::new(layer.trainable(trainable));
         Bidirectional {
-            forward_layer: set(*self.forward_layer),
-            backward_layer: set(*self.backward_layer),
+            forward_layer: self.forward_layer.trainable(trainable),
+            backward_layer: self.backward_layer.trainable(trainable),
             ..self
         }
     }
@@ -163,6 +172,10 @@ impl Describe for Bidirectional {
         self.name.as_deref()
     }
 
+    fn count_inside(&self, count: &mut dyn FnMut(&'static str)) {
+        self.unnamed.into_iter().flatten().for_each(count);
+    }
+
     fn outputs(&self, what: &str, inputs: &[Shape], outputs: &mut Vec<Shape>) -> Result<()> {
         self.verify(what)?;
         let Bidirectional { forward_layer: forward, backward_layer: backward, .. } = self;
@@ -191,7 +204,8 @@ impl Describe for Bidirectional {
 
     fn check(&self, what: &str, inputs: &[Shape]) -> Result<()> {
         for (way, layer) in [("forward", &self.forward_layer), ("backward", &self.backward_layer)] {
-            layer.describe().check(&format!("{way} layer of {what}"), &inputs[..1])?;
+            let what = format!("{way} layer of {what}");
+            layer.describe().check(&what, &inputs[..1])?;
         }
         Ok(())
     }

@@ -182,11 +182,20 @@ impl<T: crate::Float> Operation<T> for Both<T> {
         }
     }
 
+    fn inner_activity_penalty(&self, batch: usize) -> f64 {
+        self.ways.iter().map(|way| way.activity_penalty(batch)).sum()
+    }
+
+    fn add_inner_activity(&mut self, scale: f64) -> bool {
+        let any = self.ways.each_mut().map(|way| way.add_activity(scale));
+        any.contains(&true)
+    }
+
     fn reset(&mut self) {
         self.ways.iter_mut().for_each(|way| way.reset());
     }
 
-    fn carries(&self) -> Option<usize> {
-        self.ways.iter().find_map(Part::carries)
+    fn rows(&self) -> Option<usize> {
+        self.ways.iter().find_map(Part::rows)
     }
 }

@@ -11,14 +11,14 @@ use crate::regularizer::Regularizer;
 /// Options and defaults are those of `keras.layers.LSTMCell`; the equations are those of [`LSTM`],
 /// and so is the computation.
 #[derive(Clone, Debug)]
-pub struct LSTMCell(pub(crate) LSTM);
+pub struct LSTMCell(pub(crate) Box<LSTM>);
 
 /// Methods of [`LSTM`] that set an option of its cell.
 macro_rules! of_lstm {
     ($($(#[$doc:meta])* $option:ident: $type:ty),* $(,)?) => {$(
         $(#[$doc])*
         pub fn $option(self, $option: $type) -> Self {
-            LSTMCell(self.0.$option($option))
+            LSTMCell(Box::new(self.0.$option($option)))
         }
     )*};
 }
@@ -26,7 +26,7 @@ macro_rules! of_lstm {
 impl LSTMCell {
     /// A cell with so many units.
     pub fn new(units: usize) -> Self {
-        LSTMCell(LSTM::new(units))
+        LSTMCell(Box::new(LSTM::new(units)))
     }
 
     of_lstm! {
@@ -68,7 +68,7 @@ impl LSTMCell {
 
     /// The cell's name in the names of its weights; `lstm_cell`, `lstm_cell_1`, … unless set.
     pub fn name(self, name: impl Into<String>) -> Self {
-        LSTMCell(self.0.name(name))
+        LSTMCell(Box::new(self.0.name(name)))
     }
 }
 

@@ -169,6 +169,9 @@ pub(super) struct Affine<T> {
     units: usize,
     /// `z`, where the derivative of `φ` does not follow from `y`.
     z: Buffer<T>,
+    /// Whether `z` is kept for a loss that looks through `φ`, and gets its gradient from it.
+    looked_through: bool,
+    direct: bool,
     scratch: Scratch<T>,
 }
 
@@ -181,6 +184,8 @@ impl<T: Float> Affine<T> {
             features,
             units: dense.units,
             z: Buffer::new(),
+            looked_through: false,
+            direct: false,
             scratch: Scratch::default(),
         }
     }
@@ -202,11 +207,22 @@ impl<T: Float> Operation<T> for Affine<T> {
         }
 
         // y = φ(z)
-        if pass.kept && self.activation.keeps_operand() {
+        if self.looked_through || (pass.kept && self.activation.keeps_operand()) {
             self.z.resize(outputs[0].len());
             self.z.copy_from_slice(&outputs[0]);
         }
         self.activation.forward(self.isa, self.units, &mut outputs[0]);
+    }
+
+    fn look_through(&mut self, keep: bool) -> Option<Activation> {
+        let seen = matches!(self.activation, Activation::Sigmoid | Activation::Softmax);
+        self.looked_through = keep && seen;
+        seen.then_some(self.activation)
+    }
+
+    fn operand(&mut self, direct: bool) -> Option<&[T]> {
+        self.direct = direct && self.looked_through;
+        self.looked_through.then_some(&self.z)
     }
 
     fn backward(
@@ -226,7 +242,9 @@ impl<T: Float> Operation<T> for Affine<T> {
         // dz = dy φ'(y)
         let dz = &mut douts[0].grad;
         let kept = if self.activation.keeps_operand() { &self.z } else { &outputs[0] };
-        self.activation.backward(self.isa, self.units, kept, dz);
+        if !std::mem::take(&mut self.direct) {
+            self.activation.backward(self.isa, self.units, kept, dz);
+        }
 
         // dW += xᵀ dz, db += Σ dz
         let dz = MatRef::new(dz, rows, self.units);

@@ -252,3 +252,94 @@ impl<T: Float> Operation<T> for Drop<T> {
         outputs[0].pass(inputs.mask(0));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Draw;
+
+    /// What a dropout makes of ones `[batch, steps, features]`, and of a gradient of ones.
+    fn ones(dropout: &Dropout, [batch, steps, features]: [usize; 3], step: u64) -> [Vec<f64>; 2] {
+        let len = batch * steps * features;
+        let mut values = vec![vec![Buffer::zeros(len)]];
+        values[0][0].fill(1.0);
+        let shapes = [Shape::from([steps, features])];
+        let inputs = Inputs {
+            first: None,
+            values: &values,
+            masks: &[],
+            sources: &[(0, 0)],
+            shapes: &shapes,
+            given: None,
+        };
+        let training = Some(Draw::new(3, step));
+        let pass = Pass { batch, kept: true, training, weights: &[], version: 0, inputs };
+        let mut drop = Drop::new(dropout);
+        let mut y = [Buffer::zeros(len)];
+        drop.forward(pass, &mut y);
+        let flow = || Flow { live: true, grad: values[0][0].clone() };
+        let (mut dy, mut dx) = ([flow()], [flow()]);
+        drop.backward(pass, &y, &mut dy, &mut [], &mut dx);
+        [y[0].to_vec(), dx[0].grad.to_vec()]
+    }
+
+    #[test]
+    fn a_share_of_the_rate_is_dropped_the_rest_scaled_and_backward_drops_the_same() {
+        for rate in [0.1, 0.5, 0.75] {
+            let [y, dx] = ones(&Dropout::new(rate), [40, 25, 10], 0);
+            assert_eq!(y, dx);
+            let kept = 1.0 / (1.0 - rate);
+            assert!(y.iter().all(|&y| y == 0.0 || y == kept), "{rate}");
+            let dropped = y.iter().filter(|&&y| y == 0.0).count() as f64;
+            // Six standard deviations of a binomial distribution.
+            let spread = 6.0 * (1e4 * rate * (1.0 - rate)).sqrt();
+            assert!((dropped - 1e4 * rate).abs() < spread, "{rate}: {dropped}");
+            assert_ne!(ones(&Dropout::new(rate), [40, 25, 10], 1)[0], y);
+            assert_eq!(ones(&Dropout::new(rate), [40, 25, 10], 0)[0], y);
+            assert_ne!(ones(&Dropout::new(rate).seed(9), [40, 25, 10], 0)[0], y);
+        }
+        assert_eq!(ones(&Dropout::new(0.0), [2, 3, 4], 0), [vec![1.0; 24], vec![1.0; 24]]);
+        assert_eq!(ones(&Dropout::new(1.0), [2, 3, 4], 0), [vec![0.0; 24], vec![0.0; 24]]);
+    }
+
+    #[test]
+    fn an_axis_of_one_in_the_noise_shape_is_drawn_once() {
+        let [batch, steps, features] = [8, 5, 16];
+        let at = |y: &[f64], i: usize, t: usize, j: usize| y[(i * steps + t) * features + j];
+        let dropout = |shape: [Option<usize>; 3]| {
+            ones(&Dropout::new(0.5).noise_shape(shape), [batch, steps, features], 0)[0].clone()
+        };
+        let along_steps = dropout([None, Some(1), None]);
+        let along_batch = dropout([Some(1), None, None]);
+        let along_features = dropout([None, Some(5), Some(1)]);
+        for i in 0..batch {
+            for t in 0..steps {
+                for j in 0..features {
+                    let same = [
+                        at(&along_steps, i, t, j) == at(&along_steps, i, 0, j),
+                        at(&along_batch, i, t, j) == at(&along_batch, 0, t, j),
+                        at(&along_features, i, t, j) == at(&along_features, i, t, 0),
+                    ];
+                    assert_eq!(same, [true; 3], "{i} {t} {j}");
+                }
+            }
+        }
+        for y in [along_steps, along_batch, along_features] {
+            assert!(y.contains(&0.0) && y.contains(&2.0));
+        }
+    }
+
+    #[test]
+    fn settings_that_do_not_fit_are_refused_by_name() {
+        let x = crate::Input::new([4, 3]);
+        let rate = Dropout::new(1.5).call(&x).unwrap_err().to_string();
+        assert_eq!(rate, "Dropout: rate must be between 0 and 1, not 1.5");
+        let noise = Dropout::new(0.5).noise_shape([None, Some(2), None]).name("d");
+        assert_eq!(
+            noise.call(&x).unwrap_err().to_string(),
+            "noise_shape of Dropout `d`, whose axes are those of its input or 1: expected shape \
+             (None, 4, 3), found (None, 2, None)"
+        );
+        assert!(SpatialDropout1D::new(0.5).call(&crate::Input::new([4])).is_err());
+    }
+}

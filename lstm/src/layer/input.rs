@@ -19,12 +19,18 @@ pub struct Input(Symbol);
 impl Input {
     /// An input of samples of this shape: `[4, 8]`, or `[None, Some(8)]` for any number of steps.
     pub fn new(shape: impl Into<Shape>) -> Self {
-        Input::of(Description { shape: shape.into(), name: None })
+        Input::of(Description { shape: shape.into(), batch_size: None, name: None })
     }
 
     /// An input with a name.
     pub fn named(name: impl Into<String>, shape: impl Into<Shape>) -> Self {
-        Input::of(Description { shape: shape.into(), name: Some(name.into()) })
+        Input::of(Description { shape: shape.into(), batch_size: None, name: Some(name.into()) })
+    }
+
+    /// An input of batches that all have so many rows: Keras's `batch_size`.
+    pub fn batched(batch_size: usize, shape: impl Into<Shape>) -> Self {
+        let (shape, batch_size) = (shape.into(), Some(batch_size));
+        Input::of(Description { shape, batch_size, name: None })
     }
 
     pub(crate) fn of(description: Description) -> Self {
@@ -56,6 +62,8 @@ impl From<Input> for Layer {
 #[derive(Clone, Debug)]
 pub struct Description {
     pub(crate) shape: Shape,
+    /// Rows of every batch, if it is said.
+    pub(crate) batch_size: Option<usize>,
     pub(crate) name: Option<String>,
 }
 
@@ -83,6 +91,9 @@ impl Describe for Description {
     }
 
     fn check(&self, what: &str, _: &[Shape]) -> Result<()> {
+        if self.batch_size == Some(0) {
+            return Err(Error::invalid(what, "batch_size must be positive"));
+        }
         if self.shape.axes().contains(&Some(0)) {
             let why = format!("an axis of the shape {} is empty", self.shape);
             return Err(Error::invalid(what, why));
@@ -97,9 +108,15 @@ impl Describe for Description {
 
 /// Nothing to compute: the model writes the data to the output.
 #[derive(Debug)]
-pub(super) struct Feed;
+pub(super) struct Feed {
+    pub(super) batch_size: Option<usize>,
+}
 
 impl<T: Float> Operation<T> for Feed {
+    fn rows(&self) -> Option<usize> {
+        self.batch_size
+    }
+
     fn forward(&mut self, _: Pass<T>, _: &mut [Buffer<T>]) {}
 
     fn backward(

@@ -111,3 +111,51 @@ impl<T: Float> Operation<T> for Erase<T> {
         outputs[0].pass(Some(&self.valid));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The output, mask and gradient of ones, of two rows with two steps of two features.
+    fn run<T: Float>(mask_value: f64, x: [f64; 8]) -> ([f64; 8], Vec<bool>, [f64; 8]) {
+        let mut values = vec![vec![Buffer::zeros(8)]];
+        values[0][0].iter_mut().zip(x).for_each(|(value, x)| *value = T::from_f64(x));
+        let shapes = [Shape::from([2, 2])];
+        let inputs = Inputs {
+            first: None,
+            values: &values,
+            masks: &[],
+            sources: &[(0, 0)],
+            shapes: &shapes,
+            given: None,
+        };
+        let pass = Pass { batch: 2, kept: true, training: None, weights: &[], version: 0, inputs };
+        let mut erase = Erase::<T>::new(&Masking::new().mask_value(mask_value));
+        let (mut y, mut mask) = ([Buffer::zeros(8)], [Mask::default()]);
+        erase.mask(inputs, &mut mask);
+        erase.forward(pass, &mut y);
+        let flow = || Flow { live: true, grad: Buffer::zeros(8) };
+        let (mut dy, mut dx) = ([flow()], [flow()]);
+        dy[0].grad.fill(T::ONE);
+        erase.backward(pass, &y, &mut dy, &mut [], &mut dx);
+        let numbers = |buffer: &Buffer<T>| std::array::from_fn(|i| buffer[i].to_f64());
+        (numbers(&y[0]), mask[0].get().unwrap().to_vec(), numbers(&dx[0].grad))
+    }
+
+    #[test]
+    fn a_step_is_masked_where_all_of_its_features_are_the_value_and_is_zero_then() {
+        let x = [5.0, 5.0, 5.0, 0.0, 0.0, 0.0, -1.0, 5.0];
+        let (y, mask, dx) = run::<f64>(5.0, x);
+        assert_eq!(y, [0.0, 0.0, 5.0, 0.0, 0.0, 0.0, -1.0, 5.0]);
+        assert_eq!(mask, [false, true, true, true]);
+        assert_eq!(dx, [0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn the_value_is_one_of_single_precision_as_in_keras() {
+        // What Keras does to these in float64 and float32, with a mask value of 0.1.
+        assert_eq!(run::<f64>(0.1, [0.1; 8]).1, [true; 4]);
+        assert_eq!(run::<f64>(0.1, [f64::from(0.1f32); 8]).1, [false; 4]);
+        assert_eq!(run::<f32>(0.1, [0.1; 8]).1, [false; 4]);
+    }
+}

@@ -11,8 +11,10 @@ mod combine;
 mod concatenate;
 mod dense;
 mod dropout;
+mod embedding;
 mod flatten;
 mod input;
+mod layer_normalization;
 #[allow(clippy::module_inception, reason = "the layer that the crate is named after")]
 mod lstm;
 mod masking;
@@ -26,7 +28,9 @@ mod recurrent;
 mod repeat_vector;
 mod reshape;
 mod rnn;
+mod softmax;
 mod stack;
+mod time_distributed;
 mod truth;
 mod weight;
 
@@ -40,8 +44,10 @@ pub use cell::{Cell, LSTMCell, StackedRNNCells};
 pub use concatenate::Concatenate;
 pub use dense::Dense;
 pub use dropout::{Dropout, SpatialDropout1D};
+pub use embedding::Embedding;
 pub use flatten::{DataFormat, Flatten};
 pub use input::{Description as InputDescription, Input};
+pub use layer_normalization::LayerNormalization;
 pub use lstm::LSTM;
 pub use masking::Masking;
 pub use merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
@@ -51,6 +57,8 @@ pub use recurrent::Recurrent;
 pub use repeat_vector::RepeatVector;
 pub use reshape::Reshape;
 pub use rnn::RNN;
+pub use softmax::Softmax;
+pub use time_distributed::TimeDistributed;
 pub(crate) use truth::Op;
 pub use truth::Truth;
 pub(crate) use weight::Weight;
@@ -80,12 +88,16 @@ pub enum Layer {
     RNN(RNN),
     /// See [`SpatialDropout1D`].
     SpatialDropout1D(SpatialDropout1D),
+    /// See [`TimeDistributed`].
+    TimeDistributed(TimeDistributed),
     /// See [`Truth`].
     Truth(Truth),
     /// See [`RepeatVector`].
     RepeatVector(RepeatVector),
     /// See [`ActivationLayer`].
     Activation(ActivationLayer),
+    /// See [`Softmax`].
+    Softmax(Softmax),
     /// See [`Flatten`].
     Flatten(Flatten),
     /// See [`Reshape`].
@@ -106,6 +118,10 @@ pub enum Layer {
     Maximum(Maximum),
     /// See [`Minimum`].
     Minimum(Minimum),
+    /// See [`Embedding`].
+    Embedding(Embedding),
+    /// See [`LayerNormalization`].
+    LayerNormalization(LayerNormalization),
 }
 
 /// What there is to know of a layer before it is built. Shapes are those of one sample.
@@ -118,6 +134,10 @@ pub(crate) trait Describe: Debug {
 
     /// The name the user gave.
     fn name(&self) -> Option<&str>;
+
+    /// Hands on the base names of layers inside of this one that the user gave no name: Keras makes
+    /// names for them, too, before it makes one for this layer.
+    fn count_inside(&self, _count: &mut dyn FnMut(&'static str)) {}
 
     /// Writes the shapes of the outputs, for inputs of these shapes; the layer calls itself `what`.
     /// Allocates nothing where `outputs` are those of other shapes with as many axes.
@@ -188,9 +208,11 @@ impl Layer {
             Layer::Dropout(dropout) => dropout,
             Layer::RNN(rnn) => rnn,
             Layer::SpatialDropout1D(dropout) => dropout,
+            Layer::TimeDistributed(outer) => outer,
             Layer::Truth(truth) => truth,
             Layer::RepeatVector(repeat) => repeat,
             Layer::Activation(activation) => activation,
+            Layer::Softmax(softmax) => softmax,
             Layer::Flatten(flatten) => flatten,
             Layer::Reshape(reshape) => reshape,
             Layer::Permute(permute) => permute,
@@ -201,6 +223,8 @@ impl Layer {
             Layer::Average(average) => average,
             Layer::Maximum(maximum) => maximum,
             Layer::Minimum(minimum) => minimum,
+            Layer::Embedding(embedding) => embedding,
+            Layer::LayerNormalization(layer) => layer,
         }
     }
 
@@ -211,7 +235,7 @@ impl Layer {
         inputs: &[Shape],
     ) -> Box<dyn Operation<T>> {
         match self {
-            Layer::Input(_) => Box::new(input::Feed),
+            Layer::Input(input) => Box::new(input::Feed { batch_size: input.batch_size }),
             Layer::LSTM(lstm) => Box::new(recur::Recur::new(isa, lstm, inputs)),
             Layer::Bidirectional(layer) => Box::new(both_ways::Both::new(isa, layer, inputs)),
             Layer::Dense(dense) => Box::new(dense::Affine::new(isa, dense, inputs)),
@@ -219,9 +243,13 @@ impl Layer {
             Layer::Dropout(dropout) => Box::new(dropout::Drop::new(dropout)),
             Layer::RNN(rnn) => Box::new(stack::Stack::new(isa, rnn, inputs)),
             Layer::SpatialDropout1D(dropout) => Box::new(dropout::Drop::of_features(dropout)),
+            Layer::TimeDistributed(outer) => {
+                Box::new(time_distributed::EachStep::new(isa, outer, inputs))
+            }
             Layer::Truth(truth) => Box::new(truth::Judge(truth.op)),
             Layer::RepeatVector(repeat) => Box::new(repeat_vector::Repeat::new(repeat)),
             Layer::Activation(layer) => Box::new(activation::Activate::new(isa, layer)),
+            Layer::Softmax(layer) => Box::new(softmax::Shares::new(isa, layer, inputs)),
             Layer::Flatten(flatten) => flatten.operation(&inputs[0]),
             Layer::Reshape(_) => Box::new(reshape::Recast),
             Layer::Permute(permute) => Box::new(permute::Rearrange::new(permute)),
@@ -232,6 +260,10 @@ impl Layer {
             Layer::Average(_) => merge::Rule::Average.operation(inputs),
             Layer::Maximum(_) => merge::Rule::Maximum.operation(inputs),
             Layer::Minimum(_) => merge::Rule::Minimum.operation(inputs),
+            Layer::Embedding(embedding) => Box::new(embedding::Lookup::new(embedding)),
+            Layer::LayerNormalization(layer) => {
+                Box::new(layer_normalization::Normalize::new(layer, inputs))
+            }
         }
     }
 }

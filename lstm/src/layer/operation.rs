@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use kernels::{Buffer, Float};
 
+use crate::activation::Activation;
 use crate::random::Draw;
 use crate::shape::Shape;
 
@@ -152,11 +153,35 @@ pub(crate) trait Operation<T: Float>: Debug + Send {
     /// at a layer that does not speak of them, as they do in Keras.
     fn mask(&mut self, _inputs: Inputs<T>, _outputs: &mut [Mask]) {}
 
+    /// The penalties on what layers inside of this one returned, for a batch of so many rows.
+    fn inner_activity_penalty(&self, _batch: usize) -> f64 {
+        0.0
+    }
+
+    /// Makes the next backward add `scale` times the gradients of those penalties, if there are any;
+    /// says whether.
+    fn add_inner_activity(&mut self, _scale: f64) -> bool {
+        false
+    }
+
+    /// Whether the next forward keeps what the activation that ends the operation is applied to, for
+    /// a loss that looks through it; gives that activation, if it can.
+    fn look_through(&mut self, _keep: bool) -> Option<Activation> {
+        None
+    }
+
+    /// What that activation was applied to. The gradient that the next backward reads is with
+    /// respect to this, where `direct`.
+    fn operand(&mut self, _direct: bool) -> Option<&[T]> {
+        None
+    }
+
     /// Forgets the states that are kept from batch to batch.
     fn reset(&mut self) {}
 
-    /// The rows of the batch whose states wait for the next one, which must have as many.
-    fn carries(&self) -> Option<usize> {
+    /// How many rows every batch must have, because of states that are carried on or because it was
+    /// said so; 0 if it is yet to be seen, but the same for all.
+    fn rows(&self) -> Option<usize> {
         None
     }
 }

@@ -7,6 +7,7 @@ use kernels::{Buffer, Isa};
 
 use super::recurrent::Recurrent;
 use super::{Flow, Inputs, Operation, Pass};
+use crate::regularizer::Regularizer;
 use crate::shape::Shape;
 
 /// One of the recurrent layers that make up another. Its weights and states follow those of the one
@@ -22,6 +23,10 @@ pub(super) struct Part<T> {
     /// Its states, among those of the whole; and those that it returns.
     states: Range<usize>,
     returned: Range<usize>,
+    /// The penalty on what it returns, and what the gradient of that is multiplied by in the backward
+    /// that is next.
+    activity_regularizer: Option<Regularizer>,
+    activity_scale: Option<f64>,
     sources: Vec<(usize, usize)>,
     /// The output, and the states if they are returned.
     outputs: Vec<Buffer<T>>,
@@ -52,6 +57,8 @@ impl<T: crate::Float> Part<T> {
             units: layer.units(),
             number,
             weights: weight..weight + size,
+            activity_regularizer: layer.describe().activity_regularizer(),
+            activity_scale: None,
             sources: Vec::new(),
             outputs: (0..1 + returned.len()).map(|_| Buffer::new()).collect(),
             douts: (0..1 + returned.len()).map(|_| Flow::default()).collect(),
@@ -112,6 +119,7 @@ impl<T: crate::Float> Part<T> {
     ) {
         // Gradients of states are lent to the part that they belong to.
         self.lend(dreturned, dinitial);
+        self.add_activity_gradients(pass.batch);
         let Part { operation, outputs, sources, weights, number, douts, dins, .. } = self;
         let dins = &mut dins[..sources.len()];
         if douts.iter().any(|flow| flow.live) {
@@ -121,6 +129,37 @@ impl<T: crate::Float> Part<T> {
             dins.iter_mut().filter_map(Flow::room).for_each(|din| din.fill(T::ZERO));
         }
         self.lend(dreturned, dinitial);
+    }
+
+    /// The penalty on what was returned for a batch of so many rows: each output is divided by them.
+    pub(super) fn activity_penalty(&self, batch: usize) -> f64 {
+        let Some(regularizer) = self.activity_regularizer else { return 0.0 };
+        let value = |output: &Buffer<T>| regularizer.value(&[batch, self.units], output);
+        self.outputs.iter().map(value).sum::<f64>() / batch as f64
+    }
+
+    /// Makes the next backward add `scale` times the gradients of the penalty, if there is one; says
+    /// whether.
+    pub(super) fn add_activity(&mut self, scale: f64) -> bool {
+        self.activity_scale = self.activity_regularizer.map(|_| scale);
+        self.activity_scale.is_some()
+    }
+
+    fn add_activity_gradients(&mut self, batch: usize) {
+        let (Some(regularizer), Some(scale)) =
+            (self.activity_regularizer, self.activity_scale.take())
+        else {
+            return;
+        };
+        for (output, dout) in self.outputs.iter().zip(&mut self.douts) {
+            if !dout.live {
+                dout.grad.resize(output.len());
+                dout.grad.fill(T::ZERO);
+                dout.live = true;
+            }
+            let (shape, scale) = ([batch, self.units], scale / batch as f64);
+            regularizer.add_gradient(&shape, output, scale, &mut dout.grad);
+        }
     }
 
     /// Exchanges the gradients of states with those of the whole; a second time, gives them back.
@@ -137,8 +176,8 @@ impl<T: crate::Float> Part<T> {
         self.operation.reset();
     }
 
-    pub(super) fn carries(&self) -> Option<usize> {
-        self.operation.carries()
+    pub(super) fn rows(&self) -> Option<usize> {
+        self.operation.rows()
     }
 }
 

@@ -228,8 +228,8 @@ impl<T: crate::Float> Operation<T> for Recur<T> {
         }
     }
 
-    fn carries(&self) -> Option<usize> {
+    fn rows(&self) -> Option<usize> {
         let [h, _] = self.carried.as_ref()?;
-        (!h.is_empty()).then(|| h.len() / self.units)
+        Some(h.len() / self.units)
     }
 }

@@ -11,7 +11,7 @@ use crate::shape::Shape;
 #[non_exhaustive]
 pub enum Recurrent {
     /// See [`LSTM`].
-    LSTM(LSTM),
+    LSTM(Box<LSTM>),
     /// See [`RNN`].
     RNN(RNN),
 }
@@ -29,14 +29,14 @@ pub(crate) struct Sequence {
 impl Recurrent {
     pub(crate) fn describe(&self) -> &dyn Describe {
         match self {
-            Recurrent::LSTM(lstm) => lstm,
+            Recurrent::LSTM(lstm) => &**lstm,
             Recurrent::RNN(rnn) => rnn,
         }
     }
 
     pub(crate) fn trainable(self, trainable: bool) -> Self {
         match self {
-            Recurrent::LSTM(lstm) => Recurrent::LSTM(lstm.trainable(trainable)),
+            Recurrent::LSTM(lstm) => lstm.trainable(trainable).into(),
             Recurrent::RNN(rnn) => Recurrent::RNN(rnn.trainable(trainable)),
         }
     }
@@ -64,14 +64,14 @@ impl Recurrent {
     pub(crate) fn with(self, sequence: Sequence, name: String) -> Self {
         let name = Some(name);
         match self {
-            Recurrent::LSTM(lstm) => Recurrent::LSTM(LSTM {
+            Recurrent::LSTM(lstm) => Recurrent::from(LSTM {
                 return_sequences: sequence.return_sequences,
                 return_state: sequence.return_state,
                 go_backwards: sequence.go_backwards,
                 stateful: sequence.stateful,
                 zero_output_for_mask: sequence.zero_output_for_mask,
                 name,
-                ..lstm
+                ..*lstm
             }),
             Recurrent::RNN(rnn) => Recurrent::RNN(RNN {
                 return_sequences: sequence.return_sequences,
@@ -127,7 +127,7 @@ impl Recurrent {
 
 impl From<LSTM> for Recurrent {
     fn from(lstm: LSTM) -> Self {
-        Recurrent::LSTM(lstm)
+        Recurrent::LSTM(Box::new(lstm))
     }
 }
 
@@ -145,7 +145,7 @@ impl TryFrom<Layer> for Recurrent {
     /// If the layer is of another kind.
     fn try_from(layer: Layer) -> Result<Self> {
         match layer {
-            Layer::LSTM(lstm) => Ok(Recurrent::LSTM(lstm)),
+            Layer::LSTM(lstm) => Ok(lstm.into()),
             Layer::RNN(rnn) => Ok(Recurrent::RNN(rnn)),
             other => {
                 let why = format!("expected an LSTM or an RNN, found {}", other.describe().class());

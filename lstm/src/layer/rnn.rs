@@ -82,7 +82,7 @@ impl RNN {
                 0 => "lstm_cell".to_owned(),
                 i => format!("lstm_cell_{i}"),
             })),
-            ..cell.clone()
+            ..(**cell).clone()
         })
     }
 

@@ -1,5 +1,7 @@
 //! The operation of an [`RNN`] layer: one recurrent layer for each cell.
 
+use std::mem::swap;
+
 use kernels::{Buffer, Isa};
 
 use super::part::Part;
@@ -75,26 +77,31 @@ impl<T: crate::Float> Operation<T> for Stack<T> {
         let Stack { cells, reversed, .. } = self;
         let reversed = (!reversed.is_empty()).then_some(&reversed[..]);
         let top = cells.len() - 1;
-        std::mem::swap(cells[top].dout(), dy);
+        // What a gradient is read from is lent where it is needed, and given back.
+        swap(cells[top].dout(), dy);
         for i in (0..=top).rev() {
             let (below, rest) = cells.split_at_mut(i);
-            let cell = &mut rest[0];
-            let pass = upon(pass, below.last(), reversed);
+            let (cell, above) = rest.split_at_mut(1);
+            let (cell, pass) = (&mut cell[0], upon(pass, below.last(), reversed));
+            if let Some(above) = above.first_mut() {
+                swap(cell.dout(), above.din());
+            }
             match below.last() {
-                None => std::mem::swap(cell.din(), dx),
+                None => swap(cell.din(), dx),
                 Some(below) => {
                     cell.din().live = true;
                     cell.din().grad.resize(below.output().len());
                 }
             }
             cell.backward(pass, dreturned, dweights, dinitial);
-            match below.last_mut() {
-                None => std::mem::swap(cell.din(), dx),
-                Some(below) => std::mem::swap(cell.din(), below.dout()),
+            if below.is_empty() {
+                swap(cell.din(), dx);
+            }
+            if let Some(above) = above.first_mut() {
+                swap(cell.dout(), above.din());
             }
         }
-        // Each lower cell's gradient lies where it was made and read; the top one's goes back.
-        std::mem::swap(cells[top].dout(), dy);
+        swap(cells[top].dout(), dy);
     }
 
     fn mask(&mut self, inputs: Inputs<T>, outputs: &mut [Mask]) {
@@ -107,7 +114,7 @@ impl<T: crate::Float> Operation<T> for Stack<T> {
         self.cells.iter_mut().for_each(Part::reset);
     }
 
-    fn carries(&self) -> Option<usize> {
-        self.cells.iter().find_map(Part::carries)
+    fn rows(&self) -> Option<usize> {
+        self.cells.iter().find_map(Part::rows)
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use kernels::{Buffer, Isa};
 
+use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::Graph;
@@ -65,6 +66,15 @@ impl Mode {
     pub(super) fn training(draw: Draw) -> Mode {
         Mode { kept: true, training: Some(draw) }
     }
+}
+
+/// What a call gave.
+#[derive(Debug)]
+pub(super) struct Outcome<'a, T> {
+    pub(super) value: &'a [T],
+    pub(super) gradient: Option<&'a mut [T]>,
+    pub(super) mask: Option<&'a [bool]>,
+    pub(super) operand: Option<&'a [T]>,
 }
 
 /// The weights of all layers, and a number that changes whenever they do.
@@ -171,15 +181,6 @@ impl<T: Float> Execution<T> {
             self.propagate_shapes()?;
             self.settled = true;
         }
-        for step in &self.steps {
-            if let Some(rows) = step.operation.carries().filter(|&rows| rows != batch) {
-                let class = step.layer.describe().class();
-                let name = step.layer.describe().name().unwrap_or_default();
-                let what = format!("rows of a batch of {class} {name}").trim_end().to_owned();
-                let what = format!("{what}, which is stateful: see `reset_states`");
-                return Err(Error::Count { what, expected: rows, found: batch });
-            }
-        }
         self.batch = batch;
         for (i, step) in self.steps.iter_mut().enumerate() {
             for (o, shape) in step.outputs.iter().enumerate() {
@@ -192,6 +193,31 @@ impl<T: Float> Execution<T> {
                 if gradients && din.live {
                     din.grad.resize(batch * shape.len());
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that so many samples in batches of a size have the rows that every layer asks for.
+    ///
+    /// # Errors
+    ///
+    /// If a batch would have more or fewer.
+    pub(super) fn check_rows(&self, samples: usize, batch_size: usize) -> Result<()> {
+        for step in &self.steps {
+            let Some(rows) = step.operation.rows() else { continue };
+            let rows = if rows == 0 { batch_size } else { rows };
+            let last = samples % batch_size;
+            let found = if last != 0 && batch_size == rows { last } else { batch_size };
+            if found != rows {
+                let (class, name) = (step.layer.describe().class(), step.layer.describe().name());
+                let name = name.map_or(String::new(), |name| format!(" `{name}`"));
+                let why = match step.sources.is_empty() {
+                    true => "which has a batch size",
+                    false => "which is stateful, see `reset_states`",
+                };
+                let what = format!("rows of every batch of {class}{name}, {why}");
+                return Err(Error::Count { what, expected: rows, found });
             }
         }
         Ok(())
@@ -259,10 +285,33 @@ impl<T: Float> Execution<T> {
         self.douts[call][output].get()
     }
 
-    /// Which entries of an output of a call are valid, after forward, if that is said of it.
-    #[allow(dead_code, reason = "for the loss, which learns of masks next")]
-    pub(super) fn mask(&self, (call, output): (usize, usize)) -> Option<&[bool]> {
-        self.masks[call][output].get()
+    /// An output of a call, after forward, with room for its gradient, where backward starts if
+    /// `wanted`, which of its entries are valid, if that is said of it, and what it was before its
+    /// activation, if that was kept. The gradient is with respect to that, where `direct`.
+    pub(super) fn outcome(
+        &mut self,
+        (call, output): (usize, usize),
+        wanted: bool,
+        direct: bool,
+    ) -> Outcome<'_, T> {
+        let flow = &mut self.douts[call][output];
+        flow.live |= wanted;
+        Outcome {
+            value: &self.values[call][output],
+            gradient: wanted.then_some(&mut flow.grad[..]),
+            mask: self.masks[call][output].get(),
+            operand: self.steps[call].operation.operand(wanted && direct),
+        }
+    }
+
+    /// Whether the next forward keeps what a call gives before its activation; which activation
+    /// that is, if nothing else but the loss uses the call.
+    pub(super) fn look_through(&mut self, call: usize, keep: bool) -> Option<Activation> {
+        let used = self.steps.iter().any(|step| step.sources.iter().any(|&(at, _)| at == call));
+        if used {
+            return None;
+        }
+        self.steps[call].operation.look_through(keep)
     }
 
     /// Makes every operation forget the states that it keeps from batch to batch.
@@ -301,13 +350,19 @@ impl<T: Float> Execution<T> {
             };
             Some(outputs.map(value).sum::<f64>() / self.batch as f64)
         });
-        penalties.sum()
+        let inner = self.steps.iter().map(|step| step.operation.inner_activity_penalty(self.batch));
+        penalties.sum::<f64>() + inner.sum::<f64>()
     }
 
     /// Adds `scale` times the gradients of [`activity_penalty`](Self::activity_penalty) to those
     /// that backward will start from.
     pub(super) fn add_activity_gradients(&mut self, scale: f64) {
-        for ((step, values), douts) in self.steps.iter().zip(&self.values).zip(&mut self.douts) {
+        let steps = self.steps.iter_mut().zip(&self.values).zip(&mut self.douts);
+        for ((step, values), douts) in steps {
+            if step.operation.add_inner_activity(scale) && douts.iter().all(|dout| !dout.live) {
+                douts[0].grad.fill(T::ZERO);
+                douts[0].live = true;
+            }
             let Some(regularizer) = step.layer.describe().activity_regularizer() else { continue };
             for ((value, dout), shape) in values.iter().zip(douts).zip(&step.outputs) {
                 if !dout.live {

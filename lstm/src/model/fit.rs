@@ -1,12 +1,16 @@
 //! Training.
 
-use super::execution::{Mode, Params};
+use std::ops::Range;
+
+use super::logs::Logs;
 use super::progress::Progress;
-use super::rows::{Rows, batch_size};
-use super::{Compiled, History, Model, Verbose};
+use super::rows::Rows;
+use super::train::{Checks, Data};
+use super::{History, Model, Verbose};
+use crate::callback::Callback;
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::random::{Draw, Rng};
+use crate::random::Rng;
 use crate::tensor::{Inputs, Tensor};
 
 /// How [`Model::fit`] goes about it: Keras's arguments and defaults.
@@ -14,27 +18,108 @@ use crate::tensor::{Inputs, Tensor};
 /// ```
 /// use lstm::Fit;
 ///
-/// let options = Fit { epochs: 10, batch_size: 16, ..Fit::default() };
+/// let options: Fit = Fit { epochs: 10, batch_size: 16, validation_split: 0.2, ..Fit::default() };
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fit {
-    /// How often all samples are seen; 1 unless set.
+#[derive(Clone, Copy, Debug)]
+pub struct Fit<'a, T = f32> {
+    /// The number of the epoch to stop before; 1 unless set.
     pub epochs: usize,
     /// Samples to a step; 32 unless set.
     pub batch_size: usize,
     /// Whether the samples are put in random order before each epoch; they are unless set.
     pub shuffle: bool,
-    /// Which random orders and dropouts; 0 unless set. Epochs are counted from one `fit` to the next, so that
-    /// two of one epoch each see the orders of one of two; `compile` and `reseed` start again.
+    /// Which random orders and dropouts; 0 unless set. Epochs are counted from one `fit` to the
+    /// next, so that two of one epoch each see the orders of one of two; `compile` and `reseed`
+    /// start again.
     pub seed: u64,
     /// What is shown meanwhile.
     pub verbose: Verbose,
+    /// How much the loss of each sample counts: `[samples]`, or `[samples, steps]` where the
+    /// output has steps. Empty if all count alike, one array for all outputs, or one for each.
+    pub sample_weight: &'a [&'a Tensor<T>],
+    /// How much the samples of a class count: those where the target, or the place of the largest
+    /// in it, is the number of the class. One for classes that are not named. In place of
+    /// `sample_weight`.
+    pub class_weight: &'a [(i64, f64)],
+    /// The part of the samples, the last ones, that is set aside to validate on; none unless set.
+    pub validation_split: f64,
+    /// What to validate on after each epoch, in place of `validation_split`.
+    pub validation_data: Validation<'a, T>,
+    /// Samples to a batch of the validation; `batch_size` unless set.
+    pub validation_batch_size: Option<usize>,
+    /// How many batches to validate on; all unless set.
+    pub validation_steps: Option<usize>,
+    /// After every how many epochs to validate; each one unless set.
+    pub validation_freq: usize,
+    /// The number of the first epoch; 0 unless set.
+    pub initial_epoch: usize,
+    /// How many batches make an epoch; as many as there are unless set. The next epoch goes on
+    /// where one ended; where the samples run out, an epoch ends early.
+    pub steps_per_epoch: Option<usize>,
 }
 
-impl Default for Fit {
+/// Samples to validate on; none by default.
+#[derive(Clone, Copy, Debug)]
+pub struct Validation<'a, T = f32> {
+    /// The inputs of the model.
+    pub x: &'a [&'a Tensor<T>],
+    /// The targets.
+    pub y: &'a [&'a Tensor<T>],
+    /// As [`Fit::sample_weight`].
+    pub sample_weight: &'a [&'a Tensor<T>],
+}
+
+impl<T> Default for Validation<'_, T> {
     fn default() -> Self {
-        Fit { epochs: 1, batch_size: 32, shuffle: true, seed: 0, verbose: Verbose::Auto }
+        Validation { x: &[], y: &[], sample_weight: &[] }
     }
+}
+
+impl<T> Fit<'_, T> {
+    /// Keras's defaults.
+    pub const DEFAULT: Self = Fit {
+        epochs: 1,
+        batch_size: 32,
+        shuffle: true,
+        seed: 0,
+        verbose: Verbose::Auto,
+        sample_weight: &[],
+        class_weight: &[],
+        validation_split: 0.0,
+        validation_data: Validation { x: &[], y: &[], sample_weight: &[] },
+        validation_batch_size: None,
+        validation_steps: None,
+        validation_freq: 1,
+        initial_epoch: 0,
+        steps_per_epoch: None,
+    };
+}
+
+impl<T> Default for Fit<'_, T> {
+    fn default() -> Self {
+        Fit::DEFAULT
+    }
+}
+
+/// The callbacks of a training.
+pub type Callbacks<'a, 'b, T> = &'a mut [&'b mut dyn Callback<T>];
+
+/// What to validate on, in batches of a size, at most so many.
+#[derive(Clone, Copy, Debug)]
+struct Held<'a, T> {
+    data: Data<'a, &'a Tensor<T>>,
+    start: usize,
+    end: usize,
+    batch_size: usize,
+    steps: usize,
+}
+
+/// The samples of a training in their present order.
+#[derive(Debug)]
+struct Order {
+    rows: Vec<usize>,
+    /// How many batches of it have been taken.
+    taken: usize,
 }
 
 impl<T: Float> Model<T> {
@@ -42,132 +127,228 @@ impl<T: Float> Model<T> {
     ///
     /// # Errors
     ///
-    /// If the model is not compiled, or the data does not fit it. Nothing is trained then.
-    pub fn fit(&mut self, x: impl Inputs<T>, y: &Tensor<T>, options: Fit) -> Result<History> {
-        let x = x.tensors();
-        let (samples, batch_size) = self.check_training(x, y, options.batch_size)?;
-        self.reserve(x, batch_size, true)?;
+    /// If the model is not compiled, the data does not fit it, or an option is out of its range.
+    /// Nothing is trained then.
+    pub fn fit(
+        &mut self,
+        x: impl Inputs<T>,
+        y: impl Inputs<T>,
+        options: Fit<T>,
+    ) -> Result<History> {
+        self.fit_with(x, y, options, &mut [])
+    }
+
+    /// [`fit`](Self::fit) with callbacks.
+    ///
+    /// # Errors
+    ///
+    /// As there, and whatever a callback fails with.
+    pub fn fit_with(
+        &mut self,
+        x: impl Inputs<T>,
+        y: impl Inputs<T>,
+        options: Fit<T>,
+        callbacks: Callbacks<T>,
+    ) -> Result<History> {
+        let whole = Data { x: x.tensors(), y: y.tensors(), weights: options.sample_weight };
+        let samples = self.check_training(whole)?;
+        let split = split(samples, &options)?;
+        let weights = class_weights(&whole, samples, &options)?;
+        let weights: Vec<&Tensor<T>> = weights.iter().collect();
+        let data = match options.class_weight {
+            [] => whole,
+            _ => Data { weights: &weights, ..whole },
+        };
+        let held = self.held(data, split..samples, &options)?;
+        let batch_size = self.reserve_batch(data.x, options.batch_size, split, true)?;
+        self.refit(data, samples, Checks::Shapes)?;
 
         self.seed = options.seed;
-        let mut history = History::new(&["loss"], options.epochs);
-        let mut order: Vec<usize> = (0..samples).collect();
-        let steps = samples.div_ceil(batch_size);
+        self.stop = false;
+        let names = self.compiled()?.judge.names().to_vec();
+        let val_names: Vec<String> = names.iter().map(|name| format!("val_{name}")).collect();
+        let mut values = Vec::with_capacity(names.len());
+        let mut history = History::new(options.epochs.saturating_sub(options.initial_epoch));
+        let mut logs = Logs::sorted(names.iter());
+        let mut epoch_logs = Logs::sorted(names.iter().chain(&val_names));
+        let mut order = Order { rows: (0..split).collect(), taken: usize::MAX };
+        let batches = split.div_ceil(batch_size);
+        let steps = options.steps_per_epoch.unwrap_or(batches);
         let mut progress = Progress::new(options.verbose, options.epochs, steps);
-        for epoch in 0..options.epochs {
-            if options.shuffle {
-                order.iter_mut().enumerate().for_each(|(i, at)| *at = i);
-                Rng::new(options.seed, self.epochs).shuffle(&mut order);
-            }
+
+        each(callbacks, |callback| callback.on_train_begin(self))?;
+        for epoch in options.initial_epoch..options.epochs {
             progress.epoch(epoch);
-            let (mut sum, mut seen) = (0.0, 0);
-            for (step, rows) in order.chunks(batch_size).enumerate() {
-                let loss = self.train(x, y, Rows::These(rows))?;
-                sum += loss.to_f64() * rows.len() as f64;
-                seen += rows.len();
-                progress.step(step + 1, &[("loss", sum / seen as f64)]);
+            self.compiled()?.judge.reset();
+            each(callbacks, |callback| callback.on_epoch_begin(epoch, self))?;
+            for step in 0..steps {
+                if order.taken >= batches {
+                    if step > 0 {
+                        break;
+                    }
+                    self.arrange(&mut order, &options);
+                }
+                each(callbacks, |callback| callback.on_train_batch_begin(step, self))?;
+                let rows = order.rows.chunks(batch_size).nth(order.taken).unwrap_or(&[]);
+                self.train(data, Rows::These(rows))?;
+                order.taken += 1;
+                self.compiled()?.judge.results(&mut values);
+                logs.fill(&names, &values);
+                each(callbacks, |callback| callback.on_train_batch_end(step, self, &logs))?;
+                progress.step(step + 1, &logs);
+                if self.stop {
+                    break;
+                }
             }
-            let loss = sum / seen as f64;
-            progress.finish_epoch(&[("loss", loss)]);
-            history.push(epoch, &[loss]);
+            epoch_logs.clear();
+            epoch_logs.fill(&names, &values);
+            if let Some(held) = held.filter(|_| (epoch + 1) % options.validation_freq == 0) {
+                self.validate(held)?;
+                self.compiled()?.judge.results(&mut values);
+                epoch_logs.fill(&val_names, &values);
+                self.refit(data, samples, Checks::Shapes)?;
+            }
             self.epochs += 1;
+            each(callbacks, |callback| callback.on_epoch_end(epoch, self, &mut epoch_logs))?;
+            progress.finish_epoch(&epoch_logs);
+            history.push(epoch, &epoch_logs);
+            if self.stop {
+                break;
+            }
         }
         if options.epochs > 0 {
             self.finalize();
         }
+        each(callbacks, |callback| callback.on_train_end(self))?;
         Ok(history)
     }
 
-    /// One step of training on one batch; gives its loss before the step.
-    ///
-    /// # Errors
-    ///
-    /// As [`fit`](Self::fit).
-    pub fn train_on_batch(&mut self, x: impl Inputs<T>, y: &Tensor<T>) -> Result<T> {
-        let x = x.tensors();
-        let (samples, _) = self.check_training(x, y, usize::MAX)?;
-        self.train(x, y, Rows::Range(0, samples))
+    /// Ends the present `fit` after its present batch; for callbacks.
+    pub fn stop_training(&mut self) {
+        self.stop = true;
     }
 
-    pub(super) fn compiled(&mut self) -> Result<&mut Compiled<T>> {
-        let not_compiled = || Error::NotCompiled { model: self.name.clone() };
-        self.compiled.as_mut().ok_or_else(not_compiled)
+    /// Starts over in the order of the next epoch.
+    fn arrange(&self, order: &mut Order, options: &Fit<T>) {
+        order.taken = 0;
+        if options.shuffle {
+            order.rows.iter_mut().enumerate().for_each(|(i, at)| *at = i);
+            Rng::new(options.seed, self.epochs).shuffle(&mut order.rows);
+        }
     }
 
-    /// Checks `x` and `y` for training in batches of a size; gives the number of samples, and of
-    /// those in a batch.
-    pub(super) fn check_training(
+    /// Checks what to validate on: data of its own, or the samples that are set aside.
+    fn held<'a>(
         &mut self,
-        x: &[&Tensor<T>],
-        y: &Tensor<T>,
-        wanted: usize,
-    ) -> Result<(usize, usize)> {
-        self.compiled()?;
-        let samples = self.check_inputs(x)?;
-        let batch_size = batch_size(wanted, samples)?;
-        self.reserve(x, batch_size, false)?;
-        self.check_target(y, samples)?;
-        y.check_finite("y")?;
-        Ok((samples, batch_size))
-    }
-
-    /// Checks that `y` has the shape of the output; a last axis of one may be left out.
-    pub(super) fn check_target(&self, y: &Tensor<T>, samples: usize) -> Result<()> {
-        let output = self.execution.shape(self.graph.outputs[0]);
-        let fits = |axes: &[Option<usize>]| {
-            let found = y.shape().iter().copied().map(Some);
-            [Some(samples)].into_iter().chain(axes.iter().copied()).eq(found)
+        data: Data<'a, &'a Tensor<T>>,
+        rest: Range<usize>,
+        options: &Fit<'a, T>,
+    ) -> Result<Option<Held<'a, T>>> {
+        let Validation { x, y, sample_weight } = options.validation_data;
+        let (data, range) = match (x.is_empty() && y.is_empty(), rest.is_empty()) {
+            (true, true) => return Ok(None),
+            (true, false) => {
+                // Keras weights classes only where it trains.
+                (Data { weights: options.sample_weight, ..data }, rest)
+            }
+            (false, _) => {
+                let data = Data { x, y, weights: sample_weight };
+                (data, 0..self.check_training(data)?)
+            }
         };
-        let without_last = match output.axes().split_last() {
-            Some((Some(1), rest)) => fits(rest),
-            _ => false,
+        let batch_size = options.validation_batch_size.unwrap_or(options.batch_size);
+        let steps = options.validation_steps.unwrap_or(usize::MAX);
+        let batch_size = self.reserve_batch(data.x, batch_size, range.len(), false)?;
+        Ok(Some(Held { data, start: range.start, end: range.end, batch_size, steps }))
+    }
+
+    fn validate(&mut self, held: Held<T>) -> Result<()> {
+        let Held { data, start, end, batch_size, steps } = held;
+        self.refit(data, data.x[0].batch(), Checks::Shapes)?;
+        self.compiled()?.judge.reset();
+        self.test_all(data, start..end, batch_size, steps)
+    }
+}
+
+/// Does something with one callback after another.
+fn each<T: Float>(
+    callbacks: &mut [&mut dyn Callback<T>],
+    mut act: impl FnMut(&mut dyn Callback<T>) -> Result<()>,
+) -> Result<()> {
+    callbacks.iter_mut().try_for_each(|callback| act(&mut **callback))
+}
+
+/// How many of the samples are trained on: all but the last ones that are set aside. Checks the
+/// options on the way.
+fn split<T>(samples: usize, options: &Fit<T>) -> Result<usize> {
+    for (name, value) in [
+        ("validation_freq", Some(options.validation_freq)),
+        ("validation_batch_size", options.validation_batch_size),
+        ("validation_steps", options.validation_steps),
+        ("steps_per_epoch", options.steps_per_epoch),
+    ] {
+        if value == Some(0) {
+            return Err(Error::invalid(name, "it must be positive"));
+        }
+    }
+    let part = options.validation_split;
+    if !(0.0..1.0).contains(&part) {
+        let why = format!("{part} is not within 0 ≤ validation_split < 1");
+        return Err(Error::invalid("validation_split", why));
+    }
+    if part == 0.0 || !options.validation_data.x.is_empty() {
+        return Ok(samples);
+    }
+    match (samples as f64 * (1.0 - part)).floor() as usize {
+        0 => {
+            let why = format!("{samples} samples are too few to set aside {part} of them");
+            Err(Error::invalid("validation_split", why))
+        }
+        at if at == samples => {
+            let why = format!("{part} of {samples} samples is none");
+            Err(Error::invalid("validation_split", why))
+        }
+        at => Ok(at),
+    }
+}
+
+/// The weights of samples that those of classes make, if there are any.
+fn class_weights<T: Float>(
+    data: &Data<&Tensor<T>>,
+    samples: usize,
+    options: &Fit<T>,
+) -> Result<Option<Tensor<T>>> {
+    let classes = options.class_weight;
+    if classes.is_empty() {
+        return Ok(None);
+    }
+    let refuse = |why: &str| Err(Error::invalid("class_weight", why));
+    if !options.sample_weight.is_empty() {
+        return refuse("it cannot be given beside sample_weight");
+    }
+    if classes.iter().any(|(_, weight)| !weight.is_finite()) {
+        return refuse("a weight is not finite");
+    }
+    let [y] = data.y else {
+        return refuse("it is only for models with one output");
+    };
+    let classes_last = y.shape().len() > 1 && y.shape().last() != Some(&1);
+    let width = if classes_last { y.shape().last().copied().unwrap_or(1) } else { 1 };
+    if y.data().len() != samples * width {
+        return refuse("it is only for targets with one class for each sample");
+    }
+    let weights = y.data().chunks_exact(width.max(1)).map(|row| {
+        let class = match classes_last {
+            true => largest(row) as i64,
+            false => row[0].to_f64().round_ties_even() as i64,
         };
-        match fits(output.axes()) || without_last {
-            true => Ok(()),
-            false => Err(y.misfit("y", output.batched(Some(samples)))),
-        }
-    }
+        let known = classes.iter().find(|(known, _)| *known == class);
+        T::from_f64(known.map_or(1.0, |&(_, weight)| weight))
+    });
+    Tensor::new([samples], weights.collect()).map(Some)
+}
 
-    /// Copies rows of `x` into the model's inputs.
-    pub(super) fn load(&mut self, x: &[&Tensor<T>], rows: Rows, training: bool) -> Result<()> {
-        self.reserve(x, rows.len(), training)?;
-        for (x, &input) in x.iter().zip(&self.graph.inputs) {
-            rows.copy(x, self.execution.value((input, 0)));
-        }
-        Ok(())
-    }
-
-    /// Forward, loss, backward, optimizer, on rows of `x` and `y`.
-    fn train(&mut self, x: &[&Tensor<T>], y: &Tensor<T>, rows: Rows) -> Result<T> {
-        self.load(x, rows, true)?;
-        let params = Params { weights: &self.params, version: self.version };
-        let draw = Draw::new(self.seed, self.batches);
-        self.execution.forward(params, Mode::training(draw));
-
-        let loss = self.compiled()?.loss;
-        self.execution.clear_gradients();
-        let output = self.graph.outputs[0];
-        let (prediction, gradient) = self.execution.value_and_gradient(output);
-        let target = rows.of(y, &mut self.targets);
-        let value = loss.value(prediction, target);
-        loss.gradient(prediction, target, gradient);
-        let scale = self.compiled.as_ref().and_then(|c| c.optimizer.loss_scale_factor());
-        if let Some(scale) = scale.map(T::from_f64) {
-            gradient.iter_mut().for_each(|g| *g = *g * scale);
-        }
-        self.execution.add_activity_gradients(scale.unwrap_or(1.0));
-        let value = value + T::from_f64(self.penalty());
-
-        self.grads.fill(T::ZERO);
-        let params = Params { weights: &self.params, version: self.version };
-        self.execution.backward(params, &mut self.grads);
-        self.add_penalty_gradients(scale.unwrap_or(1.0));
-        let Model { isa, params, grads, compiled, .. } = self;
-        if let Some(compiled) = compiled {
-            T::optimize(&mut compiled.optimizer, *isa, params, grads);
-        }
-        self.constrain();
-        self.version += 1;
-        self.batches += 1;
-        Ok(value)
-    }
+/// Where the first of the largest is.
+fn largest<T: Float>(xs: &[T]) -> usize {
+    xs.iter().enumerate().fold(0, |best, (i, x)| if *x > xs[best] { i } else { best })
 }

@@ -48,6 +48,7 @@ impl<T: Float> Model<T> {
             let what = format!("gradients of the outputs of `{}`", self.name);
             return Err(Error::Count { what, expected: outputs.len(), found: dy.len() });
         }
+        self.execution.check_rows(samples, samples)?;
         self.reserve(x, samples, true)?;
         for (i, (dy, &at)) in dy.iter().zip(&outputs).enumerate() {
             if let Some(dy) = dy {

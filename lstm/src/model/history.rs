@@ -1,26 +1,34 @@
 //! What training leaves behind.
 
-/// The losses of a training, epoch by epoch: what `fit` returns.
+use super::Logs;
+
+/// The losses and metrics of a training, epoch by epoch: what `fit` returns.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     epoch: Vec<usize>,
-    history: Vec<(&'static str, Vec<f64>)>,
+    history: Vec<(String, Vec<f64>)>,
+    room: usize,
 }
 
 impl History {
-    /// Room for `epochs` epochs, or as many as anyone waits for, of the numbers that have these
-    /// names.
-    pub(super) fn new(names: &[&'static str], epochs: usize) -> Self {
-        let epochs = epochs.min(1 << 16);
-        let history = names.iter().map(|&name| (name, Vec::with_capacity(epochs))).collect();
-        History { epoch: Vec::with_capacity(epochs), history }
+    /// Room for `epochs` epochs, or as many as anyone waits for.
+    pub(super) fn new(epochs: usize) -> Self {
+        let room = epochs.min(1 << 16);
+        History { epoch: Vec::with_capacity(room), history: Vec::new(), room }
     }
 
-    /// Adds an epoch, its numbers in the order of the names.
-    pub(super) fn push(&mut self, epoch: usize, values: &[f64]) {
+    /// Adds an epoch.
+    pub(super) fn push(&mut self, epoch: usize, logs: &Logs) {
         self.epoch.push(epoch);
-        for ((_, series), &value) in self.history.iter_mut().zip(values) {
-            series.push(value);
+        for (name, value) in logs.iter() {
+            match self.history.iter_mut().find(|(known, _)| known == name) {
+                Some((_, series)) => series.push(value),
+                None => {
+                    let mut series = Vec::with_capacity(self.room);
+                    series.push(value);
+                    self.history.push((name.to_owned(), series));
+                }
+            }
         }
     }
 
@@ -29,9 +37,14 @@ impl History {
         &self.epoch
     }
 
-    /// The values of `name`, one for each epoch.
+    /// The values of `name`, one for each epoch that had one: `loss`, `val_loss`, `accuracy`, …
     pub fn get(&self, name: &str) -> Option<&[f64]> {
-        self.history.iter().find(|(known, _)| *known == name).map(|(_, series)| &series[..])
+        self.history.iter().find(|(known, _)| known == name).map(|(_, series)| &series[..])
+    }
+
+    /// The names of all series, in Keras's order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.history.iter().map(|(name, _)| name.as_str())
     }
 
     /// The training loss of each epoch: the mean over its samples, each taken before the step of
@@ -47,8 +60,26 @@ mod tests {
 
     #[test]
     fn there_is_no_room_to_make_for_endless_training() {
-        let mut history = History::new(&["loss"], usize::MAX);
-        history.push(0, &[0.5]);
+        let (mut history, mut logs) = (History::new(usize::MAX), Logs::default());
+        logs.set("loss", 0.5);
+        history.push(0, &logs);
         assert_eq!(history.loss(), [0.5]);
+    }
+
+    #[test]
+    fn a_series_has_the_epochs_that_had_a_value() {
+        let (mut history, mut logs) = (History::new(2), Logs::default());
+        for epoch in 0..2 {
+            logs.clear();
+            logs.set("loss", epoch as f64);
+            if epoch == 1 {
+                logs.set("val_loss", 7.0);
+            }
+            history.push(epoch, &logs);
+        }
+        assert_eq!(history.get("loss"), Some(&[0.0, 1.0][..]));
+        assert_eq!(history.get("val_loss"), Some(&[7.0][..]));
+        assert_eq!(history.names().collect::<Vec<_>>(), ["loss", "val_loss"]);
+        assert_eq!(history.epoch(), [0, 1]);
     }
 }

@@ -1,9 +1,13 @@
 //! Models: layers with weights, trained and run as in Keras.
 
+mod compile;
 mod execution;
+mod files;
 mod fit;
 mod gradients;
 mod history;
+mod judge;
+mod logs;
 mod optimizer_state;
 mod penalties;
 mod predict;
@@ -11,14 +15,18 @@ mod progress;
 mod rows;
 mod sequential;
 mod summary;
+mod train;
 
+use std::borrow::Borrow;
 use std::ops::Range;
 
 use kernels::{Buffer, Isa};
 
-pub use fit::Fit;
+pub use compile::Compile;
+pub use fit::{Callbacks, Fit, Validation};
 pub use gradients::Gradients;
 pub use history::History;
+pub use logs::Logs;
 pub use optimizer_state::OptimizerState;
 pub use predict::{Evaluate, Predict};
 pub use progress::Verbose;
@@ -28,11 +36,12 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::{Graph, Symbols};
 use crate::isa;
-use crate::loss::Loss;
-use crate::optimizer::{self, Optimizer};
+use crate::layer::Layer;
+use crate::optimizer::Optimizer;
 use crate::random::Rng;
-use crate::shape::Shape;
+use crate::shape::{Axes, Shape};
 use crate::tensor::{self, Tensor};
+use compile::Compiled;
 use execution::Execution;
 use summary::{Count, Row, Summary};
 
@@ -76,8 +85,12 @@ pub struct Model<T = f32> {
     /// of the last `fit`.
     batches: u64,
     seed: u64,
-    /// The targets of a batch.
-    targets: Buffer<T>,
+    /// The targets of a batch and their weights, for each output.
+    targets: Vec<[Buffer<T>; 2]>,
+    /// Whether a callback asked for the end of training.
+    stop: bool,
+    /// Scratch of the checks.
+    shape: Vec<usize>,
 }
 
 /// Where a weight lies among the parameters.
@@ -86,13 +99,6 @@ struct WeightPlace {
     layer: usize,
     weight: crate::layer::Weight,
     range: Range<usize>,
-}
-
-/// What `compile` has set.
-#[derive(Debug)]
-struct Compiled<T> {
-    loss: Loss,
-    optimizer: optimizer::State<T>,
 }
 
 impl Model<f32> {
@@ -147,7 +153,9 @@ impl<T: Float> Model<T> {
             norms: Vec::new(),
             batches: 0,
             seed: 0,
-            targets: Buffer::new(),
+            targets: Vec::new(),
+            stop: false,
+            shape: Vec::new(),
         };
         model.reseed(0);
         for weight in &model.weights {
@@ -188,28 +196,6 @@ impl<T: Float> Model<T> {
         }
         self.isa = isa;
         self.execution = Execution::new(isa, &self.graph, &ranges);
-    }
-
-    /// Chooses how `fit` trains the model. The optimizer starts anew, and so do the orders of
-    /// samples.
-    ///
-    /// # Errors
-    ///
-    /// If a setting of the optimizer is out of range, or the model has more than one output.
-    pub fn compile(&mut self, optimizer: impl Into<Optimizer>, loss: Loss) -> Result<()> {
-        let optimizer = optimizer.into();
-        optimizer.check()?;
-        if self.graph.outputs.len() != 1 {
-            let found = self.graph.outputs.len();
-            let what = format!("outputs of `{}`, to be compiled with one loss", self.name);
-            return Err(Error::Count { what, expected: 1, found });
-        }
-        let trained = self.weights.iter().filter(|place| place.weight.trainable);
-        let ranges = trained.map(|place| place.range.clone());
-        let optimizer = optimizer::State::new(optimizer, self.params.len(), ranges);
-        self.compiled = Some(Compiled { loss, optimizer });
-        (self.epochs, self.batches) = (0, 0);
-        Ok(())
     }
 
     /// The optimizer that the model is compiled with, with the learning rate it has by now.
@@ -350,11 +336,23 @@ impl<T: Float> Model<T> {
         !chain || layers.iter().any(|member| member.calls.len() > 1)
     }
 
+    /// The rows of every batch, if an input says it.
+    fn batch_size(&self) -> Option<usize> {
+        self.graph.inputs.iter().find_map(|&call| {
+            match &self.graph.layers[self.graph.calls[call].layer].layer {
+                Layer::Input(input) => input.batch_size,
+                _ => None,
+            }
+        })
+    }
+
     fn row(&self, at: usize) -> Row {
         let member = &self.graph.layers[at];
         // Keras shows the shapes of the last call.
         let last = member.calls.last().map_or(&[][..], |&call| &self.graph.calls[call].outputs);
-        let shapes: Vec<String> = last.iter().map(Shape::to_string).collect();
+        let batch_size = self.batch_size();
+        let shape = |shape: &Shape| Axes(&shape.batched(batch_size)).to_string();
+        let shapes: Vec<String> = last.iter().map(shape).collect();
         let places = self.weights.iter().filter(|place| place.layer == at);
         let source = |&(source, output): &(usize, usize)| {
             format!("{}[{}][{output}]", self.graph.name(source), self.graph.node(source))
@@ -375,17 +373,17 @@ impl<T: Float> Model<T> {
     }
 
     /// Checks that `x` fits the model's inputs; gives the number of samples.
-    fn check_inputs(&self, x: &[&Tensor<T>]) -> Result<usize> {
+    fn check_inputs<X: Borrow<Tensor<T>>>(&self, x: &[X]) -> Result<usize> {
         let inputs = &self.graph.inputs;
         if x.len() != inputs.len() {
             let what = format!("inputs of `{}`", self.name);
             return Err(Error::Count { what, expected: inputs.len(), found: x.len() });
         }
-        for (x, &input) in x.iter().zip(inputs) {
+        for (x, &input) in x.iter().map(Borrow::borrow).zip(inputs) {
             x.check(self.graph.name(input), &self.graph.calls[input].outputs[0])?;
         }
-        let samples = x[0].batch();
-        for (x, &input) in x.iter().zip(inputs) {
+        let samples = x[0].borrow().batch();
+        for (x, &input) in x.iter().map(Borrow::borrow).zip(inputs) {
             if x.batch() != samples {
                 return Err(Error::Count {
                     what: format!("samples of {}", self.graph.name(input)),
@@ -397,10 +395,16 @@ impl<T: Float> Model<T> {
         if samples == 0 {
             return Err(Error::invalid(self.graph.name(inputs[0]), "no samples"));
         }
-        for (x, &input) in x.iter().zip(inputs) {
+        for (x, &input) in x.iter().map(Borrow::borrow).zip(inputs) {
             if x.data().is_empty() {
                 let why = format!("an axis of its shape, {:?}, is empty", x.shape());
                 return Err(Error::invalid(self.graph.name(input), why));
+            }
+            let readers = self.graph.calls.iter().filter(|call| call.sources == [(input, 0)]);
+            for reader in readers {
+                if let Layer::Embedding(embedding) = &self.graph.layers[reader.layer].layer {
+                    embedding.check_indices(self.graph.name(input), x.data())?;
+                }
             }
         }
         Ok(samples)
@@ -412,8 +416,14 @@ impl<T: Float> Model<T> {
     }
 
     /// Makes room for `batch` samples like those of `x`.
-    fn reserve(&mut self, x: &[&Tensor<T>], batch: usize, gradients: bool) -> Result<()> {
-        let shapes = self.graph.inputs.iter().zip(x).map(|(&input, x)| (input, &x.shape()[1..]));
+    fn reserve<X: Borrow<Tensor<T>>>(
+        &mut self,
+        x: &[X],
+        batch: usize,
+        gradients: bool,
+    ) -> Result<()> {
+        let shapes =
+            self.graph.inputs.iter().zip(x).map(|(&input, x)| (input, &x.borrow().shape()[1..]));
         self.execution.reserve(batch, shapes, gradients)
     }
 }

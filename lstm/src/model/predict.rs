@@ -1,8 +1,12 @@
 //! Prediction and evaluation.
 
+use std::borrow::Borrow;
+use std::ops::Range;
+
 use super::Model;
 use super::execution::{Mode, Params};
 use super::rows::{Rows, batch_size};
+use super::train::Data;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::tensor::{Inputs, Tensor};
@@ -39,7 +43,7 @@ impl<T: Float> Model<T> {
     /// # Errors
     ///
     /// If the model is not compiled, or the data does not fit it.
-    pub fn evaluate(&mut self, x: impl Inputs<T>, y: &Tensor<T>) -> Result<f64> {
+    pub fn evaluate(&mut self, x: impl Inputs<T>, y: impl Inputs<T>) -> Result<f64> {
         self.evaluate_with(x, y, Evaluate::default())
     }
 
@@ -51,22 +55,69 @@ impl<T: Float> Model<T> {
     pub fn evaluate_with(
         &mut self,
         x: impl Inputs<T>,
-        y: &Tensor<T>,
+        y: impl Inputs<T>,
         options: Evaluate,
     ) -> Result<f64> {
-        let x = x.tensors();
-        let (samples, batch_size) = self.check_training(x, y, options.batch_size)?;
-        let loss = self.compiled()?.loss;
-        let output = self.graph.outputs[0];
-        let mut sum = 0.0;
-        for start in (0..samples).step_by(batch_size) {
-            let rows = Rows::Range(start, samples.min(start + batch_size));
-            self.run(x, rows)?;
-            let target = rows.of(y, &mut self.targets);
-            let value = loss.value(self.execution.value(output), target).to_f64();
-            sum += (value + self.penalty()) * rows.len() as f64;
+        self.evaluate_weighted(x, y, &[], options)
+    }
+
+    /// [`evaluate_with`](Self::evaluate_with), with `sample_weight` as in
+    /// [`Fit`](super::Fit::sample_weight). What the metrics gathered meanwhile is in
+    /// [`metrics`](Self::metrics).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn evaluate_weighted(
+        &mut self,
+        x: impl Inputs<T>,
+        y: impl Inputs<T>,
+        sample_weight: &[&Tensor<T>],
+        options: Evaluate,
+    ) -> Result<f64> {
+        let data = Data { x: x.tensors(), y: y.tensors(), weights: sample_weight };
+        let samples = self.check_training(data)?;
+        self.compiled()?.judge.reset();
+        self.test_all(data, 0..samples, options.batch_size, usize::MAX)?;
+        Ok(self.compiled()?.judge.loss())
+    }
+
+    /// The loss and the metrics by Keras's names, as gathered since the present epoch of `fit`,
+    /// or `evaluate`, began; `train_on_batch` and `test_on_batch` gather on.
+    ///
+    /// # Errors
+    ///
+    /// If the model is not compiled.
+    pub fn metrics(&mut self) -> Result<Vec<(String, f64)>> {
+        let judge = &self.compiled()?.judge;
+        let mut values = Vec::new();
+        judge.results(&mut values);
+        Ok(judge.names().iter().cloned().zip(values).collect())
+    }
+
+    /// Makes loss and metrics forget what they gathered.
+    ///
+    /// # Errors
+    ///
+    /// If the model is not compiled.
+    pub fn reset_metrics(&mut self) -> Result<()> {
+        self.compiled()?.judge.reset();
+        Ok(())
+    }
+
+    /// Takes some samples in, in batches, at most a number of them.
+    pub(super) fn test_all<X: Borrow<Tensor<T>>>(
+        &mut self,
+        data: Data<X>,
+        samples: Range<usize>,
+        batch_size: usize,
+        steps: usize,
+    ) -> Result<()> {
+        let batch_size = self.reserve_batch(data.x, batch_size, samples.len(), false)?;
+        for start in samples.clone().step_by(batch_size).take(steps) {
+            self.test(data, Rows::Range(start, samples.end.min(start + batch_size)))?;
         }
-        Ok(sum / samples as f64)
+        Ok(())
     }
 
     /// The model's output for the samples `x`; the first one, if there are several.
@@ -110,6 +161,7 @@ impl<T: Float> Model<T> {
         let x = x.tensors();
         let samples = self.check_inputs(x)?;
         let batch_size = batch_size(options.batch_size, samples)?;
+        self.execution.check_rows(samples, batch_size)?;
         self.reserve(x, batch_size, false)?;
         let mut outputs: Vec<Tensor<T>> = (self.graph.outputs.iter())
             .map(|&at| Tensor::zeros([&[samples], &self.execution.zeros(at).shape()[1..]].concat()))
@@ -149,8 +201,9 @@ impl<T: Float> Model<T> {
         let x = x.tensors();
         let samples = self.check_inputs(x)?;
         let batch_size = batch_size(options.batch_size, samples)?;
+        self.execution.check_rows(samples, batch_size)?;
         self.reserve(x, batch_size, false)?;
-        self.check_target(y, samples)?;
+        self.check_room(y, samples)?;
         self.predict_batches(x, batch_size, std::slice::from_mut(y))
     }
 
@@ -176,8 +229,26 @@ impl<T: Float> Model<T> {
     /// Forward on rows of `x`.
     fn run(&mut self, x: &[&Tensor<T>], rows: Rows) -> Result<()> {
         self.load(x, rows, false)?;
+        self.look_through(false);
         let params = Params { weights: &self.params, version: self.version };
         self.execution.forward(params, Mode::PREDICT);
         Ok(())
+    }
+
+    /// Checks that `y` has the shape of the output; a last axis of one may be left out.
+    fn check_room(&self, y: &Tensor<T>, samples: usize) -> Result<()> {
+        let output = self.execution.shape(self.graph.outputs[0]);
+        let fits = |axes: &[Option<usize>]| {
+            let found = y.shape().iter().copied().map(Some);
+            [Some(samples)].into_iter().chain(axes.iter().copied()).eq(found)
+        };
+        let without_last = match output.axes().split_last() {
+            Some((Some(1), rest)) => fits(rest),
+            _ => false,
+        };
+        match fits(output.axes()) || without_last {
+            true => Ok(()),
+            false => Err(y.misfit("y", output.batched(Some(samples)))),
+        }
     }
 }

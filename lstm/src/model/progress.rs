@@ -13,6 +13,8 @@ use std::io::{IsTerminal as _, Stdout, Write, stdout};
 use std::iter::repeat_n;
 use std::time::{Duration, Instant};
 
+use super::logs::Logs;
+
 /// How `fit` shows its progress: as in Keras, where the modes are called 0, 1 and 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verbose {
@@ -74,18 +76,18 @@ impl<W: Write> Progress<W> {
     }
 
     /// Shows that `done` steps of the epoch are done, if it is time to show something.
-    pub(crate) fn step(&mut self, done: usize, metrics: &[(&str, f64)]) {
+    pub(crate) fn step(&mut self, done: usize, logs: &Logs) {
         if self.verbose == Verbose::Bar {
-            self.step_at(done, metrics, Instant::now());
+            self.step_at(done, logs, Instant::now());
         }
     }
 
     /// Ends the epoch.
-    pub(crate) fn finish_epoch(&mut self, metrics: &[(&str, f64)]) {
-        self.draw(self.steps, metrics, Phase::Over, Instant::now());
+    pub(crate) fn finish_epoch(&mut self, logs: &Logs) {
+        self.draw(self.steps, logs, Phase::Over, Instant::now());
     }
 
-    fn step_at(&mut self, done: usize, metrics: &[(&str, f64)], now: Instant) {
+    fn step_at(&mut self, done: usize, metrics: &Logs, now: Instant) {
         if self.terminal && self.drawn.is_none_or(|(drawn, _)| now - drawn >= INTERVAL) {
             self.draw(done, metrics, Phase::Running, now);
         }
@@ -94,7 +96,7 @@ impl<W: Write> Progress<W> {
         }
     }
 
-    fn draw(&mut self, done: usize, metrics: &[(&str, f64)], phase: Phase, now: Instant) {
+    fn draw(&mut self, done: usize, metrics: &Logs, phase: Phase, now: Instant) {
         let elapsed = (now - self.start).as_secs_f64();
         let per_step = match self.first {
             Some(first) if done > 1 => (now - first).as_secs_f64() / (done - 1) as f64,
@@ -159,7 +161,7 @@ struct State<'a> {
     elapsed: f64,
     per_step: f64,
     phase: Phase,
-    metrics: &'a [(&'a str, f64)],
+    metrics: &'a Logs,
 }
 
 const BAR: &str = "━━━━━━━━━━━━━━━━━━━━";
@@ -182,7 +184,7 @@ impl State<'_> {
         }
         write!(out, "\x1b[0m ")?;
         step_time(out, per_step)?;
-        metrics.iter().try_for_each(|(name, value)| metric(out, name, *value, value.abs()))
+        metrics.iter().try_for_each(|(name, value)| metric(out, name, value, value.abs()))
     }
 
     /// `4/4 - 1s - 365ms/step - loss: 25.4725`, where values below zero have an exponent.
@@ -190,7 +192,7 @@ impl State<'_> {
         let (digits, State { done, steps, elapsed, .. }) = (self.digits(), self);
         write!(out, "{done:>digits$}/{steps} - {elapsed:.0}s - ")?;
         step_time(out, self.per_step)?;
-        self.metrics.iter().try_for_each(|(name, value)| metric(out, name, *value, *value))
+        self.metrics.iter().try_for_each(|(name, value)| metric(out, name, value, value))
     }
 
     fn digits(&self) -> usize {
@@ -244,11 +246,16 @@ mod tests {
         let mut progress = Progress::on(vec![], terminal, verbose, 2, 4);
         for (epoch, [first, last]) in [[29.4275, 25.4725], [28.1048, 24.3384]].iter().enumerate() {
             progress.epoch(epoch);
-            let start = progress.start;
+            let (start, name) = (progress.start, "loss");
+            let logs = |value| {
+                let mut logs = Logs::default();
+                logs.set(name, value);
+                logs
+            };
             let after = |milliseconds| start + Duration::from_millis(milliseconds);
-            progress.step_at(1, &[("loss", *first)], after(1700));
-            progress.step_at(2, &[("loss", f64::NAN)], after(1749)); // too soon to be drawn
-            progress.draw(4, &[("loss", *last)], Phase::Over, after(1760));
+            progress.step_at(1, &logs(*first), after(1700));
+            progress.step_at(2, &logs(f64::NAN), after(1749)); // too soon to be drawn
+            progress.draw(4, &logs(*last), Phase::Over, after(1760));
         }
         String::from_utf8(progress.out).unwrap()
     }

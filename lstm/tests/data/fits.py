@@ -1,0 +1,161 @@
+"""Trainings by Keras, as `lstm/tests/fits.rs` repeats them: `python fits.py > fits.json`.
+
+Keras 3.15.1 on TensorFlow, float64. Every case has the model as `to_json` writes it, compiled, with
+its weights before and after, what `fit` was given, and its history.
+"""
+
+import json
+import os
+import tempfile
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+import keras
+import numpy as np
+from keras import layers, losses, metrics
+
+keras.config.set_floatx("float64")
+CASES = []
+
+
+def numbers(seed, *shape, scale=1.0):
+    return np.round(np.random.default_rng(seed).normal(0, scale, shape), 3)
+
+
+def classes(seed, count, *shape):
+    return np.random.default_rng(seed).integers(0, count, shape).astype("float64")
+
+
+def one_hot(labels, count):
+    return np.eye(count)[labels.astype(int)]
+
+
+def plain(activation=None, units=2, features=3, name="dense"):
+    return keras.Sequential([keras.Input((features,)), layers.Dense(units, activation=activation, name=name)])
+
+
+def steps(activation=None, units=2, masking=False):
+    stack = [keras.Input((4, 3))] + ([layers.Masking()] if masking else [])
+    return keras.Sequential(stack + [layers.Dense(units, activation=activation)])
+
+
+def array(value):
+    return {"shape": list(np.shape(value)), "data": np.asarray(value, "float64").ravel().tolist()}
+
+
+def case(name, model, x, y, *, loss, callbacks=None, csv=False, compile={}, **fit):
+    xs, ys = (list(v) if isinstance(v, (list, tuple)) else [v] for v in (x, y))
+    for at, weight in enumerate(model.weights):
+        weight.assign(numbers(at, *weight.shape, scale=0.5))
+    optimizer = keras.optimizers.SGD(0.05)
+    model.compile(optimizer, loss, **compile)
+    described_model = model.to_json()
+    before = [array(w) for w in model.get_weights()]
+    made, described = [], []
+    for kind, arguments in callbacks or []:
+        made.append(getattr(keras.callbacks, kind)(**arguments))
+        described.append({"kind": kind, **arguments})
+    if csv:
+        path = tempfile.mktemp(".csv")
+        made.append(keras.callbacks.CSVLogger(path))
+    options = {"epochs": 2, "batch_size": 3, **fit}
+    history = model.fit(x, y, shuffle=False, verbose=0, callbacks=made, **options)
+    given = dict(options)
+    if "sample_weight" in given:
+        w = given["sample_weight"]
+        given["sample_weight"] = [array(v) for v in (w if isinstance(w, list) else [w])]
+    if "class_weight" in given:
+        given["class_weight"] = sorted(map(list, given["class_weight"].items()))
+    if "validation_data" in given:
+        given["validation_data"] = [array(v) for v in given["validation_data"]]
+    CASES.append({
+        "name": name,
+        "model": described_model,
+        "before": before,
+        "x": [array(v) for v in xs],
+        "y": [array(v) for v in ys],
+        "fit": given,
+        "callbacks": described,
+        "history": [[key, [float(v) for v in values]] for key, values in history.history.items()],
+        "epochs": history.epoch,
+        "csv": open(path, newline="").read() if csv else None,
+        "after": [array(w) for w in model.get_weights()],
+        "evaluate": sorted((k, float(v)) for k, v in model.evaluate(x, y, verbose=0, batch_size=3, return_dict=True).items()),
+    })
+
+
+X, Y = numbers(1, 11, 3), numbers(2, 11, 2)
+case("plain", plain(), X, Y, loss="mse", csv=True)
+case("validation_split", plain(), X, Y, loss="mse", validation_split=0.3, csv=True)
+case("validation_data", plain(), X, Y, loss="mae", validation_data=(X[:5], Y[:5], np.arange(5.0)),
+     validation_batch_size=2, validation_steps=2, validation_freq=2, epochs=5)
+case("initial_epoch", plain(), X, Y, loss="huber", initial_epoch=2, epochs=4)
+case("steps_per_epoch", plain(), X, Y, loss="mse", steps_per_epoch=2, epochs=3)
+case("sample_weight_and_split", plain(), X, Y, loss="mse", sample_weight=np.arange(11.0) / 5,
+     validation_split=0.4, compile={"metrics": ["mae"], "weighted_metrics": ["mae", "mse"]})
+LABELS = classes(3, 3, 11)
+case("class_weight_of_labels", plain("softmax", 3), X, LABELS, loss="sparse_categorical_crossentropy",
+     class_weight={0: 0.5, 2: 3.0}, validation_split=0.3,
+     compile={"metrics": ["accuracy"], "weighted_metrics": ["accuracy"]})
+case("class_weight_of_one_hot", plain("softmax", 3), X, one_hot(LABELS, 3), loss="categorical_crossentropy",
+     class_weight={1: 2.0}, compile={"weighted_metrics": ["acc"]})
+case("class_weight_of_binary", plain("sigmoid", 1), X, classes(4, 2, 11), loss="binary_crossentropy",
+     class_weight={0: 0.25, 1: 1.5}, compile={"metrics": ["accuracy"]})
+SX, SY = numbers(5, 7, 4, 3), numbers(6, 7, 4, 2)
+MX = SX.copy()
+MX[1, 2:] = 0
+MX[3, :2] = 0
+MX[5] = 0
+WEIGHTS = np.abs(numbers(7, 7, 4))
+case("steps", steps(), SX, SY, loss="mse", sample_weight=WEIGHTS, compile={"weighted_metrics": ["mae"]})
+case("steps_of_samples", steps(), SX, SY, loss="mse", sample_weight=WEIGHTS[:, :1])
+case("masked", steps(masking=True), MX, SY, loss="mse", compile={"metrics": ["mae", "mse"]})
+case("masked_and_weighted", steps(masking=True), MX, SY, loss="huber", sample_weight=WEIGHTS,
+     compile={"metrics": ["mae"], "weighted_metrics": ["mape"]})
+for reduction in ["sum", "mean", "mean_with_sample_weight"]:
+    case(f"masked_{reduction}", steps(masking=True), MX, SY, sample_weight=WEIGHTS,
+         loss=losses.MeanSquaredError(reduction=reduction))
+SL = classes(8, 3, 7, 4)
+case("masked_labels", steps("softmax", 3, masking=True), MX, SL, loss="sparse_categorical_crossentropy",
+     compile={"metrics": ["accuracy"]})
+case("ignore_class_masked", steps("linear", 3, masking=True), MX, SL,
+     loss=losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=1))
+BITS = classes(9, 2, 11, 2)
+case("counts", plain("sigmoid"), X, BITS, loss="binary_crossentropy", sample_weight=np.arange(1.0, 12),
+     compile={"metrics": ["AUC", metrics.AUC(curve="PR", name="pr"), metrics.Precision(), metrics.Recall(thresholds=0.3),
+                          metrics.BinaryAccuracy(threshold=0.4), metrics.Precision(class_id=1, top_k=1, name="p1"),
+                          metrics.AUC(num_thresholds=20, summation_method="majoring", name="major"),
+                          metrics.AUC(num_thresholds=20, curve="PR", summation_method="minoring", name="minor")],
+              "weighted_metrics": [metrics.AUC(name="wauc"), metrics.Recall(name="wrecall")]})
+case("regression", plain(), X, Y, loss="mse", sample_weight=np.arange(1.0, 12),
+     compile={"metrics": [metrics.RootMeanSquaredError(), metrics.R2Score(), "cosine_similarity", "msle",
+                          metrics.LogCoshError(),
+                          metrics.R2Score(class_aggregation="variance_weighted_average", name="r2v")],
+              "weighted_metrics": [metrics.RootMeanSquaredError(name="wrmse"), metrics.R2Score(name="wr2")]})
+case("classes", plain("softmax", 4), X, one_hot(classes(10, 4, 11), 4), loss="categorical_crossentropy",
+     compile={"metrics": ["accuracy", "categorical_accuracy",
+                          "categorical_crossentropy", "kl_divergence"]})
+
+
+def two():
+    x = keras.Input((3,), name="in")
+    return keras.Model(x, [layers.Dense(2, name="a")(x), layers.Dense(1, activation="sigmoid", name="b")(x)])
+
+
+BIT = classes(11, 2, 11, 1)
+case("two_outputs", two(), X, [Y, BIT], loss=["mse", "binary_crossentropy"], validation_split=0.3,
+     compile={"metrics": [["mae"], ["accuracy"]], "loss_weights": [0.5, 2.0]})
+case("two_outputs_weighted", two(), X, [Y, BIT], loss=["mse", "mae"],
+     sample_weight=[np.arange(11.0), np.ones(11) / 2])
+case("early_stopping", plain(), X, Y, loss="mse", validation_split=0.4, epochs=40, csv=True,
+     callbacks=[("EarlyStopping", {"patience": 2, "min_delta": 0.003, "restore_best_weights": True})])
+case("early_stopping_start", plain(), X, Y, loss="mse", validation_split=0.4, epochs=40,
+     callbacks=[("EarlyStopping", {"monitor": "loss", "min_delta": 0.05, "start_from_epoch": 3, "patience": 1})])
+case("plateau", plain(), X, Y, loss="mse", validation_split=0.4, epochs=12, csv=True,
+     callbacks=[("ReduceLROnPlateau", {"patience": 2, "min_delta": 0.03, "factor": 0.5, "cooldown": 1, "min_lr": 0.002})])
+# Saturated, where Keras looks through the activation at the logits.
+case("saturated_sigmoid", plain("sigmoid"), X * 40, BITS, loss="binary_crossentropy")
+case("saturated_softmax", plain("softmax", 3), X * 60, one_hot(LABELS, 3), loss="categorical_crossentropy")
+case("saturated_labels", plain("softmax", 3), X * 60, LABELS, loss="sparse_categorical_crossentropy")
+print(json.dumps({"keras": keras.__version__, "cases": CASES}, indent=0))
