@@ -61,20 +61,45 @@ impl Describe for ActivationLayer {
 
 /// The operation of an [`ActivationLayer`].
 #[derive(Debug)]
-pub(super) struct Activate {
+pub(super) struct Activate<T> {
     isa: Isa,
     activation: Activation,
+    /// The input, for a loss that looks through the activation and gets its gradient from it.
+    operand: Buffer<T>,
+    looked_through: bool,
+    direct: bool,
 }
 
-impl Activate {
+impl<T: Float> Activate<T> {
     pub(super) fn new(isa: Isa, layer: &ActivationLayer) -> Self {
-        Activate { isa, activation: layer.activation }
+        Activate {
+            isa,
+            activation: layer.activation,
+            operand: Buffer::new(),
+            looked_through: false,
+            direct: false,
+        }
     }
 }
 
-impl<T: Float> Operation<T> for Activate {
+impl<T: Float> Operation<T> for Activate<T> {
+    fn look_through(&mut self, keep: bool) -> Option<Activation> {
+        let seen = matches!(self.activation, Activation::Sigmoid | Activation::Softmax);
+        self.looked_through = keep && seen;
+        seen.then_some(self.activation)
+    }
+
+    fn operand(&mut self, direct: bool) -> Option<&[T]> {
+        self.direct = direct && self.looked_through;
+        self.looked_through.then_some(&self.operand)
+    }
+
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
         let units = pass.inputs.shapes[0].features().unwrap_or(1);
+        if self.looked_through {
+            self.operand.resize(pass.inputs.at(0).len());
+            self.operand.copy_from_slice(pass.inputs.at(0));
+        }
         outputs[0].copy_from_slice(pass.inputs.at(0));
         self.activation.forward(self.isa, units, &mut outputs[0]);
     }
@@ -92,7 +117,9 @@ impl<T: Float> Operation<T> for Activate {
         let x = pass.inputs.at(0);
         let kept = if self.activation.keeps_operand() { x } else { &outputs[0] };
         dx.copy_from_slice(dy);
-        self.activation.backward(self.isa, units, kept, dx);
+        if !std::mem::take(&mut self.direct) {
+            self.activation.backward(self.isa, units, kept, dx);
+        }
     }
 
     fn mask(&mut self, inputs: Inputs<T>, outputs: &mut [Mask]) {
