@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use lstm::{Layer, Loss, Model, Objective};
+use lstm::{
+    AUC, Adam, Compile, Curve, Dense, Input, LSTM, Layer, Loss, Measure, Metric, Model, Objective,
+    Reduction, Threshold,
+};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
@@ -33,6 +36,10 @@ fn kept(value: &mut Value) {
             let kwargs = kwargs.as_object_mut().unwrap();
             kwargs.remove("training");
             kwargs.retain(|_, argument| !argument.is_null());
+            // An input that is nothing but a mask is of truths, whatever it was.
+            if let Some(mask) = kwargs.get_mut("mask") {
+                mask["config"]["dtype"] = json!("bool");
+            }
             // Initial states may have been given by their place.
             let states = object["args"].as_array_mut().unwrap();
             if let [_, Value::Array(_)] = states[..] {
@@ -47,8 +54,11 @@ fn kept(value: &mut Value) {
                 object[key] = json!(one);
             }
         }
-        if object.get("dtype") == Some(&json!("int32")) {
-            object["dtype"] = json!("float64");
+        let is_input = object.contains_key("batch_shape");
+        match object.get("dtype").and_then(Value::as_str) {
+            Some("int32") => object["dtype"] = json!("float64"),
+            Some("bool") if is_input => object["dtype"] = json!("float64"),
+            _ => {}
         }
         if let Some(loss) = object.get_mut("loss") {
             let objective = Objective::from_json(&loss.to_string()).unwrap();
@@ -137,4 +147,52 @@ fn a_key_that_is_another_is_seen() {
         let difference = difference("", &a, &b).unwrap();
         assert!(difference.starts_with(&format!("{at}:")), "{difference}");
     }
+}
+
+/// Reads, writes and reads again; what was written.
+fn there_and_back(model: &Model) -> Value {
+    let text = model.to_json();
+    let again = Model::from_json(&text).unwrap();
+    assert_eq!(again.to_json(), text);
+    assert_eq!(again.weight_names(), model.weight_names());
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn a_model_is_written_with_what_it_is_compiled_with() {
+    let x = Input::new([5, 3]);
+    let y = LSTM::new(4).return_sequences(true).call(&x).unwrap();
+    let (a, b) = (Dense::new(1).call(&y).unwrap(), Dense::new(2).name("two").call(&y).unwrap());
+    let mut model = Model::new(&x, [&a, &b]).unwrap();
+    assert_eq!(there_and_back(&model)["compile_config"], json!({}));
+
+    let smooth = Loss::CategoricalCrossentropy { from_logits: true, label_smoothing: 0.125 };
+    let losses = [Some(Loss::Huber { delta: 2.0 }.into()), Some(smooth.reduction(Reduction::Sum))];
+    let auc = AUC { num_thresholds: 50, curve: Curve::PR, ..AUC::default() };
+    let precision = Threshold { threshold: Some(0.25), ..Threshold::default() };
+    let options = Compile {
+        metrics: vec![
+            "mae".parse().unwrap(),
+            Metric::from(Measure::AUC(auc)).of_output(1),
+            Metric::from(Measure::TopKCategoricalAccuracy { k: 2 }).named("top").of_output(1),
+        ],
+        weighted_metrics: vec![Metric::from(Measure::Precision(precision))],
+        loss_weights: vec![1.0, 0.5],
+    };
+    let adam = Adam { learning_rate: 0.25, ..Adam::default() };
+    model.compile_with(adam, losses, options).unwrap();
+    let written = &there_and_back(&model)["compile_config"];
+    assert_eq!(written["optimizer"]["class_name"], "Adam");
+    assert_eq!(written["optimizer"]["config"]["learning_rate"], 0.25);
+    assert_eq!(written["loss"][0]["config"]["delta"], 2.0);
+    assert_eq!(written["loss"][1]["config"]["reduction"], "sum");
+    assert_eq!(written["loss"][1]["config"]["label_smoothing"], 0.125);
+    assert_eq!(written["loss_weights"], json!([1.0, 0.5]));
+    assert_eq!(written["metrics"][0], json!(["mae"]));
+    assert_eq!(written["metrics"][1][0]["config"]["curve"], "PR");
+    assert_eq!(written["metrics"][1][0]["config"]["num_thresholds"], 50);
+    let top = json!({ "name": "top", "dtype": "float32", "k": 2 });
+    assert_eq!(written["metrics"][1][1]["config"], top);
+    assert_eq!(written["weighted_metrics"][0][0]["config"]["thresholds"], 0.25);
+    assert_eq!(written["weighted_metrics"][1], json!([]));
 }

@@ -147,7 +147,7 @@ impl<T: Float> Model<T> {
     /// `keras.models.model_from_json`.
     ///
     /// Not kept of a file that was read, beside what [`Layer::to_json`] says: the types of inputs
-    /// that are whole numbers, the `training` of single calls (that of the model's call takes its
+    /// (one that is nothing but a mask is of truths, all others are of `T`), the `training` of single calls (that of the model's call takes its
     /// place), whether one input or output was in a list, and whether a loss with Keras's defaults
     /// was given by its name, a shorter one, or an object of its class: its name is written.
     pub fn to_json(&self) -> String {
