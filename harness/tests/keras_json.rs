@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lstm::{
     AUC, Adam, Compile, Curve, Dense, Input, LSTM, Layer, Loss, Measure, Metric, Model, Objective,
-    Reduction, Threshold,
+    Reduction, Sequential, Threshold,
 };
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -195,4 +195,38 @@ fn a_model_is_written_with_what_it_is_compiled_with() {
     assert_eq!(written["metrics"][1][1]["config"], top);
     assert_eq!(written["weighted_metrics"][0][0]["config"]["thresholds"], 0.25);
     assert_eq!(written["weighted_metrics"][1], json!([]));
+}
+
+/// A list of objects that `keras.saving.serialize_keras_object` wrote.
+fn list(file: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/json").join(file);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn layers_that_are_not_built_are_what_keras_wrote() {
+    let layers = list("layers.json");
+    assert!(layers.len() >= 24, "{}", layers.len());
+    for mut keras in layers {
+        let ours = Layer::from_json(&keras.to_string()).unwrap().to_json();
+        let mut ours: Value = serde_json::from_str(&ours).unwrap();
+        kept(&mut ours);
+        kept(&mut keras);
+        assert_eq!(difference(&keras["class_name"].to_string(), &ours, &keras), None);
+    }
+}
+
+#[test]
+fn metrics_with_settings_are_what_keras_wrote() {
+    let mut model = Sequential::new().add(Input::new([4])).add(Dense::new(3)).build().unwrap();
+    model.compile(Adam::default(), Loss::MeanSquaredError).unwrap();
+    let mut description: Value = serde_json::from_str(&model.to_json()).unwrap();
+    description["compile_config"]["metrics"] = json!(list("metrics.json"));
+    let model: Model = Model::from_json(&description.to_string()).unwrap();
+    let ours: Value = serde_json::from_str(&model.to_json()).unwrap();
+    let ours = ours["compile_config"]["metrics"].as_array().unwrap();
+    for (ours, keras) in ours.iter().zip(list("metrics.json")) {
+        assert_eq!(difference(&keras["class_name"].to_string(), ours, &keras), None);
+    }
+    assert_eq!(ours.len(), 14);
 }

@@ -164,9 +164,11 @@ fn settings(loss: Loss) -> Value {
             "label_smoothing": label_smoothing,
             "axis": -1,
         }),
-        Loss::SparseCategoricalCrossentropy { from_logits, .. } => {
-            json!({ "from_logits": from_logits, "axis": -1 })
-        }
+        Loss::SparseCategoricalCrossentropy { from_logits, ignore_class } => json!({
+            "from_logits": from_logits,
+            "ignore_class": ignore_class,
+            "axis": -1,
+        }),
         _ => json!({}),
     }
 }

@@ -32,7 +32,17 @@ pub(in super::super) fn layer(layer: &Layer, site: Site) -> Value {
             "seed": layer.seed,
             "noise_shape": layer.noise_shape,
         })),
-        Layer::SpatialDropout1D(layer) => plain(json!({ "rate": layer.rate, "seed": layer.seed })),
+        // Of this one Keras writes the name of the precision, and nothing of training.
+        Layer::SpatialDropout1D(layer) => {
+            let name = site.name.unwrap_or(name);
+            let config = json!({
+                "rate": layer.rate,
+                "seed": layer.seed,
+                "name": name,
+                "dtype": site.dtype,
+            });
+            object("keras.layers", class, config)
+        }
         Layer::Activation(layer) => plain(json!({ "activation": layer.activation.name() })),
         Layer::Softmax(layer) => plain(json!({ "axis": axes(&layer.axes) })),
         Layer::Reshape(layer) => {
