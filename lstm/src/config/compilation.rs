@@ -109,12 +109,7 @@ pub(super) fn loss(value: &Value) -> Result<Objective> {
         }
         Loss::SparseCategoricalCrossentropy { from_logits, ignore_class } => {
             *from_logits = settings.flag("from_logits", false)?;
-            *ignore_class = match settings.take("ignore_class") {
-                None | Some(Value::Null) => None,
-                Some(value) => Some(value.as_i64().ok_or_else(|| {
-                    settings.error("ignore_class", format!("expected a class, found {value}"))
-                })?),
-            };
+            *ignore_class = self::ignore_class(&mut settings)?;
             last_axis(&mut settings)?;
         }
         Loss::CosineSimilarity => last_axis(&mut settings)?,
@@ -138,6 +133,15 @@ pub(super) fn loss(value: &Value) -> Result<Objective> {
     settings.skip("dtype"); // the precision is the caller's choice
     settings.finish()?;
     Ok(loss.reduction(reduction))
+}
+
+/// The class that does not count, if there is one.
+fn ignore_class(settings: &mut Fields) -> Result<Option<i64>> {
+    let Some(value) = settings.take("ignore_class").filter(|value| !value.is_null()) else {
+        return Ok(None);
+    };
+    let wrong = || settings.error("ignore_class", format!("expected a class, found {value}"));
+    value.as_i64().ok_or_else(wrong).map(Some)
 }
 
 /// The axis of the classes: the last is the one there is.
@@ -181,8 +185,9 @@ fn settings_of(measure: &mut Measure, settings: &mut Fields) -> Result<()> {
             *label_smoothing = settings.number("label_smoothing", 0.0)?;
             last_axis(settings)?;
         }
-        Measure::Loss(Loss::SparseCategoricalCrossentropy { from_logits, .. }) => {
+        Measure::Loss(Loss::SparseCategoricalCrossentropy { from_logits, ignore_class }) => {
             *from_logits = settings.flag("from_logits", false)?;
+            *ignore_class = self::ignore_class(settings)?;
             last_axis(settings)?;
         }
         Measure::Loss(Loss::CosineSimilarity) => last_axis(settings)?,

@@ -16,6 +16,7 @@ mod optimizers;
 mod reshaping;
 mod schedules;
 mod weights;
+mod write;
 
 use serde_json::Value;
 
@@ -41,6 +42,13 @@ impl Layer {
     /// If it is not JSON, or asks for what this crate does not have.
     pub fn from_json(json: &str) -> Result<Layer> {
         layers::layer(&parse(json)?)
+    }
+
+    /// What `keras.layers.serialize` returns for a layer of this description that is not built yet,
+    /// in `float32`. A layer that was given no name has that of its class, initializers no seed;
+    /// `unroll` is false, and a wrapper is trainable where something inside of it is.
+    pub fn to_json(&self) -> String {
+        write::layer(self, write::Site::OUTSIDE).to_string()
     }
 }
 
@@ -132,5 +140,17 @@ impl<T: Float> Model<T> {
     /// As there.
     pub fn from_json_as(json: &str) -> Result<Model<T>> {
         models::model(&parse(json)?)
+    }
+
+    /// What Keras's `model.to_json()` returns for it: layers, the shapes they are built for, their
+    /// calls, and what the model is compiled with. Keras reads it with
+    /// `keras.models.model_from_json`.
+    ///
+    /// Not kept of a file that was read, beside what [`Layer::to_json`] says: the types of inputs
+    /// (one that is nothing but a mask is of truths, all others are of `T`), the `training` of single calls (that of the model's call takes its
+    /// place), whether one input or output was in a list, and whether a loss with Keras's defaults
+    /// was given by its name, a shorter one, or an object of its class: its name is written.
+    pub fn to_json(&self) -> String {
+        write::model(self).to_string()
     }
 }

@@ -54,6 +54,7 @@ pub use merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
 pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass};
 pub use permute::Permute;
 pub use recurrent::Recurrent;
+pub(crate) use recurrent::Sequence;
 pub use repeat_vector::RepeatVector;
 pub use reshape::Reshape;
 pub use rnn::RNN;

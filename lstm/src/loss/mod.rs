@@ -14,6 +14,7 @@ mod losses;
 mod names;
 pub(crate) mod objective;
 
+pub(crate) use losses::Given;
 pub use losses::Losses;
 pub use objective::{Objective, Reduction};
 

@@ -32,6 +32,9 @@ pub struct Compile {
 pub(super) struct Compiled<T> {
     pub(super) optimizer: optimizer::State<T>,
     pub(super) judge: Judge,
+    /// As they were given.
+    losses: Losses,
+    options: Compile,
 }
 
 impl<T: Float> Model<T> {
@@ -67,7 +70,8 @@ impl<T: Float> Model<T> {
         let count = |what, found| {
             Err(Error::Count { what: of_outputs(what), expected: names.len(), found })
         };
-        let losses = match loss.into().of_outputs(names.len()) {
+        let loss = loss.into();
+        let losses = match loss.clone().of_outputs(names.len()) {
             Ok(losses) if losses.iter().all(Option::is_none) => {
                 return Err(Error::invalid(of_outputs("losses"), "there is none"));
             }
@@ -89,7 +93,7 @@ impl<T: Float> Model<T> {
                 return Err(Error::invalid(format!("output {at} of `{}`", self.name), why));
             }
         }
-        let Compile { metrics, weighted_metrics, .. } = options;
+        let Compile { metrics, weighted_metrics, .. } = options.clone();
         let plain = metrics.into_iter().map(|metric| (metric, Weighing::Plain));
         let weighted = weighted_metrics.into_iter().map(|metric| (metric, Weighing::Weighted));
         let metrics: Vec<(Metric, Weighing)> = plain.chain(weighted).collect();
@@ -104,7 +108,7 @@ impl<T: Float> Model<T> {
         let ranges = trained.map(|place| place.range.clone());
         let optimizer = optimizer::State::new(optimizer, self.params.len(), ranges);
         let judge = Judge::new(&names, losses, weights, &metrics);
-        self.compiled = Some(Compiled { optimizer, judge });
+        self.compiled = Some(Compiled { optimizer, judge, losses: loss, options });
         (self.epochs, self.batches) = (0, 0);
         Ok(())
     }
@@ -113,6 +117,11 @@ impl<T: Float> Model<T> {
     pub fn output_names(&self) -> Vec<String> {
         let outputs = self.graph.outputs.iter();
         outputs.map(|&(call, _)| self.graph.name(call).to_owned()).collect()
+    }
+
+    /// The losses and the rest that it was compiled with.
+    pub(crate) fn compilation(&self) -> Option<(&Losses, &Compile)> {
+        self.compiled.as_ref().map(|compiled| (&compiled.losses, &compiled.options))
     }
 
     pub(super) fn compiled(&mut self) -> Result<&mut Compiled<T>> {

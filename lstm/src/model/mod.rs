@@ -47,7 +47,7 @@ use summary::{Count, Row, Summary};
 
 /// How a model was made: it shows in its summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Sequential,
     Functional,
 }
@@ -336,8 +336,18 @@ impl<T: Float> Model<T> {
         !chain || layers.iter().any(|member| member.calls.len() > 1)
     }
 
+    /// How it was made.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its layers and their calls.
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
     /// The rows of every batch, if an input says it.
-    fn batch_size(&self) -> Option<usize> {
+    pub(crate) fn batch_size(&self) -> Option<usize> {
         self.graph.inputs.iter().find_map(|&call| {
             match &self.graph.layers[self.graph.calls[call].layer].layer {
                 Layer::Input(input) => input.batch_size,
