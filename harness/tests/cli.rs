@@ -277,7 +277,16 @@ fn conformance_with_a_case_that_fails_is_exit_status_1() {
     let text = String::from_utf8_lossy(&output.stdout);
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("FAIL  bad   ") && lines[1].starts_with("pass  good  "), "{text}");
-    assert_eq!(lines[2..], ["1 passed, 1 failed"]);
+    assert_eq!(
+        lines[2..],
+        [
+            "  kind     cases  f64  f32  failed",
+            "  no case      1    0    0       1",
+            "  layer        1    1    1       0",
+            "  no case failed: bad",
+            "1 passed, 1 failed",
+        ]
+    );
     assert_eq!(status_unread(&args), Some(1));
     assert_eq!(status_unread(&["conformance", &fixture("program4")]), Some(0));
 }

@@ -42,6 +42,16 @@
 //! | `AdamW(ExponentialDecay(0.1, 99, 0.9), clipnorm=1.0)` | `Optimizer::from(AdamW::default()).schedule(ExponentialDecay::new(0.1, 99, 0.9)).clipnorm(1.0)` |
 //! | `Dense(3, kernel_regularizer=L2(0.1), kernel_constraint=MaxNorm(2))` | `Dense::new(3).kernel_regularizer(Regularizer::L2(0.1)).kernel_constraint(Constraint::max_norm(2.0))` |
 //! | `model.fit(x, y, epochs=9, verbose=2)`   | `model.fit(&x, &y, Fit { epochs: 9, verbose: Verbose::Line, ..Fit::default() })?` |
+//! | `model.fit(x, y, sample_weight=w, validation_split=0.2)` | `model.fit(&x, &y, Fit { sample_weight: &[&w], validation_split: 0.2, ..Fit::default() })?` |
+//! | `model.fit(x, y, callbacks=[stop])`      | `model.fit_with(&x, &y, Fit::default(), &mut [&mut stop])?` |
+//! | `compile(.., metrics=["accuracy"])`      | `compile_with(.., Compile { metrics: vec![Metric::ACCURACY], ..Compile::default() })?` |
+//! | `Adam(ExponentialDecay(..), clipnorm=1)` | `Optimizer::from(Adam::default()).schedule(..).clipnorm(1.0)` |
+//! | `Masking(0.0)`, `Embedding(.., mask_zero=True)` | `Masking::new()`, `Embedding::new(..).mask_zero(true)` |
+//! | `LSTM(3)(x, mask=m)`                     | `Shared::new(LSTM::new(3)).call_masked(&x, &m)?` |
+//! | `Bidirectional(LSTM(3), merge_mode="sum")(x)` | `Bidirectional::new(LSTM::new(3)).merge_mode(MergeMode::Sum).call(&x)?` |
+//! | `RNN([LSTMCell(4), LSTMCell(3)])(x)`     | `RNN::new([LSTMCell::new(4), LSTMCell::new(3)]).call(&x)?` |
+//! | one layer called twice                   | `let layer = Shared::new(LSTM::new(3)); layer.call(&a)?; layer.call(&b)?` |
+//! | `layer.reset_states()` of a stateful layer | `model.reset_states()`                        |
 //! | `model.predict(x, batch_size=256)`       | `model.predict_with(&x, Predict { batch_size: 256 })?` |
 //! | `keras.utils.set_random_seed(7)`         | `model.reseed(7)`, and `seed: 7` in `Fit`       |
 //! | `dtype="float64"`                        | `build_as::<f64>()?`, `Model::<f64>::new_as(..)?` |

@@ -9,6 +9,7 @@
 mod case;
 mod compare;
 mod replay;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use lstm::Tensor;
 
 pub use case::Case;
 pub use compare::Worst;
+pub use tally::Tally;
 
 /// Tensors by name.
 pub type Tensors<T> = BTreeMap<String, Tensor<T>>;
@@ -26,6 +28,8 @@ pub type Tensors<T> = BTreeMap<String, Tensor<T>>;
 pub struct Outcome {
     /// The file.
     pub path: PathBuf,
+    /// `layer`, `stateful`, `model` or `fit`; empty for a file that is no case.
+    pub kind: String,
     /// The worst errors in `f64` and in `f32`, or why the case could not be run.
     pub result: Result<[Worst; 2], String>,
 }
@@ -39,8 +43,10 @@ impl Outcome {
 
 /// Runs the case in a file.
 pub fn run(path: &Path) -> Outcome {
+    let case = Case::read(path);
+    let kind = case.as_ref().map_or("", Case::kind).to_owned();
     let both = |case: Case| Ok([case.run::<f64>()?, case.run::<f32>()?]);
-    Outcome { path: path.to_owned(), result: Case::read(path).and_then(both) }
+    Outcome { path: path.to_owned(), kind, result: case.and_then(both) }
 }
 
 /// The case files among `paths`, and in folders among them, however deep: in order.

@@ -242,10 +242,26 @@ fn input_layers(config: &Value) -> Vec<&str> {
     }
 }
 
-/// Whether everything in a description is of one precision. A case is run in each of ours.
+/// Whether everything in a description is of one precision. A case is run in each of ours. Inputs
+/// may also be whole numbers (tokens) or masks, which every precision holds.
 fn check_dtypes(config: &Value) -> Result<(), String> {
     match config {
         Value::Array(values) => values.iter().try_for_each(check_dtypes),
+        Value::Object(fields)
+            if fields.get("class_name").is_some_and(|name| name == "InputLayer")
+                && matches!(
+                    config["config"]["dtype"].as_str(),
+                    Some("bool" | "int32" | "int64")
+                ) =>
+        {
+            Ok(())
+        }
+        // What flows between layers: it follows from the inputs and the layers.
+        Value::Object(fields)
+            if fields.get("class_name").is_some_and(|name| name == "__keras_tensor__") =>
+        {
+            Ok(())
+        }
         Value::Object(fields) => fields.iter().try_for_each(|(key, value)| {
             if key != "dtype" || value.is_null() {
                 return check_dtypes(value);
