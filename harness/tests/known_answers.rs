@@ -65,6 +65,7 @@ fn the_numbers_of_keras_come_out_from_its_own_configs_and_initializers() {
     assert!(rows.len() >= 11, "{} rows", rows.len());
     for row in rows {
         let (double, single) = (error::<f64>(row).unwrap(), error::<f32>(row).unwrap());
-        assert!(double < 1e-12 && single < 1e-6, "{}: {double:e}, {single:e}", row["name"]);
+        // Keras rounds the value of a `Constant` to f32, in f64 too.
+        assert!(double < 1e-8 && single < 1e-6, "{}: {double:e}, {single:e}", row["name"]);
     }
 }
