@@ -66,6 +66,6 @@ fn the_numbers_of_keras_come_out_from_its_own_configs_and_initializers() {
     for row in rows {
         let (double, single) = (error::<f64>(row).unwrap(), error::<f32>(row).unwrap());
         // Keras rounds the value of a `Constant` to f32, in f64 too.
-        assert!(double < 1e-8 && single < 1e-6, "{}: {double:e}, {single:e}", row["name"]);
+        assert!(double < 2e-8 && single < 1e-6, "{}: {double:e}, {single:e}", row["name"]);
     }
 }
