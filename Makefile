@@ -50,9 +50,10 @@ link:
 without = ! command -v $(1) >/dev/null && echo "$@ skipped: no $(1) here" ||
 
 # The hot kernels, with symbols that name their types.
-HOT_KERNELS = $${CARGO_TARGET_DIR:-target}/release/examples/hot_kernels
+HOT_KERNELS = $${CARGO_TARGET_DIR:-target}/v0/release/examples/hot_kernels
 hot-kernels:
-	cargo rustc --release --locked -p kernels --example hot_kernels -- -C symbol-mangling-version=v0
+	RUSTFLAGS="-C symbol-mangling-version=v0" cargo build --release --locked -p kernels \
+		--example hot_kernels --target-dir $${CARGO_TARGET_DIR:-target}/v0
 
 # What an iteration of each hot loop executes; fails if a call or a spilled register is in it.
 hot-loops: hot-kernels
