@@ -2,7 +2,7 @@
 //! `keras/training.py` has computed it.
 
 use lstm::{
-    Adam, Constraint, Dense, Evaluate, Fit, Input, LSTM, Loss, Model, Nadam, Optimizer,
+    Activation, Adam, Constraint, Dense, Evaluate, Fit, Input, LSTM, Loss, Model, Nadam, Optimizer,
     PolynomialDecay, Regularizer, SGD, Sequential, Tensor, Vectors, Verbose,
 };
 use serde_json::Value;
@@ -158,5 +158,48 @@ fn penalties_and_constraints_that_do_not_fit_are_refused_by_name() {
         ),
     ] {
         assert_eq!(call.unwrap_err().to_string(), expected);
+    }
+}
+
+/// A loss that looks through the sigmoid has its gradient from before it, a penalty on the output from
+/// behind it: both must reach the weights.
+#[test]
+fn a_penalty_on_what_a_loss_looks_through_reaches_the_weights() {
+    let x = tensor(&[4, 3], (0..12).map(|i| f64::from(i * 7 % 12) / 6.0 - 1.0).collect());
+    let y = tensor(&[4, 2], vec![0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+    for (activation, loss) in [
+        (Activation::Sigmoid, Loss::BINARY_CROSSENTROPY),
+        (Activation::Softmax, Loss::CATEGORICAL_CROSSENTROPY),
+    ] {
+        let penalty = Regularizer::L2(0.3);
+        let mut model = Sequential::new()
+            .add(Input::new([3]))
+            .add(Dense::new(2).activation(activation).activity_regularizer(penalty))
+            .build_as::<f64>()
+            .unwrap();
+        let sgd = SGD { learning_rate: 1.0, ..SGD::default() };
+        model.compile(sgd, loss).unwrap();
+        let before = model.get_weights();
+        let mut numeric = Vec::new();
+        for (which, weight) in before.iter().enumerate() {
+            for at in 0..weight.data().len() {
+                let mut loss = |by: f64| {
+                    let mut moved = before.clone();
+                    moved[which].data_mut()[at] += by;
+                    model.set_weights(&moved).unwrap();
+                    model.evaluate(&x, &y).unwrap()
+                };
+                numeric.push((loss(1e-5) - loss(-1e-5)) / 2e-5);
+            }
+        }
+        model.set_weights(&before).unwrap();
+        model.train_on_batch(&x, &y).unwrap();
+        let after = model.get_weights();
+        let moved: Vec<f64> = (before.iter().zip(&after))
+            .flat_map(|(before, after)| {
+                before.data().iter().zip(after.data()).map(|(before, after)| before - after)
+            })
+            .collect();
+        close(&moved, &numeric, activation.name());
     }
 }

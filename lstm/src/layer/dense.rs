@@ -172,6 +172,8 @@ pub(super) struct Affine<T> {
     /// Whether `z` is kept for a loss that looks through `φ`, and gets its gradient from it.
     looked_through: bool,
     direct: bool,
+    /// Whether there is a penalty on the output.
+    penalized: bool,
     scratch: Scratch<T>,
 }
 
@@ -186,6 +188,7 @@ impl<T: Float> Affine<T> {
             z: Buffer::new(),
             looked_through: false,
             direct: false,
+            penalized: dense.activity_regularizer.is_some(),
             scratch: Scratch::default(),
         }
     }
@@ -215,7 +218,9 @@ impl<T: Float> Operation<T> for Affine<T> {
     }
 
     fn look_through(&mut self, keep: bool) -> Option<Activation> {
-        let seen = matches!(self.activation, Activation::Sigmoid | Activation::Softmax);
+        // A penalty on `y` has its gradient from `y`, beside that of the loss.
+        let seen =
+            matches!(self.activation, Activation::Sigmoid | Activation::Softmax) && !self.penalized;
         self.looked_through = keep && seen;
         seen.then_some(self.activation)
     }

@@ -221,6 +221,13 @@ impl Judge {
                 return Err(misfit(&format!("{what}, for metric `{name}`"), p, y, false));
             };
             check_labels(layout, measure.ignored_class())?;
+            let takes = |weights: &&Tensor<T>| !layout.takes_weights(weights.shape());
+            if let Some(weights) = weights.filter(takes)
+                && output.objective.is_none()
+            {
+                let expected = [Some(layout.batch)].to_vec();
+                return Err(weights.misfit("sample_weight", expected));
+            }
             (watched.measure, watched.layout) = (measure, layout);
         }
         if checks == Checks::All {
