@@ -105,7 +105,7 @@ impl Recurrent {
             Recurrent::LSTM(_) => 1,
             Recurrent::RNN(rnn) => rnn.cell.cells().len(),
         };
-        let units = |i: usize| match self {
+        let units = move |i: usize| match self {
             Recurrent::LSTM(lstm) => lstm.units,
             Recurrent::RNN(rnn) => rnn.cell.cells()[i].0.units,
         };
