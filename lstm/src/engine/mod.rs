@@ -92,12 +92,7 @@ impl<T: Float> Engine<T> {
     pub fn plan(&self, batch: usize, steps: usize, training: bool) -> Plan {
         let Options { inputs, units, .. } = self.options;
         let sizes = Sizes { batch, steps, inputs, units, training };
-        let caches = Caches::of_this_cpu();
-        let plan = Plan::of::<T>(self.isa, caches, sizes, rayon::current_num_threads);
-        match self.options.mix_units() {
-            true => plan.over_batch(batch, self.isa.lanes::<T>()),
-            false => plan,
-        }
+        plan_for::<T>(self.isa, self.options, sizes, rayon::current_num_threads)
     }
 
     /// Runs the layer over `call.x`. Writes the output of every step, `[batch, steps, units]`, to
@@ -351,6 +346,20 @@ impl<T: Float> Engine<T> {
             dx: dx.map(|dx| (dx, options.go_backwards)),
             scratch: &mut self.products,
         });
+    }
+}
+
+/// How a call is computed: with all units of a row together where an activation mixes them.
+fn plan_for<T: Float>(
+    isa: Isa,
+    options: Options,
+    sizes: Sizes,
+    threads: impl FnOnce() -> usize,
+) -> Plan {
+    let plan = Plan::of::<T>(isa, Caches::of_this_cpu(), sizes, threads);
+    match options.mix_units() {
+        true => plan.over_batch(sizes.batch, isa.lanes::<T>()),
+        false => plan,
     }
 }
 

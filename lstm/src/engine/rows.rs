@@ -225,24 +225,23 @@ impl<T: Float> Step<'_, T> {
             None => Start::Hoisted(&*self.gates),
         };
 
-        if !matches!(self.dropped, Dropped::Nothing) {
-            let tiles = dropout::Tiles { start, dropped: self.dropped, recurrent, rows, units };
-            tiles.store(simd, z);
-        }
-
         // z = b + x W + h₋ U
-        let rows_left = if matches!(self.dropped, Dropped::Nothing) { rows } else { 0 };
-        for (first, height) in tiles(rows_left, tallest::<S>(FORWARD_32, FORWARD_16)) {
-            let tile = Tile { start, h_prev, recurrent, units, width, first };
-            let z = &mut z[first * 4 * lanes..];
-            match height {
-                1 => tile.store::<S, 1>(simd, z),
-                2 => tile.store::<S, 2>(simd, z),
-                3 => tile.store::<S, 3>(simd, z),
-                4 => tile.store::<S, 4>(simd, z),
-                5 => tile.store::<S, 5>(simd, z),
-                _ => tile.store::<S, 6>(simd, z),
+        match self.dropped {
+            Dropped::Nothing => {
+                for (first, height) in tiles(rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
+                    let tile = Tile { start, h_prev, recurrent, units, width, first };
+                    let z = &mut z[first * 4 * lanes..];
+                    match height {
+                        1 => tile.store::<S, 1>(simd, z),
+                        2 => tile.store::<S, 2>(simd, z),
+                        3 => tile.store::<S, 3>(simd, z),
+                        4 => tile.store::<S, 4>(simd, z),
+                        5 => tile.store::<S, 5>(simd, z),
+                        _ => tile.store::<S, 6>(simd, z),
+                    }
+                }
             }
+            dropped => dropout::Tiles { start, dropped, recurrent, rows, units }.store(simd, z),
         }
 
         self.activations.forward(

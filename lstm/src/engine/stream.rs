@@ -1,6 +1,5 @@
 //! One step at a time.
 
-use kernels::gemm::Caches;
 use kernels::{Buffer, Isa};
 
 use super::call::{Call, Options, Weights};
@@ -9,7 +8,7 @@ use super::panels::Padding;
 use super::parts::Forward;
 use super::plan::{Plan, Sizes};
 use super::workspace::{Dims, Extent, Workspace};
-use super::{dims, get_states, put_states};
+use super::{dims, get_states, plan_for, put_states};
 use crate::float::Float;
 
 /// One layer that takes a step at a time and carries its state along, for audio and control.
@@ -73,11 +72,7 @@ impl<T: Float> Stream<T> {
         };
         call.check(options);
         let sizes = Sizes { batch, steps, inputs, units, training };
-        let plan = Plan::of::<T>(isa, Caches::of_this_cpu(), sizes, || 1);
-        let plan = match options.mix_units() {
-            true => plan.over_batch(batch, isa.lanes::<T>()),
-            false => plan,
-        };
+        let plan = plan_for::<T>(isa, options, sizes, || 1);
         let dims = dims::<T>(isa, options, plan, (batch, steps), training);
         let mut packings = Packings::default();
         T::pack_forward(&mut packings, isa, options, plan, &call);

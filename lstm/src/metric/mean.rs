@@ -84,6 +84,6 @@ fn value<T: Float>(measure: &Measure, p: &[T], y: &[T], labels: bool) -> f64 {
 }
 
 /// Where the largest is; the first, if there are several.
-fn largest<T: Float>(xs: &[T]) -> usize {
+pub(crate) fn largest<T: Float>(xs: &[T]) -> usize {
     xs.iter().enumerate().fold(0, |best, (i, x)| if *x > xs[best] { i } else { best })
 }

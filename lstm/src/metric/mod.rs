@@ -17,6 +17,7 @@ mod r2;
 use std::borrow::Cow;
 
 pub use confusion::{AUC, Curve, Summation, Threshold};
+pub(crate) use mean::largest;
 pub use r2::{ClassAggregation, R2Score};
 
 use crate::error::{Error, Result};

@@ -10,6 +10,7 @@ use super::{History, Model, Verbose};
 use crate::callback::Callback;
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::metric::largest;
 use crate::random::Rng;
 use crate::tensor::{Inputs, Tensor};
 
@@ -346,9 +347,4 @@ fn class_weights<T: Float>(
         T::from_f64(known.map_or(1.0, |&(_, weight)| weight))
     });
     Tensor::new([samples], weights.collect()).map(Some)
-}
-
-/// Where the first of the largest is.
-fn largest<T: Float>(xs: &[T]) -> usize {
-    xs.iter().enumerate().fold(0, |best, (i, x)| if *x > xs[best] { i } else { best })
 }
