@@ -2,6 +2,7 @@
 
 use kernels::{Buffer, Float, Isa};
 
+use super::through::Through;
 use super::{Describe, Flow, Inputs, Layer, Mask, Operation, Pass, named, one_input};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
@@ -64,42 +65,27 @@ impl Describe for ActivationLayer {
 pub(super) struct Activate<T> {
     isa: Isa,
     activation: Activation,
-    /// The input, for a loss that looks through the activation and gets its gradient from it.
-    operand: Buffer<T>,
-    looked_through: bool,
-    direct: bool,
+    through: Through<T>,
 }
 
 impl<T: Float> Activate<T> {
     pub(super) fn new(isa: Isa, layer: &ActivationLayer) -> Self {
-        Activate {
-            isa,
-            activation: layer.activation,
-            operand: Buffer::new(),
-            looked_through: false,
-            direct: false,
-        }
+        Activate { isa, activation: layer.activation, through: Through::new(layer.activation) }
     }
 }
 
 impl<T: Float> Operation<T> for Activate<T> {
     fn look_through(&mut self, keep: bool) -> Option<Activation> {
-        let seen = matches!(self.activation, Activation::Sigmoid | Activation::Softmax);
-        self.looked_through = keep && seen;
-        seen.then_some(self.activation)
+        self.through.look(keep)
     }
 
     fn operand(&mut self, direct: bool) -> Option<&[T]> {
-        self.direct = direct && self.looked_through;
-        self.looked_through.then_some(&self.operand)
+        self.through.operand(direct)
     }
 
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
         let units = pass.inputs.shapes[0].features().unwrap_or(1);
-        if self.looked_through {
-            self.operand.resize(pass.inputs.at(0).len());
-            self.operand.copy_from_slice(pass.inputs.at(0));
-        }
+        self.through.keep(pass.inputs.at(0));
         outputs[0].copy_from_slice(pass.inputs.at(0));
         self.activation.forward(self.isa, units, &mut outputs[0]);
     }
@@ -117,7 +103,7 @@ impl<T: Float> Operation<T> for Activate<T> {
         let x = pass.inputs.at(0);
         let kept = if self.activation.keeps_operand() { x } else { &outputs[0] };
         dx.copy_from_slice(dy);
-        if !std::mem::take(&mut self.direct) {
+        if !self.through.passes_by() {
             self.activation.backward(self.isa, units, kept, dx);
         }
     }

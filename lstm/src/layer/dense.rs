@@ -7,6 +7,7 @@
 
 use kernels::{Bias, Buffer, Float, Gemm, Isa, MatMut, MatRef, Scratch};
 
+use super::through::Through;
 use super::{Describe, Flow, Inputs, Layer, Mask, Operation, Pass, Weight, options, setters};
 use crate::activation::Activation;
 use crate::constraint::Constraint;
@@ -169,11 +170,7 @@ pub(super) struct Affine<T> {
     units: usize,
     /// `z`, where the derivative of `φ` does not follow from `y`.
     z: Buffer<T>,
-    /// Whether `z` is kept for a loss that looks through `φ`, and gets its gradient from it.
-    looked_through: bool,
-    direct: bool,
-    /// Whether there is a penalty on the output.
-    penalized: bool,
+    through: Through<T>,
     scratch: Scratch<T>,
 }
 
@@ -186,9 +183,11 @@ impl<T: Float> Affine<T> {
             features,
             units: dense.units,
             z: Buffer::new(),
-            looked_through: false,
-            direct: false,
-            penalized: dense.activity_regularizer.is_some(),
+            through: match dense.activity_regularizer {
+                None => Through::new(dense.activation),
+                // A penalty on `y` has its gradient from `y`, beside that of the loss.
+                Some(_) => Through::closed(),
+            },
             scratch: Scratch::default(),
         }
     }
@@ -210,7 +209,8 @@ impl<T: Float> Operation<T> for Affine<T> {
         }
 
         // y = φ(z)
-        if self.looked_through || (pass.kept && self.activation.keeps_operand()) {
+        self.through.keep(&outputs[0]);
+        if pass.kept && self.activation.keeps_operand() {
             self.z.resize(outputs[0].len());
             self.z.copy_from_slice(&outputs[0]);
         }
@@ -218,16 +218,11 @@ impl<T: Float> Operation<T> for Affine<T> {
     }
 
     fn look_through(&mut self, keep: bool) -> Option<Activation> {
-        // A penalty on `y` has its gradient from `y`, beside that of the loss.
-        let seen =
-            matches!(self.activation, Activation::Sigmoid | Activation::Softmax) && !self.penalized;
-        self.looked_through = keep && seen;
-        seen.then_some(self.activation)
+        self.through.look(keep)
     }
 
     fn operand(&mut self, direct: bool) -> Option<&[T]> {
-        self.direct = direct && self.looked_through;
-        self.looked_through.then_some(&self.z)
+        self.through.operand(direct)
     }
 
     fn backward(
@@ -247,7 +242,7 @@ impl<T: Float> Operation<T> for Affine<T> {
         // dz = dy φ'(y)
         let dz = &mut douts[0].grad;
         let kept = if self.activation.keeps_operand() { &self.z } else { &outputs[0] };
-        if !std::mem::take(&mut self.direct) {
+        if !self.through.passes_by() {
             self.activation.backward(self.isa, self.units, kept, dz);
         }
 

@@ -30,6 +30,7 @@ mod reshape;
 mod rnn;
 mod softmax;
 mod stack;
+mod through;
 mod time_distributed;
 mod truth;
 mod weight;

@@ -127,6 +127,16 @@ impl<T: Float> Flow<T> {
         self.live.then_some(&self.grad[..])
     }
 
+    /// The gradient, to add to: `len` zeros if there was none.
+    pub(crate) fn sum(&mut self, len: usize) -> &mut [T] {
+        if !self.live {
+            self.grad.resize(len);
+            self.grad.fill(T::ZERO);
+            self.live = true;
+        }
+        &mut self.grad
+    }
+
     /// Room for the gradient, if it is wanted.
     pub(crate) fn room(&mut self) -> Option<&mut [T]> {
         self.live.then_some(&mut self.grad[..])

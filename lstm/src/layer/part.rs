@@ -152,13 +152,8 @@ impl<T: crate::Float> Part<T> {
             return;
         };
         for (output, dout) in self.outputs.iter().zip(&mut self.douts) {
-            if !dout.live {
-                dout.grad.resize(output.len());
-                dout.grad.fill(T::ZERO);
-                dout.live = true;
-            }
             let (shape, scale) = ([batch, self.units], scale / batch as f64);
-            regularizer.add_gradient(&shape, output, scale, &mut dout.grad);
+            regularizer.add_gradient(&shape, output, scale, dout.sum(output.len()));
         }
     }
 

@@ -169,18 +169,7 @@ impl<T: Float> Execution<T> {
         inputs: impl Iterator<Item = (usize, &'a [usize])>,
         gradients: bool,
     ) -> Result<()> {
-        for (call, axes) in inputs {
-            let shape = &mut self.steps[call].outputs[0];
-            let known = shape.axes().iter().all(Option::is_some);
-            if !(known && shape.fits(axes)) {
-                shape.assign(axes.iter().copied().map(Some));
-                self.settled = false;
-            }
-        }
-        if !self.settled {
-            self.propagate_shapes()?;
-            self.settled = true;
-        }
+        self.settle(inputs)?;
         self.batch = batch;
         for (i, step) in self.steps.iter_mut().enumerate() {
             for (o, shape) in step.outputs.iter().enumerate() {
@@ -194,6 +183,30 @@ impl<T: Float> Execution<T> {
                     din.grad.resize(batch * shape.len());
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Takes in the shapes of samples, as [`reserve`](Self::reserve) does, without making room.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(super) fn settle<'a>(
+        &mut self,
+        inputs: impl Iterator<Item = (usize, &'a [usize])>,
+    ) -> Result<()> {
+        for (call, axes) in inputs {
+            let shape = &mut self.steps[call].outputs[0];
+            let known = shape.axes().iter().all(Option::is_some);
+            if !(known && shape.fits(axes)) {
+                shape.assign(axes.iter().copied().map(Some));
+                self.settled = false;
+            }
+        }
+        if !self.settled {
+            self.propagate_shapes()?;
+            self.settled = true;
         }
         Ok(())
     }
@@ -365,12 +378,9 @@ impl<T: Float> Execution<T> {
             }
             let Some(regularizer) = step.layer.describe().activity_regularizer() else { continue };
             for ((value, dout), shape) in values.iter().zip(douts).zip(&step.outputs) {
-                if !dout.live {
-                    dout.grad.fill(T::ZERO);
-                    dout.live = true;
-                }
                 let shape = [self.batch, shape.features().unwrap_or(1)];
-                regularizer.add_gradient(&shape, value, scale / self.batch as f64, &mut dout.grad);
+                let scale = scale / self.batch as f64;
+                regularizer.add_gradient(&shape, value, scale, dout.sum(value.len()));
             }
         }
     }

@@ -432,8 +432,19 @@ impl<T: Float> Model<T> {
         batch: usize,
         gradients: bool,
     ) -> Result<()> {
-        let shapes =
-            self.graph.inputs.iter().zip(x).map(|(&input, x)| (input, &x.borrow().shape()[1..]));
-        self.execution.reserve(batch, shapes, gradients)
+        self.execution.reserve(batch, shapes(&self.graph, x), gradients)
     }
+
+    /// Takes in the shapes of samples like those of `x`.
+    fn settle<X: Borrow<Tensor<T>>>(&mut self, x: &[X]) -> Result<()> {
+        self.execution.settle(shapes(&self.graph, x))
+    }
+}
+
+/// The inputs of a graph, and the shapes of the samples in `x`.
+fn shapes<'a, T: Float, X: Borrow<Tensor<T>>>(
+    graph: &'a Graph,
+    x: &'a [X],
+) -> impl Iterator<Item = (usize, &'a [usize])> {
+    graph.inputs.iter().zip(x).map(|(&input, x)| (input, &x.borrow().shape()[1..]))
 }

@@ -103,7 +103,7 @@ impl<T: Float> Model<T> {
         samples: usize,
         checks: Checks,
     ) -> Result<()> {
-        self.reserve(data.x, samples.min(1), false)?;
+        self.settle(data.x)?;
         let Model { graph, execution, compiled, shape, name, .. } = self;
         let Some(Compiled { judge, .. }) = compiled else { return Ok(()) };
         let targets = judge.judged().count();
