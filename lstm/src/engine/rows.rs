@@ -7,6 +7,7 @@
 //! Arrays of gates have the same order, `[row][unit vector][i f g o][lanes]`; packed matrices of
 //! weights that are multiplied with `dz` have their gate axis in this order, too.
 
+mod abreast;
 mod dropout;
 mod hoist;
 mod one_row;
@@ -46,9 +47,6 @@ const BACKWARD_32: usize = 8;
 /// The same where there are 16: 12 accumulators.
 const BACKWARD_16: usize = 6;
 
-/// Vectors of a forward tile of one row, at most.
-const ABREAST: usize = 4;
-
 /// Vectors in a row of a backward tile.
 const NV: usize = 2;
 
@@ -86,10 +84,11 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
-        let vectors = dims.width / V::<S, T>::LANES;
-        // To fill it takes as long as a small step of one row, which has no use for it.
+        let lanes = V::<S, T>::LANES;
+        let vectors = dims.width / lanes;
         let dropout = self.view.extent.dropout.is_some();
         let alone = |group: &Group| group.rows == 1 && !dropout;
+        // To fill it takes as long as a small step of one row, which has no use for it.
         let mut z =
             if dims.batch > 1 || dropout { Some([T::ZERO; GROUP * 4 * MAX_LANES]) } else { None };
         for t in self.steps.clone() {
@@ -98,13 +97,14 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
             }
             for group in dims.groups().filter(alone) {
                 if self.view.live(group, t) == 1 {
-                    self.step(t, 0, group, 1).row(simd, 0, vectors);
+                    let step = self.step(t, 0, group, 1);
+                    one_row::Forward { step, lanes, first: 0, vectors }.run(simd);
                 }
             }
             if let Some(z) = &mut z {
                 for vector in 0..vectors {
                     for group in dims.groups().filter(|group| !alone(group)) {
-                        let at = vector * V::<S, T>::LANES;
+                        let at = vector * lanes;
                         match self.view.live(group, t) {
                             0 => {}
                             live => self.step(t, at, group, live).vector(simd, vector, z),
@@ -228,16 +228,16 @@ impl<T: Float> Step<'_, T> {
         // z = b + x W + h₋ U
         match self.dropped {
             Dropped::Nothing => {
+                let operands = &Operands { start, h_prev, recurrent, units, width };
                 for (first, height) in tiles(rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
-                    let tile = Tile { start, h_prev, recurrent, units, width, first };
                     let z = &mut z[first * 4 * lanes..];
                     match height {
-                        1 => tile.store::<S, 1>(simd, z),
-                        2 => tile.store::<S, 2>(simd, z),
-                        3 => tile.store::<S, 3>(simd, z),
-                        4 => tile.store::<S, 4>(simd, z),
-                        5 => tile.store::<S, 5>(simd, z),
-                        _ => tile.store::<S, 6>(simd, z),
+                        1 => tile(simd, Sums::<T, 1> { operands, first, z }),
+                        2 => tile(simd, Sums::<T, 2> { operands, first, z }),
+                        3 => tile(simd, Sums::<T, 3> { operands, first, z }),
+                        4 => tile(simd, Sums::<T, 4> { operands, first, z }),
+                        5 => tile(simd, Sums::<T, 5> { operands, first, z }),
+                        _ => tile(simd, Sums::<T, 6> { operands, first, z }),
                     }
                 }
             }
@@ -256,106 +256,6 @@ impl<T: Float> Step<'_, T> {
             },
         );
     }
-
-    /// `count` vectors of the only row, the first of which is this one of the layer.
-    ///
-    /// Each weight is used once: several vectors side by side share the elements of `h₋`, and have
-    /// as many chains of multiply-adds as the CPU can work on. Their cells then follow together.
-    #[inline(always)]
-    fn row<S: Simd>(self, simd: S, first: usize, count: usize) {
-        let Step { activations, weights, units, x, h_prev, c_prev, h, c, gates, mut a, .. } = self;
-        let lanes = V::<S, T>::LANES;
-        let mut z = [T::ZERO; ABREAST * 4 * MAX_LANES];
-        let z = &mut z;
-        let mut done = 0;
-        while done < count {
-            let at = done * lanes;
-            let row = Row { weights, x, h_prev: &h_prev[..units], first: first + done };
-            let hoisted = gates.get(4 * at..).unwrap_or(&[]);
-            let vectors = match count - done {
-                ABREAST.. if S::REGISTERS >= 32 => row.store::<S, ABREAST>(simd, hoisted, z),
-                2.. => row.store::<S, 2>(simd, hoisted, z),
-                _ => row.store::<S, 1>(simd, hoisted, z),
-            };
-            done += vectors;
-            activations.forward(
-                simd,
-                cell::Forward {
-                    run: Run { count: vectors, stride: lanes, gate_stride: 4 * lanes },
-                    z: &mut z[..vectors * 4 * lanes],
-                    c_prev: &c_prev[at..],
-                    c: &mut c[at..],
-                    h: &mut h[at..],
-                    kept: a.as_deref_mut().map(|a| (&mut gates[4 * at..], &mut a[at..])),
-                },
-            );
-        }
-    }
-}
-
-/// The operands of a forward tile of one row.
-struct Row<'a, T> {
-    weights: &'a Packed<T>,
-    /// Nothing if `b + x W` is there already.
-    x: Option<&'a [T]>,
-    h_prev: &'a [T],
-    first: usize,
-}
-
-impl<T: Float> Row<'_, T> {
-    /// `z = b + x W + h₋ U` for `N` vectors of units, `[N][4][lanes]`. Returns N.
-    #[inline(always)]
-    fn store<S: Simd, const N: usize>(&self, simd: S, hoisted: &[T], z: &mut [T]) -> usize {
-        let panel = 4 * V::<S, T>::LANES;
-        let start = match self.x {
-            Some(_) => &self.weights.bias[self.first * panel..],
-            None => hoisted,
-        };
-        let mut tile = [[V::<S, T>::splat(simd, T::ZERO); 4]; N];
-        for (tile, start) in tile.iter_mut().zip(start.chunks_exact(panel)) {
-            for (sum, start) in tile.iter_mut().zip(start.chunks_exact(V::<S, T>::LANES)) {
-                *sum = V::<S, T>::load(simd, start);
-            }
-        }
-        if let Some(x) = self.x {
-            tile = accumulate_abreast(simd, tile, x, &self.weights.kernel, self.first);
-        }
-        tile = accumulate_abreast(simd, tile, self.h_prev, &self.weights.recurrent, self.first);
-        for (tile, z) in tile.iter().zip(z.chunks_exact_mut(panel)) {
-            for (sum, z) in tile.iter().zip(z.chunks_exact_mut(V::<S, T>::LANES)) {
-                sum.store(z);
-            }
-        }
-        N
-    }
-}
-
-/// `tile[n] += a B[n]` with `N` neighbouring panels of B, `M` vectors wide, the first of which is
-/// this one.
-#[inline(always)]
-fn accumulate_abreast<S: Simd, T: Float, const N: usize, const M: usize>(
-    simd: S,
-    mut tile: [[V<S, T>; M]; N],
-    a: &[T],
-    panels: &[T],
-    first: usize,
-) -> [[V<S, T>; M]; N] {
-    let width = M * V::<S, T>::LANES;
-    let panel = a.len() * width;
-    let mut abreast = [&[][..]; N];
-    for (n, abreast) in abreast.iter_mut().enumerate() {
-        *abreast = &panels[(first + n) * panel..][..panel];
-    }
-    for (k, &a) in a.iter().enumerate() {
-        let a = V::<S, T>::splat(simd, a);
-        for (tile, panel) in tile.iter_mut().zip(abreast) {
-            let b = &panel[k * width..][..width];
-            for (sum, b) in tile.iter_mut().zip(b.chunks_exact(V::<S, T>::LANES)) {
-                *sum = a.mul_add(V::<S, T>::load(simd, b), *sum);
-            }
-        }
-    }
-    tile
 }
 
 /// The tile height for the registers of `S`.
@@ -373,36 +273,55 @@ enum Start<'a, T> {
     Hoisted(&'a [T]),
 }
 
-/// The operands of a forward tile.
-struct Tile<'a, T> {
+/// Runs a tile in place. With debug assertions it is a function of its own: without optimization the
+/// tiles of one function would take more stack than a thread has.
+#[inline(always)]
+fn tile<S: Simd>(simd: S, tile: impl Kernel<Output = ()>) {
+    #[cfg(debug_assertions)]
+    simd.run(tile);
+    #[cfg(not(debug_assertions))]
+    tile.run(simd);
+}
+
+/// The operands of forward tiles of some rows.
+struct Operands<'a, T> {
     start: Start<'a, T>,
     h_prev: &'a [T],
     recurrent: &'a [T],
     units: usize,
     width: usize,
-    first: usize,
 }
 
-impl<T: Float> Tile<'_, T> {
-    /// `z = b + x W + h₋ U` for `R` rows and one vector of units: `[R][4][lanes]`.
+/// `z = b + x W + h₋ U` for `R` rows, from `first` on, and one vector of units: `[R][4][lanes]`.
+struct Sums<'a, T, const R: usize> {
+    operands: &'a Operands<'a, T>,
+    first: usize,
+    z: &'a mut [T],
+}
+
+impl<T: Float, const R: usize> Kernel for Sums<'_, T, R> {
+    type Output = ();
+
     #[inline(always)]
-    fn store<S: Simd, const R: usize>(&self, simd: S, z: &mut [T]) {
+    fn run<S: Simd>(self, simd: S) {
         if R > tallest::<S>(FORWARD_32, FORWARD_16) {
             return; // no tile of this instruction set: the compiler drops it
         }
+        let Sums { operands, first, z: sums } = self;
+        let Operands { start, h_prev, recurrent, units, width } = *operands;
         let lanes = V::<S, T>::LANES;
-        let tile = match self.start {
+        let tile = match start {
             Start::Input { x, kernel, bias, inputs } => {
                 let mut biases = [V::<S, T>::splat(simd, T::ZERO); 4];
                 for (to, bias) in biases.iter_mut().zip(bias.chunks_exact(lanes)) {
                     *to = V::<S, T>::load(simd, bias);
                 }
-                let x = lines::<T, R>(&x[self.first * inputs..], inputs, inputs);
+                let x = lines::<T, R>(&x[first * inputs..], inputs, inputs);
                 accumulate_rows::<S, T, R, 4>(simd, [biases; R], x, kernel)
             }
             Start::Hoisted(z) => {
                 let mut tile = [[V::<S, T>::splat(simd, T::ZERO); 4]; R];
-                let z = lines::<T, R>(&z[self.first * 4 * self.width..], 4 * self.width, 4 * lanes);
+                let z = lines::<T, R>(&z[first * 4 * width..], 4 * width, 4 * lanes);
                 for (row, z) in tile.iter_mut().zip(z) {
                     for (sum, z) in row.iter_mut().zip(z.chunks_exact(lanes)) {
                         *sum = V::<S, T>::load(simd, z);
@@ -411,9 +330,9 @@ impl<T: Float> Tile<'_, T> {
                 tile
             }
         };
-        let h = lines::<T, R>(&self.h_prev[self.first * self.width..], self.width, self.units);
-        let tile = accumulate_rows::<S, T, R, 4>(simd, tile, h, self.recurrent);
-        for (row, z) in tile.iter().zip(z.chunks_exact_mut(4 * lanes)) {
+        let h = lines::<T, R>(&h_prev[first * width..], width, units);
+        let tile = accumulate_rows::<S, T, R, 4>(simd, tile, h, recurrent);
+        for (row, z) in tile.iter().zip(sums.chunks_exact_mut(4 * lanes)) {
             for (gate, z) in row.iter().zip(z.chunks_exact_mut(lanes)) {
                 gate.store(z);
             }
@@ -444,13 +363,8 @@ impl<T: Float> Kernel for Backward<'_, T> {
         let alone = |group: &Group| group.rows == 1 && !dropout;
         for t in (0..dims.steps).rev() {
             for group in dims.groups().filter(alone) {
-                if t + 1 < self.view.steps(group) {
-                    self.product_of_row(simd, t + 1, group);
-                }
                 if t < self.view.steps(group) {
-                    for block in 0..blocks {
-                        self.cells(simd, t, block, group);
-                    }
+                    self.row(t, V::<S, T>::LANES, group).run(simd);
                 }
             }
             for block in 0..blocks {
@@ -468,7 +382,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
             for group in dims.groups() {
                 match group.rows {
                     _ if self.view.steps(group) == 0 => {}
-                    1 if !dropout => self.product_of_row(simd, 0, group),
+                    1 if !dropout => self.before_row(V::<S, T>::LANES, group).run(simd),
                     _ => (0..blocks).for_each(|block| self.product(simd, 0, block, group)),
                 }
             }
@@ -495,12 +409,51 @@ impl<T: Float> Backward<'_, T> {
         }
     }
 
-    /// The same for all units of the only row.
+    /// Step `t` of a group of one row.
     #[inline(always)]
-    fn product_of_row<S: Simd>(&mut self, simd: S, t: usize, group: Group) {
-        let Dims { steps, width, .. } = self.view.dims;
-        let dz = &self.view.gates[group.slot(steps, t, 4 * width)];
-        product_of_row(simd, self.weights, 0, dz, &mut self.view.dh[group.slot(1, 0, width)]);
+    fn row(&mut self, t: usize, lanes: usize, group: Group) -> one_row::Backward<'_, T> {
+        let past = self.view.steps(group);
+        let View { dims, c, a, gates, dh, dc, .. } = &mut self.view;
+        let Dims { steps, units, width, slots, .. } = *dims;
+        let (_, gates) = gates.split_at_mut(group.slot(steps, t, 4 * width).start);
+        let (now, after) = gates.split_at_mut(4 * width);
+        one_row::Backward {
+            activations: self.activations,
+            weights: self.weights,
+            units,
+            width,
+            dy: self.dy.at(group.first, t, units, steps),
+            after: (t + 1 < past).then(|| &after[..4 * width]),
+            now: Some(one_row::Now {
+                gates: now,
+                c_prev: &c[group.slot(slots, t, width)],
+                a: &a[group.slot(steps, t, width)],
+                dc: &mut dc[group.slot(1, 0, width)],
+            }),
+            dh: &mut dh[group.slot(1, 0, width)],
+            lanes,
+            first: 0,
+            blocks: width.div_ceil(NV * lanes),
+        }
+    }
+
+    /// What comes before the first step of a group of one row: the gradient of the initial state.
+    #[inline(always)]
+    fn before_row(&mut self, lanes: usize, group: Group) -> one_row::Backward<'_, T> {
+        let Dims { steps, units, width, .. } = self.view.dims;
+        one_row::Backward {
+            activations: self.activations,
+            weights: self.weights,
+            units,
+            width,
+            dy: None,
+            after: Some(&self.view.gates[group.slot(steps, 0, 4 * width)]),
+            now: None,
+            dh: &mut self.view.dh[group.slot(1, 0, width)],
+            lanes,
+            first: 0,
+            blocks: width.div_ceil(NV * lanes),
+        }
     }
 
     /// `dh += dy`, then the cells of step `t`.
@@ -547,57 +500,18 @@ fn product<S: Simd, T: Float>(
     let panel = &weights.recurrent_t[block * panel..][..panel];
     let pair = (block * NV + 1) * lanes < width;
     for (first, height) in tiles(rows, tallest::<S>(BACKWARD_32, BACKWARD_16)) {
-        let tile = BackwardTile { dz, panel, width, first, pair };
         let dh = &mut dh[first * width..];
+        let dz = &dz[first * 4 * width..];
         match height {
-            1 => tile.store::<S, 1>(simd, dh),
-            2 => tile.store::<S, 2>(simd, dh),
-            3 => tile.store::<S, 3>(simd, dh),
-            4 => tile.store::<S, 4>(simd, dh),
-            5 => tile.store::<S, 5>(simd, dh),
-            6 => tile.store::<S, 6>(simd, dh),
-            7 => tile.store::<S, 7>(simd, dh),
-            _ => tile.store::<S, 8>(simd, dh),
+            1 => tile(simd, StateGradients::<T, 1> { dz, panel, width, pair, dh }),
+            2 => tile(simd, StateGradients::<T, 2> { dz, panel, width, pair, dh }),
+            3 => tile(simd, StateGradients::<T, 3> { dz, panel, width, pair, dh }),
+            4 => tile(simd, StateGradients::<T, 4> { dz, panel, width, pair, dh }),
+            5 => tile(simd, StateGradients::<T, 5> { dz, panel, width, pair, dh }),
+            6 => tile(simd, StateGradients::<T, 6> { dz, panel, width, pair, dh }),
+            7 => tile(simd, StateGradients::<T, 7> { dz, panel, width, pair, dh }),
+            _ => tile(simd, StateGradients::<T, 8> { dz, panel, width, pair, dh }),
         }
-    }
-}
-
-/// `dh = dz Uᵀ` of one row for the blocks that `dh` holds, the first of which is this one. Several
-/// side by side have as many chains of multiply-adds as the CPU can work on.
-#[inline(always)]
-fn product_of_row<S: Simd, T: Float>(
-    simd: S,
-    weights: &Packed<T>,
-    first: usize,
-    dz: &[T],
-    dh: &mut [T],
-) {
-    #[inline(always)]
-    fn store<S: Simd, T: Float, const N: usize>(
-        simd: S,
-        (panels, first): (&[T], usize),
-        dz: &[T],
-        dh: &mut [T],
-    ) -> usize {
-        let zero = [[V::<S, T>::splat(simd, T::ZERO); NV]; N];
-        let tile = accumulate_abreast(simd, zero, dz, panels, first);
-        // The last block may have one vector only.
-        for (sum, dh) in tile.iter().flatten().zip(dh.chunks_exact_mut(V::<S, T>::LANES)) {
-            sum.store(dh);
-        }
-        N
-    }
-
-    let block = NV * V::<S, T>::LANES;
-    let (panels, blocks) = (&weights.recurrent_t[..], dh.len().div_ceil(block));
-    let mut done = 0;
-    while done < blocks {
-        let (from, dh) = ((panels, first + done), &mut dh[done * block..]);
-        done += match blocks - done {
-            4.. => store::<S, T, 4>(simd, from, dz, dh),
-            2.. => store::<S, T, 2>(simd, from, dz, dh),
-            _ => store::<S, T, 1>(simd, from, dz, dh),
-        };
     }
 }
 
@@ -651,32 +565,34 @@ fn lines<T, const R: usize>(rows: &[T], stride: usize, width: usize) -> [&[T]; R
     lines
 }
 
-/// The operands of a backward tile.
-struct BackwardTile<'a, T> {
+/// `dh = dz Uᵀ` for `R` rows and a pair of unit vectors; `dz` and `dh` start with the first of them.
+struct StateGradients<'a, T, const R: usize> {
     dz: &'a [T],
     panel: &'a [T],
     width: usize,
-    first: usize,
     /// Whether there are two vectors; the last block may have one only.
     pair: bool,
+    dh: &'a mut [T],
 }
 
-impl<T: Float> BackwardTile<'_, T> {
-    /// `dh = dz Uᵀ` for `R` rows and a pair of unit vectors; `dh` starts with the first of them.
+impl<T: Float, const R: usize> Kernel for StateGradients<'_, T, R> {
+    type Output = ();
+
     #[inline(always)]
-    fn store<S: Simd, const R: usize>(&self, simd: S, dh: &mut [T]) {
+    fn run<S: Simd>(self, simd: S) {
         if R > tallest::<S>(BACKWARD_32, BACKWARD_16) {
             return; // no tile of this instruction set: the compiler drops it
         }
+        let StateGradients { dz, panel, width, pair, dh } = self;
         let lanes = V::<S, T>::LANES;
-        let depth = 4 * self.width;
-        let dz = lines::<T, R>(&self.dz[self.first * depth..], depth, depth);
+        let depth = 4 * width;
+        let dz = lines::<T, R>(dz, depth, depth);
         let zero = [[V::<S, T>::splat(simd, T::ZERO); NV]; R];
-        let tile = accumulate_rows::<S, T, R, NV>(simd, zero, dz, self.panel);
-        for (r, row) in tile.iter().enumerate() {
-            let dh = &mut dh[r * self.width..];
+        let sums = accumulate_rows::<S, T, R, NV>(simd, zero, dz, panel);
+        for (r, row) in sums.iter().enumerate() {
+            let dh = &mut dh[r * width..];
             row[0].store(dh);
-            if self.pair {
+            if pair {
                 row[1].store(&mut dh[lanes..]);
             }
         }

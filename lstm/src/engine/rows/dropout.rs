@@ -11,7 +11,7 @@
 //! place of one for all of them.
 
 use kernels::gemm::accumulate_rows;
-use kernels::simd::{Float, Simd, V, Vector};
+use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch};
 
 use super::pack::Packed;
@@ -66,6 +66,7 @@ fn multiply<T: Float>((rows, stride): (&[T], usize), factors: &[T], width: usize
 }
 
 /// The operands of the forward tiles of a group, for one vector of units.
+#[derive(Clone, Copy)]
 pub(super) struct Tiles<'a, T> {
     pub(super) start: Start<'a, T>,
     pub(super) dropped: Dropped<'a, T>,
@@ -81,26 +82,38 @@ impl<T: Float> Tiles<'_, T> {
         for (first, height) in tiles(self.rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
             let z = &mut z[first * 4 * V::<S, T>::LANES..];
             match height {
-                1 => self.tile::<S, 1>(simd, first, z),
-                2 => self.tile::<S, 2>(simd, first, z),
-                3 => self.tile::<S, 3>(simd, first, z),
-                _ => self.tile::<S, 4>(simd, first, z),
+                1 => simd.run(Sums::<T, 1> { tiles: *self, first, z }),
+                2 => simd.run(Sums::<T, 2> { tiles: *self, first, z }),
+                3 => simd.run(Sums::<T, 3> { tiles: *self, first, z }),
+                _ => simd.run(Sums::<T, 4> { tiles: *self, first, z }),
             }
         }
     }
+}
+
+/// `z` of `R` rows.
+struct Sums<'a, T, const R: usize> {
+    tiles: Tiles<'a, T>,
+    first: usize,
+    z: &'a mut [T],
+}
+
+impl<T: Float, const R: usize> Kernel for Sums<'_, T, R> {
+    type Output = ();
 
     #[inline(always)]
-    fn tile<S: Simd, const R: usize>(&self, simd: S, first: usize, z: &mut [T]) {
+    fn run<S: Simd>(self, simd: S) {
+        let Sums { tiles: Tiles { start, dropped, recurrent, units, .. }, first, z } = self;
         if R > tallest::<S>(FORWARD_32, FORWARD_16) {
             return; // no tile of this instruction set: the compiler drops it
         }
         let lanes = V::<S, T>::LANES;
-        let (h_in, x_in) = match self.dropped {
+        let (h_in, x_in) = match dropped {
             Dropped::All(h_in, x_in) => (h_in, Some(x_in)),
             Dropped::States(h_in) => (h_in, None),
             Dropped::Nothing => return,
         };
-        let Start::Input { x, kernel, bias, inputs } = self.start else { return };
+        let Start::Input { x, kernel, bias, inputs } = start else { return };
         let mut biases = [V::<S, T>::splat(simd, T::ZERO); 4];
         for (to, bias) in biases.iter_mut().zip(bias.chunks_exact(lanes)) {
             *to = V::<S, T>::load(simd, bias);
@@ -115,9 +128,8 @@ impl<T: Float> Tiles<'_, T> {
                 accumulate_gates::<S, T, R>(simd, [biases; R], x, kernel)
             }
         };
-        let units = self.units;
         let h = lines::<T, R>(&h_in[first * 4 * units..], 4 * units, 4 * units);
-        let tile = accumulate_gates::<S, T, R>(simd, tile, h, self.recurrent);
+        let tile = accumulate_gates::<S, T, R>(simd, tile, h, recurrent);
         for (row, z) in tile.iter().zip(z.chunks_exact_mut(4 * lanes)) {
             for (gate, z) in row.iter().zip(z.chunks_exact_mut(lanes)) {
                 gate.store(z);
@@ -158,6 +170,7 @@ fn accumulate_gates<S: Simd, T: Float, const R: usize>(
 }
 
 /// `dh = Σ m ∘ (dz Uᵀ)` for a block of unit vectors and the first `live` rows of a group.
+#[derive(Clone, Copy)]
 pub(super) struct Product<'a, T> {
     /// `m`, `[rows][4][units]`
     pub(super) factors: &'a [T],
@@ -183,26 +196,34 @@ impl<T: Float> Product<'_, T> {
         let panel = &weights.recurrent_t[block * panel..][..panel];
         for (first, height) in tiles(self.live, tallest::<S>(FORWARD_32, FORWARD_32)) {
             match height {
-                1 => self.tile::<S, 1>(simd, first, panel, dz, dh),
-                2 => self.tile::<S, 2>(simd, first, panel, dz, dh),
-                3 => self.tile::<S, 3>(simd, first, panel, dz, dh),
-                _ => self.tile::<S, 4>(simd, first, panel, dz, dh),
+                1 => simd.run(StateGradients::<T, 1> { product: *self, first, panel, dz, dh }),
+                2 => simd.run(StateGradients::<T, 2> { product: *self, first, panel, dz, dh }),
+                3 => simd.run(StateGradients::<T, 3> { product: *self, first, panel, dz, dh }),
+                _ => simd.run(StateGradients::<T, 4> { product: *self, first, panel, dz, dh }),
             }
         }
     }
+}
+
+/// `dh` of `R` rows.
+struct StateGradients<'a, T, const R: usize> {
+    product: Product<'a, T>,
+    first: usize,
+    panel: &'a [T],
+    dz: &'a [T],
+    dh: &'a mut [T],
+}
+
+impl<T: Float, const R: usize> Kernel for StateGradients<'_, T, R> {
+    type Output = ();
 
     #[inline(always)]
-    fn tile<S: Simd, const R: usize>(
-        &self,
-        simd: S,
-        first: usize,
-        panel: &[T],
-        dz: &[T],
-        dh: &mut [T],
-    ) {
+    fn run<S: Simd>(self, simd: S) {
+        let StateGradients { product, first, panel, dz, dh } = self;
+        let Product { factors, width, units, at, .. } = product;
         const NV: usize = super::NV;
         let lanes = V::<S, T>::LANES;
-        let (depth, zero) = (4 * self.width, V::<S, T>::splat(simd, T::ZERO));
+        let (depth, zero) = (4 * width, V::<S, T>::splat(simd, T::ZERO));
         let mut total = [[zero; NV]; R];
         for gate in 0..4 {
             let mut tile = [[zero; NV]; R];
@@ -213,17 +234,17 @@ impl<T: Float> Product<'_, T> {
                 tile = accumulate_rows::<S, T, R, NV>(simd, tile, dz, panel);
             }
             for (r, (total, sums)) in total.iter_mut().zip(&tile).enumerate() {
-                let factors = &self.factors[((first + r) * 4 + gate) * self.units..][..self.units];
+                let factors = &factors[((first + r) * 4 + gate) * units..][..units];
                 for (v, (total, sum)) in total.iter_mut().zip(sums).enumerate() {
-                    let factors = factors.get(self.at + v * lanes..).unwrap_or(&[]);
+                    let factors = factors.get(at + v * lanes..).unwrap_or(&[]);
                     *total = sum.mul_add(V::<S, T>::load(simd, factors), *total);
                 }
             }
         }
         for (r, row) in total.iter().enumerate() {
-            let dh = &mut dh[(first + r) * self.width..];
+            let dh = &mut dh[(first + r) * width..];
             for (v, sum) in row.iter().enumerate() {
-                if self.at + v * lanes < self.width {
+                if at + v * lanes < width {
                     sum.store(&mut dh[v * lanes..]);
                 }
             }

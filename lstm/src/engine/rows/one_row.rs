@@ -10,7 +10,7 @@ use kernels::Isa;
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
 
 use super::pack::Packed;
-use super::{Cells, Dropped, NV, Step, product_of_row};
+use super::{Cells, Dropped, NV, Step, abreast};
 use crate::engine::cell::Activations;
 use crate::engine::sequence::Gradient;
 use crate::engine::workspace::{Dims, View, before_and_after};
@@ -110,11 +110,11 @@ impl<T: Float> OneRow<'_, '_, T> {
 }
 
 /// A forward step of neighbouring vectors of units.
-struct Forward<'a, T> {
-    step: Step<'a, T>,
-    lanes: usize,
-    first: usize,
-    vectors: usize,
+pub(super) struct Forward<'a, T> {
+    pub(super) step: Step<'a, T>,
+    pub(super) lanes: usize,
+    pub(super) first: usize,
+    pub(super) vectors: usize,
 }
 
 impl<T: Float> Forward<'_, T> {
@@ -165,30 +165,30 @@ impl<T: Float> Kernel for Forward<'_, T> {
 }
 
 /// A backward step of neighbouring blocks of units.
-struct Backward<'a, T> {
-    activations: Activations,
-    weights: &'a Packed<T>,
-    units: usize,
-    width: usize,
+pub(super) struct Backward<'a, T> {
+    pub(super) activations: Activations,
+    pub(super) weights: &'a Packed<T>,
+    pub(super) units: usize,
+    pub(super) width: usize,
     /// Of all units, if there is one.
-    dy: Option<&'a [T]>,
+    pub(super) dy: Option<&'a [T]>,
     /// `dz` of all units in the step after, if there is one.
-    after: Option<&'a [T]>,
+    pub(super) after: Option<&'a [T]>,
     // Of these blocks alone.
     /// The step, unless only the gradient of the state before it is wanted.
-    now: Option<Now<'a, T>>,
-    dh: &'a mut [T],
-    lanes: usize,
-    first: usize,
-    blocks: usize,
+    pub(super) now: Option<Now<'a, T>>,
+    pub(super) dh: &'a mut [T],
+    pub(super) lanes: usize,
+    pub(super) first: usize,
+    pub(super) blocks: usize,
 }
 
 /// What the cells of a backward step read and write.
-struct Now<'a, T> {
-    gates: &'a mut [T],
-    c_prev: &'a [T],
-    a: &'a [T],
-    dc: &'a mut [T],
+pub(super) struct Now<'a, T> {
+    pub(super) gates: &'a mut [T],
+    pub(super) c_prev: &'a [T],
+    pub(super) a: &'a [T],
+    pub(super) dc: &'a mut [T],
 }
 
 impl<T: Float> Backward<'_, T> {
@@ -253,7 +253,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
         } = self;
         let lanes = V::<S, T>::LANES;
         if let Some(dz) = after {
-            product_of_row(simd, weights, first, dz, dh);
+            abreast::product(simd, weights, first, dz, dh);
         }
         for n in 0..blocks {
             let from = n * NV * lanes;

@@ -1,0 +1,151 @@
+//! The arithmetic of a batch of one row.
+//!
+//! Each weight is used once: several vectors side by side share the elements of `h₋`, and have as many
+//! chains of multiply-adds as the CPU can work on.
+
+use kernels::simd::{Float, MAX_LANES, Simd, V, Vector};
+
+use super::pack::Packed;
+use super::{NV, Step};
+use crate::engine::cell::{self, Run};
+
+/// Vectors of a forward tile, at most.
+const ABREAST: usize = 4;
+
+impl<T: Float> Step<'_, T> {
+    /// `count` vectors of the only row, the first of which is this one of the layer.
+    /// Their cells follow together.
+    #[inline(always)]
+    pub(super) fn row<S: Simd>(self, simd: S, first: usize, count: usize) {
+        let Step { activations, weights, units, x, h_prev, c_prev, h, c, gates, mut a, .. } = self;
+        let lanes = V::<S, T>::LANES;
+        let mut z = [T::ZERO; ABREAST * 4 * MAX_LANES];
+        let z = &mut z;
+        let mut done = 0;
+        while done < count {
+            let at = done * lanes;
+            let row = Row { weights, x, h_prev: &h_prev[..units], first: first + done };
+            let hoisted = gates.get(4 * at..).unwrap_or(&[]);
+            let vectors = match count - done {
+                ABREAST.. if S::REGISTERS >= 32 => row.store::<S, ABREAST>(simd, hoisted, z),
+                2.. => row.store::<S, 2>(simd, hoisted, z),
+                _ => row.store::<S, 1>(simd, hoisted, z),
+            };
+            done += vectors;
+            activations.forward(
+                simd,
+                cell::Forward {
+                    run: Run { count: vectors, stride: lanes, gate_stride: 4 * lanes },
+                    z: &mut z[..vectors * 4 * lanes],
+                    c_prev: &c_prev[at..],
+                    c: &mut c[at..],
+                    h: &mut h[at..],
+                    kept: a.as_deref_mut().map(|a| (&mut gates[4 * at..], &mut a[at..])),
+                },
+            );
+        }
+    }
+}
+
+/// The operands of a forward tile.
+struct Row<'a, T> {
+    weights: &'a Packed<T>,
+    /// Nothing if `b + x W` is there already.
+    x: Option<&'a [T]>,
+    h_prev: &'a [T],
+    first: usize,
+}
+
+impl<T: Float> Row<'_, T> {
+    /// `z = b + x W + h₋ U` for `N` vectors of units, `[N][4][lanes]`. Returns N.
+    #[inline(always)]
+    fn store<S: Simd, const N: usize>(&self, simd: S, hoisted: &[T], z: &mut [T]) -> usize {
+        let panel = 4 * V::<S, T>::LANES;
+        let start = match self.x {
+            Some(_) => &self.weights.bias[self.first * panel..],
+            None => hoisted,
+        };
+        let mut tile = [[V::<S, T>::splat(simd, T::ZERO); 4]; N];
+        for (tile, start) in tile.iter_mut().zip(start.chunks_exact(panel)) {
+            for (sum, start) in tile.iter_mut().zip(start.chunks_exact(V::<S, T>::LANES)) {
+                *sum = V::<S, T>::load(simd, start);
+            }
+        }
+        if let Some(x) = self.x {
+            tile = accumulate_abreast(simd, tile, x, &self.weights.kernel, self.first);
+        }
+        tile = accumulate_abreast(simd, tile, self.h_prev, &self.weights.recurrent, self.first);
+        for (tile, z) in tile.iter().zip(z.chunks_exact_mut(panel)) {
+            for (sum, z) in tile.iter().zip(z.chunks_exact_mut(V::<S, T>::LANES)) {
+                sum.store(z);
+            }
+        }
+        N
+    }
+}
+
+/// `tile[n] += a B[n]` with `N` neighbouring panels of B, `M` vectors wide, the first of which is
+/// this one.
+#[inline(always)]
+fn accumulate_abreast<S: Simd, T: Float, const N: usize, const M: usize>(
+    simd: S,
+    mut tile: [[V<S, T>; M]; N],
+    a: &[T],
+    panels: &[T],
+    first: usize,
+) -> [[V<S, T>; M]; N] {
+    let width = M * V::<S, T>::LANES;
+    let panel = a.len() * width;
+    let mut abreast = [&[][..]; N];
+    for (n, abreast) in abreast.iter_mut().enumerate() {
+        *abreast = &panels[(first + n) * panel..][..panel];
+    }
+    for (k, &a) in a.iter().enumerate() {
+        let a = V::<S, T>::splat(simd, a);
+        for (tile, panel) in tile.iter_mut().zip(abreast) {
+            let b = &panel[k * width..][..width];
+            for (sum, b) in tile.iter_mut().zip(b.chunks_exact(V::<S, T>::LANES)) {
+                *sum = a.mul_add(V::<S, T>::load(simd, b), *sum);
+            }
+        }
+    }
+    tile
+}
+
+/// `dh = dz Uᵀ` for the blocks of `NV` vectors that `dh` holds, the first of which is this one.
+#[inline(always)]
+pub(super) fn product<S: Simd, T: Float>(
+    simd: S,
+    weights: &Packed<T>,
+    first: usize,
+    dz: &[T],
+    dh: &mut [T],
+) {
+    #[inline(always)]
+    fn store<S: Simd, T: Float, const N: usize>(
+        simd: S,
+        (panels, first): (&[T], usize),
+        dz: &[T],
+        dh: &mut [T],
+    ) -> usize {
+        let zero = [[V::<S, T>::splat(simd, T::ZERO); NV]; N];
+        let tile = accumulate_abreast(simd, zero, dz, panels, first);
+        // The last block may have one vector only.
+        for (sum, dh) in tile.iter().flatten().zip(dh.chunks_exact_mut(V::<S, T>::LANES)) {
+            sum.store(dh);
+        }
+        N
+    }
+
+    let block = NV * V::<S, T>::LANES;
+    let (panels, blocks) = (&weights.recurrent_t[..], dh.len().div_ceil(block));
+    let mut done = 0;
+    while done < blocks {
+        let (from, dh) = ((panels, first + done), &mut dh[done * block..]);
+        done += match blocks - done {
+            4.. => store::<S, T, 4>(simd, from, dz, dh),
+            2.. => store::<S, T, 2>(simd, from, dz, dh),
+            _ => store::<S, T, 1>(simd, from, dz, dh),
+        };
+    }
+}
