@@ -44,12 +44,13 @@
 //! | `model.fit(x, y, epochs=9, verbose=2)`   | `model.fit(&x, &y, Fit { epochs: 9, verbose: Verbose::Line, ..Fit::default() })?` |
 //! | `model.fit(x, y, sample_weight=w, validation_split=0.2)` | `model.fit(&x, &y, Fit { sample_weight: &[&w], validation_split: 0.2, ..Fit::default() })?` |
 //! | `model.fit(x, y, callbacks=[stop])`      | `model.fit_with(&x, &y, Fit::default(), &mut [&mut stop])?` |
+//! | `model.fit(dataset)`                     | `model.fit_dataset(&mut dataset, Fit::default())?` of a [`Dataset`] |
+//! | `timeseries_dataset_from_array(x, y, 24)` | `timeseries_dataset_from_array(&x, Some(&y), 24, Timeseries::default())?` |
+//! | a generator of batches                   | `Batches::new(\|epoch\| ..)` with an iterator of `(x, y)` |
 //! | `compile(.., metrics=["accuracy"])`      | `compile_with(.., Compile { metrics: vec![Metric::ACCURACY], ..Compile::default() })?` |
 //! | `Adam(ExponentialDecay(..), clipnorm=1)` | `Optimizer::from(Adam::default()).schedule(..).clipnorm(1.0)` |
 //! | `Masking(0.0)`, `Embedding(.., mask_zero=True)` | `Masking::new()`, `Embedding::new(..).mask_zero(true)` |
 //! | `LSTM(3)(x, mask=m)`                     | `Shared::new(LSTM::new(3)).call_masked(&x, &m)?` |
-//! | `Bidirectional(LSTM(3), merge_mode="sum")(x)` | `Bidirectional::new(LSTM::new(3)).merge_mode(MergeMode::Sum).call(&x)?` |
-//! | `RNN([LSTMCell(4), LSTMCell(3)])(x)`     | `RNN::new([LSTMCell::new(4), LSTMCell::new(3)]).call(&x)?` |
 //! | one layer called twice                   | `let layer = Shared::new(LSTM::new(3)); layer.call(&a)?; layer.call(&b)?` |
 //! | `layer.reset_states()` of a stateful layer | `model.reset_states()`                        |
 //! | `model.predict(x, batch_size=256)`       | `model.predict_with(&x, Predict { batch_size: 256 })?` |
@@ -80,6 +81,7 @@ mod activation;
 mod callback;
 mod config;
 mod constraint;
+mod dataset;
 pub mod engine;
 mod error;
 mod float;
@@ -104,6 +106,9 @@ pub use callback::{
     ModelCheckpoint, Plateau, ReduceLROnPlateau, SaveFreq, Stopping, TerminateOnNaN,
 };
 pub use constraint::{Constraint, NormAxis};
+pub use dataset::{
+    Batch, Batches, Dataset, Timeseries, TimeseriesDataset, timeseries_dataset_from_array,
+};
 pub use error::{Error, Result};
 pub use float::Float;
 pub use graph::{Shared, Symbol, Symbols};

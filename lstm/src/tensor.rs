@@ -16,7 +16,7 @@ use crate::shape::Shape;
 /// # Ok::<(), lstm::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tensor<T> {
+pub struct Tensor<T = f32> {
     shape: Vec<usize>,
     data: Vec<T>,
 }
@@ -102,6 +102,40 @@ impl<T: Float> Tensor<T> {
     pub fn cast<U: Float>(&self) -> Tensor<U> {
         let data = self.data.iter().map(|x| U::from_f64(x.to_f64())).collect();
         Tensor { shape: self.shape.clone(), data }
+    }
+
+    /// Takes the shape `[first.., rest..]`, in the memory that is there if it is enough. The elements
+    /// are to be written anew.
+    pub(crate) fn refit(&mut self, first: &[usize], rest: &[usize]) {
+        self.shape.clear();
+        self.shape.extend_from_slice(first);
+        self.shape.extend_from_slice(rest);
+        self.data.resize(self.shape.iter().product(), T::ZERO);
+    }
+
+    /// Adds samples.
+    ///
+    /// # Errors
+    ///
+    /// If theirs is another shape.
+    pub(crate) fn append(&mut self, more: &Tensor<T>, what: &str) -> Result<()> {
+        if self.shape.is_empty() || more.shape.is_empty() || self.shape[1..] != more.shape[1..] {
+            let expected = self.shape.iter().copied().map(Some).collect();
+            return Err(more.misfit(what, expected));
+        }
+        self.shape[0] += more.shape[0];
+        self.data.extend_from_slice(&more.data);
+        Ok(())
+    }
+
+    /// Copies elements along the first axis of `from`, one after another.
+    pub(crate) fn gather(&mut self, from: &Tensor<T>, rows: impl Iterator<Item = usize>) {
+        let size = from.data.len() / from.batch().max(1);
+        if size > 0 {
+            for (to, row) in self.data.chunks_exact_mut(size).zip(rows) {
+                to.copy_from_slice(&from.data[row * size..][..size]);
+            }
+        }
     }
 
     /// The size of the first axis; one for a scalar.

@@ -158,8 +158,9 @@ fn path(pattern: &str, epoch: usize, batch: Option<usize>, logs: &Logs) -> Resul
         if let Some(whole) = whole {
             let width = match format.strip_suffix('d').unwrap_or(format) {
                 "" => 0,
-                digits => digits.trim_start_matches('0').parse().map_err(|_| unknown())?,
+                digits => digits.trim_start_matches('0').parse::<u8>().map_err(|_| unknown())?,
             };
+            let width = usize::from(width);
             path.push_str(&format!("{whole:0width$}"));
             continue;
         }
@@ -168,7 +169,8 @@ fn path(pattern: &str, epoch: usize, batch: Option<usize>, logs: &Logs) -> Resul
             "" => path.push_str(&super::csv::repr(value)),
             format => {
                 let digits = format.strip_prefix('.').and_then(|rest| rest.strip_suffix('f'));
-                let digits: usize = digits.and_then(|d| d.parse().ok()).ok_or_else(unknown)?;
+                let digits: u8 = digits.and_then(|d| d.parse().ok()).ok_or_else(unknown)?;
+                let digits = usize::from(digits);
                 path.push_str(&format!("{value:.digits$}"));
             }
         }
@@ -189,7 +191,9 @@ mod tests {
         let text = |pattern, batch| fill(pattern, batch).unwrap().display().to_string();
         assert_eq!(text("a-{epoch:02d}-{val_loss:.2f}.st", None), "a-03-0.12.st");
         assert_eq!(text("{epoch}-{batch:03d}", Some(12)), "3-012");
-        for pattern in ["{loss:.2f}", "{batch}", "{epoch", "{val_loss:x}", "{epoch:q}"] {
+        for pattern in
+            ["{loss:.2f}", "{batch}", "{epoch", "{val_loss:x}", "{epoch:q}", "{epoch:99999d}"]
+        {
             let error = fill(pattern, None).unwrap_err().to_string();
             assert!(error.starts_with(&format!("filepath `{pattern}`: ")), "{error}");
         }

@@ -127,7 +127,7 @@ impl<T: Float> Callback<T> for EarlyStopping<T> {
                 let from = "Restoring model weights from the end of the best epoch";
                 println!("{from}: {}.", best_epoch + 1);
             }
-            model.set_weights(weights)?;
+            model.put_back_weights(weights);
         }
         Ok(())
     }

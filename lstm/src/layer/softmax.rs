@@ -4,6 +4,7 @@ use kernels::{Buffer, Float, Isa};
 
 use super::concatenate::axis_of_sample;
 use super::places::LastAxes;
+use super::through::Through;
 use super::{Describe, Flow, Inputs, Layer, Mask, Operation, Pass, named, one_input};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
@@ -83,6 +84,7 @@ impl Describe for Softmax {
 pub(super) struct Shares<T> {
     isa: Isa,
     last: LastAxes,
+    through: Through<T>,
     /// In the order of axes that has those to sum along last: outputs; gradients.
     y: Buffer<T>,
     dy: Buffer<T>,
@@ -101,15 +103,29 @@ fn set_masked<T: Float>(inputs: Inputs<T>, y: &mut [T], value: T) {
 impl<T: Float> Shares<T> {
     pub(super) fn new(isa: Isa, softmax: &Softmax, inputs: &[Shape]) -> Self {
         let last = LastAxes::new(&softmax.axes, inputs[0].axes().len());
-        Shares { isa, last, y: Buffer::new(), dy: Buffer::new() }
+        // Along anything but the last axis it does not end with Keras's operation of that name.
+        let through = match last.moves() || softmax.axes.len() > 1 {
+            true => Through::closed(),
+            false => Through::new(Activation::Softmax),
+        };
+        Shares { isa, last, through, y: Buffer::new(), dy: Buffer::new() }
     }
 }
 
 impl<T: Float> Operation<T> for Shares<T> {
+    fn look_through(&mut self, keep: bool) -> Option<Activation> {
+        self.through.look(keep)
+    }
+
+    fn operand(&mut self, direct: bool) -> Option<&[T]> {
+        self.through.operand(direct)
+    }
+
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
         let (shape, y) = (&pass.inputs.shapes[0], &mut outputs[0]);
         y.copy_from_slice(pass.inputs.at(0));
         set_masked(pass.inputs, y, T::from_f64(MASKED));
+        self.through.keep(y);
         let units = self.last.len(shape);
         if self.last.moves() {
             self.last.gather(shape, y, &mut self.y);
@@ -140,7 +156,9 @@ impl<T: Float> Operation<T> for Shares<T> {
             self.last.scatter(&self.dy, dx);
         } else {
             dx.copy_from_slice(dy);
-            Activation::Softmax.backward(self.isa, units, &outputs[0], dx);
+            if !self.through.passes_by() {
+                Activation::Softmax.backward(self.isa, units, &outputs[0], dx);
+            }
         }
     }
 

@@ -85,9 +85,9 @@ impl Default for AUC {
 impl AUC {
     pub(super) fn check(&self, name: &str) -> Result<()> {
         match self.num_thresholds {
-            0..=2 => {
+            0..=1 => {
                 let what = format!("num_thresholds of metric `{name}`");
-                Err(Error::invalid(what, "there must be at least three"))
+                Err(Error::invalid(what, "there must be at least two"))
             }
             _ => Ok(()),
         }
@@ -217,7 +217,7 @@ impl Threshold {
     fn is_above<T: Float>(&self, p: &[T], j: usize) -> bool {
         let first = self.top_k.is_none_or(|k| {
             let before = |i: usize| p[i] > p[j] || (p[i] == p[j] && i < j);
-            (0..p.len()).filter(|&i| before(i)).count() < k
+            (0..p.len()).filter(|&i| before(i)).take(k).count() < k
         });
         let threshold = match (self.threshold, self.top_k) {
             (Some(threshold), _) => threshold,

@@ -57,7 +57,11 @@ impl Mean {
 
 /// The value of a row for a measure that is no loss.
 fn value<T: Float>(measure: &Measure, p: &[T], y: &[T], labels: bool) -> f64 {
-    let class = || if labels { y[0].to_f64() as usize } else { largest(y) };
+    // A label that is no class, as one that the loss ignores, is never hit.
+    let class = || match labels {
+        true => (0..p.len()).find(|&class| y[0].to_f64() == class as f64),
+        false => Some(largest(y)),
+    };
     let hit = |hit: bool| f64::from(u8::from(hit));
     match measure {
         Measure::BinaryAccuracy { threshold } => {
@@ -71,12 +75,12 @@ fn value<T: Float>(measure: &Measure, p: &[T], y: &[T], labels: bool) -> f64 {
             p.iter().zip(y).map(square).sum::<f64>() / p.len() as f64
         }
         Measure::CategoricalAccuracy | Measure::SparseCategoricalAccuracy => {
-            hit(largest(p) == class())
+            hit(class() == Some(largest(p)))
         }
         Measure::TopKCategoricalAccuracy { k } | Measure::SparseTopKCategoricalAccuracy { k } => {
             // Those that tie with the k-th are all among the first k.
-            let own = p[class()];
-            hit(own.is_finite() && p.iter().filter(|&&p| p > own).count() < *k)
+            let own = class().map(|class| p[class]).filter(|own| own.is_finite());
+            hit(own.is_some_and(|own| p.iter().filter(|&&p| p > own).count() < *k))
         }
         // Everything else is gathered in another way.
         _ => f64::NAN,

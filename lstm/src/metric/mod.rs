@@ -135,6 +135,25 @@ impl Metric {
     }
 }
 
+impl Measure {
+    /// Checks what is said of classes against how many there are.
+    pub(crate) fn check_width(&self, name: &str, width: usize) -> Result<()> {
+        let (what, found, most) = match self {
+            Measure::Precision(threshold) | Measure::Recall(threshold) => {
+                let Threshold { top_k, class_id, .. } = threshold;
+                match (top_k.filter(|&k| k > width), class_id.filter(|&class| class >= width)) {
+                    (Some(k), _) => ("top_k", k, width),
+                    (_, Some(class)) => ("class_id", class, width - 1),
+                    _ => return Ok(()),
+                }
+            }
+            _ => return Ok(()),
+        };
+        let why = format!("{found}, where predictions of {width} values allow {most} at most");
+        Err(Error::invalid(format!("{what} of metric `{name}`"), why))
+    }
+}
+
 impl From<Measure> for Metric {
     fn from(measure: Measure) -> Self {
         let name = Cow::Borrowed(measure.name());

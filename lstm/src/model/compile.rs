@@ -110,6 +110,7 @@ impl<T: Float> Model<T> {
         let judge = Judge::new(&names, losses, weights, &metrics);
         self.compiled = Some(Compiled { optimizer, judge, losses: loss, options });
         (self.epochs, self.batches) = (0, 0);
+        self.fitted += 1;
         Ok(())
     }
 

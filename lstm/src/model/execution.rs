@@ -217,9 +217,23 @@ impl<T: Float> Execution<T> {
     ///
     /// If a batch would have more or fewer.
     pub(super) fn check_rows(&self, samples: usize, batch_size: usize) -> Result<()> {
+        self.check_rows_of(samples, batch_size, batch_size)
+    }
+
+    /// The same, where other batches have `usual` rows.
+    ///
+    /// # Errors
+    ///
+    /// As there, and if a layer keeps states and `usual` is another number.
+    pub(super) fn check_rows_of(
+        &self,
+        samples: usize,
+        batch_size: usize,
+        usual: usize,
+    ) -> Result<()> {
         for step in &self.steps {
             let Some(rows) = step.operation.rows() else { continue };
-            let rows = if rows == 0 { batch_size } else { rows };
+            let rows = if rows == 0 { usual } else { rows };
             let last = samples % batch_size;
             let found = if last != 0 && batch_size == rows { last } else { batch_size };
             if found != rows {

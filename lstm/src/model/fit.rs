@@ -1,17 +1,16 @@
 //! Training.
 
+use std::borrow::Borrow;
 use std::ops::Range;
 
-use super::logs::Logs;
-use super::progress::Progress;
-use super::rows::Rows;
-use super::train::{Checks, Data};
+use super::source::{Arrays, Order, Streamed};
+use super::train::Data;
 use super::{History, Model, Verbose};
 use crate::callback::Callback;
+use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::metric::largest;
-use crate::random::Rng;
 use crate::tensor::{Inputs, Tensor};
 
 /// How [`Model::fit`] goes about it: Keras's arguments and defaults.
@@ -105,22 +104,12 @@ impl<T> Default for Fit<'_, T> {
 /// The callbacks of a training.
 pub type Callbacks<'a, 'b, T> = &'a mut [&'b mut dyn Callback<T>];
 
-/// What to validate on, in batches of a size, at most so many.
-#[derive(Clone, Copy, Debug)]
+/// Samples to validate on, in batches of a size.
+#[derive(Clone, Debug)]
 struct Held<'a, T> {
     data: Data<'a, &'a Tensor<T>>,
-    start: usize,
-    end: usize,
+    rows: Range<usize>,
     batch_size: usize,
-    steps: usize,
-}
-
-/// The samples of a training in their present order.
-#[derive(Debug)]
-struct Order {
-    rows: Vec<usize>,
-    /// How many batches of it have been taken.
-    taken: usize,
 }
 
 impl<T: Float> Model<T> {
@@ -154,74 +143,98 @@ impl<T: Float> Model<T> {
         let whole = Data { x: x.tensors(), y: y.tensors(), weights: options.sample_weight };
         let samples = self.check_training(whole)?;
         let split = split(samples, &options)?;
-        let weights = class_weights(&whole, samples, &options)?;
-        let weights: Vec<&Tensor<T>> = weights.iter().collect();
+        let mut of_classes = Tensor::zeros([0]);
         let data = match options.class_weight {
             [] => whole,
-            _ => Data { weights: &weights, ..whole },
+            _ if !options.sample_weight.is_empty() => {
+                let why = "it cannot be given beside sample_weight";
+                return Err(Error::invalid("class_weight", why));
+            }
+            classes => {
+                weigh_classes(whole.y, classes, &mut of_classes)?;
+                Data { weights: &[&of_classes], ..whole }
+            }
         };
-        let held = self.held(data, split..samples, &options)?;
         let batch_size = self.reserve_batch(data.x, options.batch_size, split, true)?;
-        self.refit(data, samples, Checks::Shapes)?;
+        let held = self.held(data, split..samples, batch_size, &options)?;
+        let order = match options.shuffle {
+            true => Order::Shuffled((0..split).collect(), options.seed),
+            false => Order::InTurn(0..split),
+        };
+        let mut source = Arrays::new(data, order, batch_size);
+        let mut held = held.map(|Held { data, rows, batch_size }| {
+            Arrays::new(data, Order::InTurn(rows), batch_size)
+        });
+        let mut validate = held
+            .as_mut()
+            .map(|held| |model: &mut Self| model.test_batches(held, options.validation_steps));
+        let validate = validate.as_mut().map(|validate| validate as _);
+        self.train_epochs(&mut source, validate, &options, callbacks)
+    }
 
-        self.seed = options.seed;
-        self.stop = false;
-        let names = self.compiled()?.judge.names().to_vec();
-        let val_names: Vec<String> = names.iter().map(|name| format!("val_{name}")).collect();
-        let mut values = Vec::with_capacity(names.len());
-        let mut history = History::new(options.epochs.saturating_sub(options.initial_epoch));
-        let mut logs = Logs::sorted(names.iter());
-        let mut epoch_logs = Logs::sorted(names.iter().chain(&val_names));
-        let mut order = Order { rows: (0..split).collect(), taken: usize::MAX };
-        let batches = split.div_ceil(batch_size);
-        let steps = options.steps_per_epoch.unwrap_or(batches);
-        let mut progress = Progress::new(options.verbose, options.epochs, steps);
+    /// Trains on the batches of a dataset. The samples of a batch, their order and their weights are
+    /// the dataset's affair: of the options, `batch_size` and `shuffle` have no meaning here.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit), and whatever the dataset fails with. A batch that does not fit is found
+    /// when its turn comes.
+    pub fn fit_dataset(
+        &mut self,
+        dataset: &mut dyn Dataset<T>,
+        options: Fit<T>,
+    ) -> Result<History> {
+        self.fit_dataset_with(dataset, None, options, &mut [])
+    }
 
-        each(callbacks, |callback| callback.on_train_begin(self))?;
-        for epoch in options.initial_epoch..options.epochs {
-            progress.epoch(epoch);
-            self.compiled()?.judge.reset();
-            each(callbacks, |callback| callback.on_epoch_begin(epoch, self))?;
-            for step in 0..steps {
-                if order.taken >= batches {
-                    if step > 0 {
-                        break;
-                    }
-                    self.arrange(&mut order, &options);
-                }
-                each(callbacks, |callback| callback.on_train_batch_begin(step, self))?;
-                let rows = order.rows.chunks(batch_size).nth(order.taken).unwrap_or(&[]);
-                self.train(data, Rows::These(rows))?;
-                order.taken += 1;
-                self.compiled()?.judge.results(&mut values);
-                logs.fill(&names, &values);
-                each(callbacks, |callback| callback.on_train_batch_end(step, self, &logs))?;
-                progress.step(step + 1, &logs);
-                if self.stop {
-                    break;
-                }
-            }
-            epoch_logs.clear();
-            epoch_logs.fill(&names, &values);
-            if let Some(held) = held.filter(|_| (epoch + 1) % options.validation_freq == 0) {
-                self.validate(held)?;
-                self.compiled()?.judge.results(&mut values);
-                epoch_logs.fill(&val_names, &values);
-                self.refit(data, samples, Checks::Shapes)?;
-            }
-            self.epochs += 1;
-            each(callbacks, |callback| callback.on_epoch_end(epoch, self, &mut epoch_logs))?;
-            progress.finish_epoch(&epoch_logs);
-            history.push(epoch, &epoch_logs);
-            if self.stop {
-                break;
+    /// [`fit_dataset`](Self::fit_dataset) with callbacks, and with a dataset to validate on, in place
+    /// of [`Fit::validation_data`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and whatever a callback fails with.
+    pub fn fit_dataset_with(
+        &mut self,
+        dataset: &mut dyn Dataset<T>,
+        validation: Option<&mut dyn Dataset<T>>,
+        options: Fit<T>,
+        callbacks: Callbacks<T>,
+    ) -> Result<History> {
+        self.compiled()?;
+        let arrays = !options.validation_data.x.is_empty() || !options.validation_data.y.is_empty();
+        for (name, given, instead) in [
+            ("validation_split", options.validation_split != 0.0, "give another dataset"),
+            ("sample_weight", !options.sample_weight.is_empty(), "give them with each batch"),
+            (
+                "validation_data",
+                arrays && validation.is_some(),
+                "there is a dataset to validate on",
+            ),
+        ] {
+            if given {
+                let why = format!("it cannot be given beside a dataset: {instead}");
+                return Err(Error::invalid(name, why));
             }
         }
-        if options.epochs > 0 {
-            self.finalize();
-        }
-        each(callbacks, |callback| callback.on_train_end(self))?;
-        Ok(history)
+        check(&options)?;
+        let held = match arrays {
+            true => self.held(Data { x: &[], y: &[], weights: &[] }, 0..0, 0, &options)?,
+            false => None,
+        };
+        let mut arrays = held.map(|Held { data, rows, batch_size }| {
+            Arrays::new(data, Order::InTurn(rows), batch_size)
+        });
+        let mut streamed = validation.map(|dataset| Streamed::new(dataset, &[]));
+        let steps = options.validation_steps;
+        let validated = arrays.is_some() || streamed.is_some();
+        let mut validate = |model: &mut Self| match (&mut arrays, &mut streamed) {
+            (Some(arrays), _) => model.test_batches(arrays, steps),
+            (_, Some(streamed)) => model.test_batches(streamed, steps),
+            _ => Ok(()),
+        };
+        let validate = validated.then_some(&mut validate as _);
+        let mut source = Streamed::new(dataset, options.class_weight);
+        self.train_epochs(&mut source, validate, &options, callbacks)
     }
 
     /// Ends the present `fit` after its present batch; for callbacks.
@@ -229,20 +242,13 @@ impl<T: Float> Model<T> {
         self.stop = true;
     }
 
-    /// Starts over in the order of the next epoch.
-    fn arrange(&self, order: &mut Order, options: &Fit<T>) {
-        order.taken = 0;
-        if options.shuffle {
-            order.rows.iter_mut().enumerate().for_each(|(i, at)| *at = i);
-            Rng::new(options.seed, self.epochs).shuffle(&mut order.rows);
-        }
-    }
-
-    /// Checks what to validate on: data of its own, or the samples that are set aside.
+    /// Checks what to validate on: data of its own, or the samples that are set aside. Training has
+    /// `trained` rows in a batch, if it is known before.
     fn held<'a>(
         &mut self,
         data: Data<'a, &'a Tensor<T>>,
         rest: Range<usize>,
+        trained: usize,
         options: &Fit<'a, T>,
     ) -> Result<Option<Held<'a, T>>> {
         let Validation { x, y, sample_weight } = options.validation_data;
@@ -258,30 +264,14 @@ impl<T: Float> Model<T> {
             }
         };
         let batch_size = options.validation_batch_size.unwrap_or(options.batch_size);
-        let steps = options.validation_steps.unwrap_or(usize::MAX);
         let batch_size = self.reserve_batch(data.x, batch_size, range.len(), false)?;
-        Ok(Some(Held { data, start: range.start, end: range.end, batch_size, steps }))
-    }
-
-    fn validate(&mut self, held: Held<T>) -> Result<()> {
-        let Held { data, start, end, batch_size, steps } = held;
-        self.refit(data, data.x[0].batch(), Checks::Shapes)?;
-        self.compiled()?.judge.reset();
-        self.test_all(data, start..end, batch_size, steps)
+        self.execution.check_rows_of(range.len(), batch_size, trained)?;
+        Ok(Some(Held { data, rows: range, batch_size }))
     }
 }
 
-/// Does something with one callback after another.
-fn each<T: Float>(
-    callbacks: &mut [&mut dyn Callback<T>],
-    mut act: impl FnMut(&mut dyn Callback<T>) -> Result<()>,
-) -> Result<()> {
-    callbacks.iter_mut().try_for_each(|callback| act(&mut **callback))
-}
-
-/// How many of the samples are trained on: all but the last ones that are set aside. Checks the
-/// options on the way.
-fn split<T>(samples: usize, options: &Fit<T>) -> Result<usize> {
+/// Checks the options that count something.
+fn check<T>(options: &Fit<T>) -> Result<()> {
     for (name, value) in [
         ("validation_freq", Some(options.validation_freq)),
         ("validation_batch_size", options.validation_batch_size),
@@ -292,6 +282,15 @@ fn split<T>(samples: usize, options: &Fit<T>) -> Result<usize> {
             return Err(Error::invalid(name, "it must be positive"));
         }
     }
+    if options.class_weight.iter().any(|(_, weight)| !weight.is_finite()) {
+        return Err(Error::invalid("class_weight", "a weight is not finite"));
+    }
+    Ok(())
+}
+
+/// How many of the samples are trained on: all but the last ones that are set aside.
+fn split<T>(samples: usize, options: &Fit<T>) -> Result<usize> {
+    check(options)?;
     let part = options.validation_split;
     if !(0.0..1.0).contains(&part) {
         let why = format!("{part} is not within 0 ≤ validation_split < 1");
@@ -313,38 +312,30 @@ fn split<T>(samples: usize, options: &Fit<T>) -> Result<usize> {
     }
 }
 
-/// The weights of samples that those of classes make, if there are any.
-fn class_weights<T: Float>(
-    data: &Data<&Tensor<T>>,
-    samples: usize,
-    options: &Fit<T>,
-) -> Result<Option<Tensor<T>>> {
-    let classes = options.class_weight;
-    if classes.is_empty() {
-        return Ok(None);
-    }
+/// The weights of samples that those of classes make.
+pub(super) fn weigh_classes<T: Float, X: Borrow<Tensor<T>>>(
+    y: &[X],
+    classes: &[(i64, f64)],
+    weights: &mut Tensor<T>,
+) -> Result<()> {
     let refuse = |why: &str| Err(Error::invalid("class_weight", why));
-    if !options.sample_weight.is_empty() {
-        return refuse("it cannot be given beside sample_weight");
-    }
-    if classes.iter().any(|(_, weight)| !weight.is_finite()) {
-        return refuse("a weight is not finite");
-    }
-    let [y] = data.y else {
+    let [y] = y else {
         return refuse("it is only for models with one output");
     };
+    let y = y.borrow();
     let classes_last = y.shape().len() > 1 && y.shape().last() != Some(&1);
     let width = if classes_last { y.shape().last().copied().unwrap_or(1) } else { 1 };
-    if y.data().len() != samples * width {
+    if y.data().len() != y.batch() * width {
         return refuse("it is only for targets with one class for each sample");
     }
-    let weights = y.data().chunks_exact(width.max(1)).map(|row| {
+    weights.refit(&[y.batch()], &[]);
+    for (weight, row) in weights.data_mut().iter_mut().zip(y.data().chunks_exact(width.max(1))) {
         let class = match classes_last {
             true => largest(row) as i64,
             false => row[0].to_f64().round_ties_even() as i64,
         };
         let known = classes.iter().find(|(known, _)| *known == class);
-        T::from_f64(known.map_or(1.0, |&(_, weight)| weight))
-    });
-    Tensor::new([samples], weights.collect()).map(Some)
+        *weight = T::from_f64(known.map_or(1.0, |&(_, weight)| weight));
+    }
+    Ok(())
 }

@@ -220,7 +220,9 @@ impl Judge {
             let Some((measure, layout)) = watched.meter.resolve(p, y.shape()) else {
                 return Err(misfit(&format!("{what}, for metric `{name}`"), p, y, false));
             };
-            check_labels(layout, measure.ignored_class())?;
+            measure.check_width(name, layout.width)?;
+            let of_loss = output.objective.and_then(|objective| objective.loss.ignored_class());
+            check_labels(layout, measure.ignored_class().or(of_loss))?;
             let takes = |weights: &&Tensor<T>| !layout.takes_weights(weights.shape());
             if let Some(weights) = weights.filter(takes)
                 && output.objective.is_none()

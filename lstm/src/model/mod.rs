@@ -1,6 +1,7 @@
 //! Models: layers with weights, trained and run as in Keras.
 
 mod compile;
+mod epochs;
 mod execution;
 mod files;
 mod fit;
@@ -14,6 +15,7 @@ mod predict;
 mod progress;
 mod rows;
 mod sequential;
+mod source;
 mod summary;
 mod train;
 
@@ -77,6 +79,8 @@ pub struct Model<T = f32> {
     version: u64,
     execution: Execution<T>,
     compiled: Option<Compiled<T>>,
+    /// How often losses and metrics were fitted to data.
+    fitted: u64,
     /// How many epochs `fit` has trained since `compile`.
     epochs: u64,
     /// Scratch of the constraints.
@@ -149,6 +153,7 @@ impl<T: Float> Model<T> {
             grads: Buffer::zeros(end),
             version: 0,
             compiled: None,
+            fitted: 0,
             epochs: 0,
             norms: Vec::new(),
             batches: 0,
@@ -284,11 +289,16 @@ impl<T: Float> Model<T> {
             }
             weight.check(&self.weight_name(place), &Shape::from(&place.weight.shape[1..]))?;
         }
+        self.put_back_weights(weights);
+        Ok(())
+    }
+
+    /// The same with weights that were its own, whatever they hold.
+    pub(crate) fn put_back_weights(&mut self, weights: &[Tensor<T>]) {
         for (place, weight) in self.weights.iter().zip(weights) {
             self.params[place.range.clone()].copy_from_slice(weight.data());
         }
         self.version += 1;
-        Ok(())
     }
 
     /// What the model is made of, as Keras prints it in a console 80 columns wide.

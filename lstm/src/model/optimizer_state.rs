@@ -43,8 +43,8 @@ impl<T: Float> Model<T> {
     ///
     /// # Errors
     ///
-    /// If the model is not compiled, or the state is that of another optimizer or another model.
-    /// The optimizer is then as it was.
+    /// If the model is not compiled, the state is that of another optimizer or another model, or
+    /// it holds a NaN or infinity. The optimizer is then as it was.
     pub fn set_optimizer_state(&mut self, state: &OptimizerState<T>) -> Result<()> {
         let expected = self.slots(self.state()?);
         if expected.len() != state.slots.len() {
@@ -63,6 +63,7 @@ impl<T: Float> Model<T> {
             if tensor.shape() != shape {
                 return Err(tensor.misfit(name, shape.iter().copied().map(Some).collect()));
             }
+            tensor.check_finite(name)?;
         }
         let OptimizerState { iterations, learning_rate, product, .. } = *state;
         let counters = Counters { iterations, learning_rate, product };

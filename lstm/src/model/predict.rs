@@ -1,12 +1,11 @@
 //! Prediction and evaluation.
 
-use std::borrow::Borrow;
-use std::ops::Range;
-
 use super::Model;
 use super::execution::{Mode, Params};
 use super::rows::{Rows, batch_size};
+use super::source::{Arrays, Order, Streamed};
 use super::train::Data;
+use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::tensor::{Inputs, Tensor};
@@ -77,13 +76,28 @@ impl<T: Float> Model<T> {
     ) -> Result<f64> {
         let data = Data { x: x.tensors(), y: y.tensors(), weights: sample_weight };
         let samples = self.check_training(data)?;
-        self.compiled()?.judge.reset();
-        self.test_all(data, 0..samples, options.batch_size, usize::MAX)?;
+        let batch_size = self.reserve_batch(data.x, options.batch_size, samples, false)?;
+        self.test_batches(&mut Arrays::new(data, Order::InTurn(0..samples), batch_size), None)?;
+        Ok(self.compiled()?.judge.loss())
+    }
+
+    /// The loss over the batches of a dataset, at most `steps` of them.
+    ///
+    /// # Errors
+    ///
+    /// If the model is not compiled, a batch does not fit it, there is none, or the dataset fails.
+    pub fn evaluate_dataset(
+        &mut self,
+        dataset: &mut dyn Dataset<T>,
+        steps: Option<usize>,
+    ) -> Result<f64> {
+        self.compiled()?;
+        self.test_batches(&mut Streamed::new(dataset, &[]), steps)?;
         Ok(self.compiled()?.judge.loss())
     }
 
     /// The loss and the metrics by Keras's names, as gathered since the present epoch of `fit`,
-    /// or `evaluate`, began; `train_on_batch` and `test_on_batch` gather on.
+    /// or `evaluate`, began; those of its batch alone after `train_on_batch` and `test_on_batch`.
     ///
     /// # Errors
     ///
@@ -102,21 +116,6 @@ impl<T: Float> Model<T> {
     /// If the model is not compiled.
     pub fn reset_metrics(&mut self) -> Result<()> {
         self.compiled()?.judge.reset();
-        Ok(())
-    }
-
-    /// Takes some samples in, in batches, at most a number of them.
-    pub(super) fn test_all<X: Borrow<Tensor<T>>>(
-        &mut self,
-        data: Data<X>,
-        samples: Range<usize>,
-        batch_size: usize,
-        steps: usize,
-    ) -> Result<()> {
-        let batch_size = self.reserve_batch(data.x, batch_size, samples.len(), false)?;
-        for start in samples.clone().step_by(batch_size).take(steps) {
-            self.test(data, Rows::Range(start, samples.end.min(start + batch_size)))?;
-        }
         Ok(())
     }
 
@@ -168,6 +167,48 @@ impl<T: Float> Model<T> {
             .collect();
         self.predict_batches(x, batch_size, &mut outputs)?;
         Ok(outputs)
+    }
+
+    /// All outputs for one batch of the samples `x`, however many they are.
+    ///
+    /// # Errors
+    ///
+    /// If `x` does not fit the model.
+    pub fn predict_on_batch(&mut self, x: impl Inputs<T>) -> Result<Vec<Tensor<T>>> {
+        let samples = x.tensors().first().map_or(1, |x| x.batch());
+        self.predict_all_with(x, Predict { batch_size: samples.max(1) })
+    }
+
+    /// All outputs for the batches of a dataset, one after another; targets in it are left alone.
+    ///
+    /// # Errors
+    ///
+    /// If a batch does not fit the model, has outputs of another shape than the first one, there is
+    /// none, or the dataset fails.
+    pub fn predict_dataset(
+        &mut self,
+        dataset: &mut dyn Dataset<T>,
+        steps: Option<usize>,
+    ) -> Result<Vec<Tensor<T>>> {
+        let mut outputs: Vec<Tensor<T>> = Vec::new();
+        dataset.start(0);
+        let mut step = 0;
+        while steps.is_none_or(|steps| step < steps) && dataset.advance()? {
+            let x: Vec<&Tensor<T>> = dataset.batch().x.iter().collect();
+            let found = self.predict_on_batch(&x[..])?;
+            if outputs.is_empty() {
+                outputs = found;
+            } else {
+                for (output, found) in outputs.iter_mut().zip(&found) {
+                    output.append(found, "outputs of a batch")?;
+                }
+            }
+            step += 1;
+        }
+        match outputs.is_empty() {
+            true => Err(Error::invalid("dataset", "it has no batch")),
+            false => Ok(outputs),
+        }
     }
 
     /// [`predict`](Self::predict) into a tensor that is there already, of a model with one output.

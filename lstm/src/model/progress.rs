@@ -39,7 +39,8 @@ pub(crate) struct Progress<W = Stdout> {
     terminal: bool,
     verbose: Verbose,
     epochs: usize,
-    steps: usize,
+    /// Unknown where an epoch has as many as it turns out.
+    steps: Option<usize>,
     /// The beginning of the epoch, and the end of its first step.
     start: Instant,
     first: Option<Instant>,
@@ -50,7 +51,7 @@ pub(crate) struct Progress<W = Stdout> {
 
 impl Progress {
     /// On the standard output, for `epochs` of `steps` batches.
-    pub(crate) fn new(verbose: Verbose, epochs: usize, steps: usize) -> Self {
+    pub(crate) fn new(verbose: Verbose, epochs: usize, steps: Option<usize>) -> Self {
         let terminal = stdout().is_terminal();
         let verbose = match verbose {
             Verbose::Auto if terminal => Verbose::Bar,
@@ -62,7 +63,7 @@ impl Progress {
 }
 
 impl<W: Write> Progress<W> {
-    fn on(out: W, terminal: bool, verbose: Verbose, epochs: usize, steps: usize) -> Self {
+    fn on(out: W, terminal: bool, verbose: Verbose, epochs: usize, steps: Option<usize>) -> Self {
         let (start, line) = (Instant::now(), String::new());
         Progress { out, terminal, verbose, epochs, steps, start, first: None, drawn: None, line }
     }
@@ -82,9 +83,10 @@ impl<W: Write> Progress<W> {
         }
     }
 
-    /// Ends the epoch.
-    pub(crate) fn finish_epoch(&mut self, logs: &Logs) {
-        self.draw(self.steps, logs, Phase::Over, Instant::now());
+    /// Ends the epoch after `done` steps.
+    pub(crate) fn finish_epoch(&mut self, done: usize, logs: &Logs) {
+        let steps = *self.steps.get_or_insert(done);
+        self.draw(steps, logs, Phase::Over, Instant::now());
     }
 
     fn step_at(&mut self, done: usize, metrics: &Logs, now: Instant) {
@@ -157,7 +159,7 @@ enum Phase {
 /// What a drawing shows; times are in seconds.
 struct State<'a> {
     done: usize,
-    steps: usize,
+    steps: Option<usize>,
     elapsed: f64,
     per_step: f64,
     phase: Phase,
@@ -170,17 +172,24 @@ impl State<'_> {
     /// `2/4 ━━━━━━━━━━━━━━━━━━━━ 5s 2s/step - loss: 29.4275`, in bold, green and white.
     fn bar(&self, out: &mut String) -> Result {
         let State { done, steps, elapsed, per_step, metrics, .. } = *self;
-        let (digits, whole) = (self.digits(), BAR.chars().count());
-        let full = (whole as f64 * (done as f64 / steps.max(1) as f64)) as usize;
-        let empty = whole.saturating_sub(full);
-        write!(out, "\x1b[1m{done:>digits$}/{steps}\x1b[0m ")?;
-        if full > 0 {
-            write!(out, "\x1b[32m{BAR:.full$}\x1b[0m")?;
+        match steps {
+            None => write!(out, "{done:>7}/Unknown \x1b[1m")?,
+            Some(steps) => {
+                let (digits, whole) = (self.digits(), BAR.chars().count());
+                let full = (whole as f64 * (done as f64 / steps.max(1) as f64)) as usize;
+                let empty = whole.saturating_sub(full);
+                write!(out, "\x1b[1m{done:>digits$}/{steps}\x1b[0m ")?;
+                if full > 0 {
+                    write!(out, "\x1b[32m{BAR:.full$}\x1b[0m")?;
+                }
+                write!(out, "\x1b[37m{BAR:.empty$}\x1b[0m \x1b[1m")?;
+            }
         }
-        write!(out, "\x1b[37m{BAR:.empty$}\x1b[0m \x1b[1m")?;
-        match self.phase {
-            Phase::Running => time_left(out, per_step * steps.saturating_sub(done) as f64)?,
-            Phase::Over => write!(out, "{elapsed:.0}s")?,
+        match (self.phase, steps) {
+            (Phase::Running, Some(steps)) => {
+                time_left(out, per_step * steps.saturating_sub(done) as f64)?;
+            }
+            _ => write!(out, "{elapsed:.0}s")?,
         }
         write!(out, "\x1b[0m ")?;
         step_time(out, per_step)?;
@@ -189,14 +198,15 @@ impl State<'_> {
 
     /// `4/4 - 1s - 365ms/step - loss: 25.4725`, where values below zero have an exponent.
     fn line(&self, out: &mut String) -> Result {
-        let (digits, State { done, steps, elapsed, .. }) = (self.digits(), self);
+        let (digits, State { done, elapsed, .. }) = (self.digits(), self);
+        let steps = self.steps.unwrap_or(*done); // a line comes when an epoch is over
         write!(out, "{done:>digits$}/{steps} - {elapsed:.0}s - ")?;
         step_time(out, self.per_step)?;
         self.metrics.iter().try_for_each(|(name, value)| metric(out, name, value, value))
     }
 
     fn digits(&self) -> usize {
-        self.steps.max(1).ilog10() as usize + 1
+        self.steps.unwrap_or(self.done).max(1).ilog10() as usize + 1
     }
 }
 
@@ -243,7 +253,7 @@ mod tests {
 
     /// Two epochs of four steps: the run of the fixtures, at other times.
     fn run(verbose: Verbose, terminal: bool) -> String {
-        let mut progress = Progress::on(vec![], terminal, verbose, 2, 4);
+        let mut progress = Progress::on(vec![], terminal, verbose, 2, Some(4));
         for (epoch, [first, last]) in [[29.4275, 25.4725], [28.1048, 24.3384]].iter().enumerate() {
             progress.epoch(epoch);
             let (start, name) = (progress.start, "loss");
@@ -284,6 +294,18 @@ mod tests {
         let plain = format!("Epoch 1/2\n4/4 {BAR} 2s 20ms/step - loss: 25.4725\nEpoch 2/2\n");
         assert!(run(Verbose::Bar, false).starts_with(&plain));
         assert_eq!(run(Verbose::Silent, true), "");
+    }
+
+    #[test]
+    fn an_epoch_of_unknown_length_has_no_bar_before_its_end() {
+        let mut progress = Progress::on(vec![], true, Verbose::Bar, 1, None);
+        let after = progress.start + Duration::from_millis(1700);
+        progress.step_at(1, &Logs::default(), after);
+        progress.finish_epoch(1, &Logs::default());
+        let text = String::from_utf8(progress.out).unwrap();
+        let (running, over) = text.split_once('\u{8}').unwrap();
+        assert_eq!(running, "\r      1/Unknown \x1b[1m2s\x1b[0m 2s/step");
+        assert!(over.contains(&format!("1/1\x1b[0m \x1b[32m{BAR}\x1b[0m")));
     }
 
     #[test]

@@ -72,6 +72,7 @@ impl<T: Float> Model<T> {
         let data = Data { x: x.tensors(), y: y.tensors(), weights: sample_weight };
         let samples = self.check_training(data)?;
         self.execution.check_rows(samples, samples)?;
+        self.compiled()?.judge.reset();
         self.train(data, Rows::Range(0, samples))
     }
 
@@ -84,6 +85,7 @@ impl<T: Float> Model<T> {
         let data = Data { x: x.tensors(), y: y.tensors(), weights: &[] };
         let samples = self.check_training(data)?;
         self.execution.check_rows(samples, samples)?;
+        self.compiled()?.judge.reset();
         self.test(data, Rows::Range(0, samples)).map(T::from_f64)
     }
 
@@ -104,6 +106,7 @@ impl<T: Float> Model<T> {
         checks: Checks,
     ) -> Result<()> {
         self.settle(data.x)?;
+        self.fitted += 1;
         let Model { graph, execution, compiled, shape, name, .. } = self;
         let Some(Compiled { judge, .. }) = compiled else { return Ok(()) };
         let targets = judge.judged().count();
