@@ -3,8 +3,7 @@
 //!
 //! | module         | proves or measures                                                       |
 //! |----------------|--------------------------------------------------------------------------|
-//! | [`gradcheck`]  | gradients of any model, entry by entry, against numerical derivatives    |
-//! | [`difference`] | those derivatives: central differences, extrapolated, bends detected     |
+//! | [`mod@gradcheck`] | gradients of any model, entry by entry, against numerical derivatives: of `lstm` |
 //! | [`subject`]    | what is checked: layers with every option, as models with random data    |
 //! | [`mod@conformance`] | cases computed by Keras                                             |
 //! | [`bounded`]    | a scalar LSTM whose numbers carry a bound of their rounding error        |
@@ -22,14 +21,14 @@
 
 #![deny(unsafe_code)]
 
+pub use lstm::gradcheck;
+
 pub mod accuracy;
 pub mod allocation;
 pub mod bounded;
 pub mod conformance;
 pub mod contest;
-pub mod difference;
 pub mod dtype;
-pub mod gradcheck;
 pub mod json;
 pub mod latency;
 pub mod machine;

@@ -203,6 +203,21 @@ fn gradcheck_prints_every_tensor_and_a_summary() {
 }
 
 #[test]
+fn gradcheck_checks_a_model_of_the_users_own() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/tagger.json");
+    let lines =
+        json(&["gradcheck", "--model", model, "--isa", "portable", "--sample", "5", "--json"]);
+    let (rounded, exact): (Vec<_>, Vec<_>) =
+        lines.iter().partition(|line| line["precision"].is_string());
+    assert_eq!((rounded.len(), exact.len()), (9, 10), "each weight, and the summary");
+    assert!(lines.iter().all(|line| line["passed"] == true), "{lines:?}");
+    assert_eq!(exact[0]["tensor"], "embedding/embeddings");
+    assert_eq!(exact[9]["summary"], true);
+    assert!(refusal(&["gradcheck", "--model", "/no/model.json"]).contains("/no/model.json"));
+    assert!(refusal(&["gradcheck", "--model", file!()]).contains("cli.rs"));
+}
+
+#[test]
 fn gradcheck_takes_every_option() {
     let options = "--units 3 --inputs 2 --steps 2 --batch 9 --layers 2 --activation relu \
                    --recurrent-activation linear --go-backwards --no-bias --return-sequences \

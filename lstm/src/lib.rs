@@ -85,6 +85,7 @@ mod dataset;
 pub mod engine;
 mod error;
 mod float;
+pub mod gradcheck;
 mod graph;
 mod initializer;
 mod isa;
@@ -111,6 +112,7 @@ pub use dataset::{
 };
 pub use error::{Error, Result};
 pub use float::Float;
+pub use gradcheck::gradcheck;
 pub use graph::{Shared, Symbol, Symbols};
 pub use initializer::{Distribution, Fan, Initializer};
 pub use kernels::Isa;

@@ -38,7 +38,7 @@ impl Rng {
 
     /// Uniform in `0..end`, without bias (D. Lemire, *Fast Random Integer Generation in an
     /// Interval*, 2019).
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         loop {
             let product = u128::from(self.0.next_u64()) * u128::from(end);
             if product as u64 >= end.wrapping_neg() % end {

@@ -1,14 +1,15 @@
 //! `harness gradcheck`
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use harness::gradcheck::{Checked, Entry, Gradcheck, Report};
+use harness::gradcheck::{Checked, Entry, Gradcheck, Report, Rounded, random_batch};
 use harness::json;
 use harness::style::Style;
 use harness::subject::{States, Subject};
 use harness::table::{Table, thousands};
 use kernels::Isa;
-use lstm::Activation;
+use lstm::{Activation, Model};
 
 use super::{Outcome, layers, size};
 
@@ -19,6 +20,13 @@ use super::{Outcome, layers, size};
 /// entries are counted as `below floor`. Entries at a bend of relu have no derivative: `kinks`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Check this model, in Keras's JSON, instead of a layer: a step of training if it is compiled,
+    /// in f32 beside f64; of the sizes below those of the input alone count
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Entries of each tensor to check, chosen at random; all unless given
+    #[arg(long, value_name = "N", value_parser = size)]
+    sample: Option<usize>,
     /// Units of a layer
     #[arg(long, value_name = "H", default_value = "5", value_parser = size)]
     units: usize,
@@ -102,9 +110,12 @@ impl Args {
 }
 
 pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
+    let check = Gradcheck { tolerance: args.tolerance, seed: args.seed, sample: args.sample };
+    if let Some(path) = &args.model {
+        return check_model(path, check, &args, out);
+    }
     let subject = args.subject();
     subject.fits().map_err(|error| format!("{subject}: {error}"))?;
-    let check = Gradcheck { tolerance: args.tolerance, seed: args.seed, ..Gradcheck::default() };
     let isas = args.isa.map_or_else(Isa::available, |isa| vec![isa]);
     let mut reports = Vec::new();
     for isa in isas {
@@ -114,7 +125,43 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     let passed = reports.iter().all(|(_, report)| report.passed());
     match args.json {
         true => print_json(&reports, passed, args.tolerance, out)?,
-        false => print_table(&reports, passed, &subject, out)?,
+        false => print_table(&reports, passed, &subject.to_string(), out)?,
+    }
+    Ok(passed)
+}
+
+/// Checks a model of the user's own.
+fn check_model(path: &Path, check: Gradcheck, args: &Args, out: &mut impl Write) -> Outcome {
+    let failed = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+    let mut model = Model::from_json(&text).map_err(|error| failed(&error))?;
+    let isas = args.isa.map_or_else(Isa::available, |isa| vec![isa]);
+    let mut reports = Vec::new();
+    for isa in isas {
+        model.set_isa(isa);
+        let batch = random_batch(&model, args.batch, args.steps, args.seed)?;
+        let report = match model.optimizer() {
+            Some(_) => {
+                let [x, y] = [&batch.x, &batch.y].map(|tensors| tensors.iter().collect::<Vec<_>>());
+                check.training(&model, &x[..], &y[..])?
+            }
+            None => {
+                let mut model =
+                    Model::<f64>::from_json_as(&text).map_err(|error| failed(&error))?;
+                model.set_isa(isa);
+                let names = model.input_names();
+                let inputs = names.iter().zip(&batch.x);
+                let inputs: Vec<_> = inputs.map(|(name, x)| (&name[..], x.cast())).collect();
+                check.run(&mut model, &inputs)?
+            }
+        };
+        reports.push((isa, report));
+    }
+    let passed = reports.iter().all(|(_, report)| report.passed());
+    let what = format!("{} of {}", model.name(), path.display());
+    match args.json {
+        true => print_json(&reports, passed, args.tolerance, out)?,
+        false => print_table(&reports, passed, &what, out)?,
     }
     Ok(passed)
 }
@@ -124,6 +171,11 @@ type Reports = [(Isa, Report)];
 fn worst(reports: &Reports) -> Option<(Isa, &Checked)> {
     let all = reports.iter().filter_map(|(isa, report)| Some((*isa, report.worst()?)));
     all.max_by(|(_, a), (_, b)| a.worst.error.total_cmp(&b.worst.error))
+}
+
+/// The gradients in `f32`, beside those in `f64`.
+fn rounded(reports: &Reports) -> impl Iterator<Item = (Isa, &Rounded)> {
+    reports.iter().flat_map(|(isa, report)| report.rounded.iter().map(|rounded| (*isa, rounded)))
 }
 
 fn total(reports: &Reports, count: fn(&Report) -> usize) -> usize {
@@ -167,6 +219,21 @@ fn print_json(
             writeln!(out, "{}", json::line(&fields))?;
         }
     }
+    for (isa, rounded) in rounded(reports) {
+        let Rounded { name, index, found, exact, error, bound } = rounded;
+        let fields = [
+            ("tensor", name.clone().into()),
+            ("isa", isa.name().into()),
+            ("precision", "f32".into()),
+            ("rounding_error", (*error).into()),
+            ("bound", (*bound).into()),
+            ("index", index.clone().into()),
+            ("found", (*found).into()),
+            ("exact", (*exact).into()),
+            ("passed", rounded.passed().into()),
+        ];
+        writeln!(out, "{}", json::line(&fields))?;
+    }
     let mut summary = vec![("summary", true.into())];
     summary.extend(worst(reports).into_iter().flat_map(|(isa, tensor)| place(isa, tensor)));
     summary.extend([
@@ -182,7 +249,7 @@ fn print_json(
 fn print_table(
     reports: &Reports,
     passed: bool,
-    subject: &Subject,
+    subject: &str,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     let style = Style::of_stdout();
@@ -227,6 +294,13 @@ fn print_table(
     match passed {
         true => writeln!(out, "  {}", style.good(&format!("✓ {verdict}")))?,
         false => writeln!(out, "  {}", style.bad(&format!("✗ {verdict}")))?,
+    }
+    if let Some((isa, most)) = rounded(reports).max_by(|(_, a), (_, b)| a.error.total_cmp(&b.error))
+    {
+        match most.passed() {
+            true => writeln!(out, "  {}", style.good(&format!("✓ in f32 on {isa}, {most}")))?,
+            false => writeln!(out, "  {}", style.bad(&format!("✗ in f32 on {isa}, {most}")))?,
+        }
     }
     let entries = count(total(reports, Report::entries));
     let [small, kinks] = [Report::below_floor, Report::kinks].map(|of| total(reports, of));

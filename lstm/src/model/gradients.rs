@@ -2,8 +2,12 @@
 
 use super::Model;
 use super::execution::{Mode, Params};
+use super::rows::Rows;
+use super::train::Data;
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::layer::Layer;
+use crate::loss::Loss;
 use crate::tensor::{Inputs, Tensor};
 
 /// What [`Model::gradients`] returns.
@@ -18,6 +22,78 @@ pub struct Gradients<T> {
 }
 
 impl<T: Float> Model<T> {
+    /// The loss of a step of training on one batch, as the first one after `compile` would have it,
+    /// from states that are zero; with its gradients, if they are wanted. Nothing is trained.
+    pub(crate) fn loss_and_gradients(
+        &mut self,
+        x: &[&Tensor<T>],
+        y: &[&Tensor<T>],
+        wanted: bool,
+    ) -> Result<(f64, Gradients<T>)> {
+        let data = Data { x, y, weights: &[] };
+        let samples = self.check_training(data)?;
+        self.execution.check_rows(samples, samples)?;
+        (self.seed, self.batches) = (0, 0);
+        self.reset_states();
+        let rows = Rows::Range(0, samples);
+        let none = Gradients { outputs: Vec::new(), weights: Vec::new(), inputs: Vec::new() };
+        if !wanted {
+            return Ok((self.training_loss(data, rows)?, none));
+        }
+        self.execution.want_input_gradients(true);
+        let loss = self.backpropagate(data, rows, 1.0);
+        self.execution.want_input_gradients(false);
+        let gradients = Gradients {
+            outputs: Vec::new(),
+            weights: self.tensors_of(&self.grads),
+            inputs: self.input_gradients(),
+        };
+        Ok((loss?, gradients))
+    }
+
+    /// Which of the weights and inputs have gradients: weights that are trained, and inputs that are
+    /// no indices.
+    pub(crate) fn differentiable(&self) -> Vec<bool> {
+        let weights = self.weights.iter().map(|place| place.weight.trainable);
+        weights.chain(self.index_ranges().map(|range| range.is_none())).collect()
+    }
+
+    /// For each input, where it is indices into an embedding, how many there are.
+    pub(crate) fn index_ranges(&self) -> impl Iterator<Item = Option<usize>> {
+        self.graph.inputs.iter().map(|&input| {
+            self.readers(input).find_map(|layer| match layer {
+                Layer::Embedding(embedding) => Some(embedding.input_dim),
+                _ => None,
+            })
+        })
+    }
+
+    /// The outputs that have targets, with their losses.
+    pub(crate) fn judged_outputs(&self) -> Vec<(usize, Option<Loss>)> {
+        let Some(compiled) = &self.compiled else { return Vec::new() };
+        let judge = &compiled.judge;
+        judge.judged().map(|output| (output, judge.loss_of(output))).collect()
+    }
+
+    /// The layers that read an input.
+    fn readers(&self, input: usize) -> impl Iterator<Item = &Layer> {
+        let calls = self.graph.calls.iter();
+        let readers = calls.filter(move |call| call.sources.contains(&(input, 0)));
+        readers.map(|call| &self.graph.layers[call.layer].layer)
+    }
+
+    /// For each weight, none; for each input, the number that masks its steps, if there is one.
+    pub(crate) fn mask_values(&self) -> Vec<Option<f64>> {
+        let of_input = |&input: &usize| {
+            self.readers(input).find_map(|layer| match layer {
+                Layer::Masking(masking) => Some(T::from_f64(masking.mask_value).to_f64()),
+                _ => None,
+            })
+        };
+        let weights = self.weights.iter().map(|_| None);
+        weights.chain(self.graph.inputs.iter().map(of_input)).collect()
+    }
+
     /// Outputs for the whole of `x` as one batch, and the gradients of `Σ dy·y` with respect to
     /// weights and inputs: the vector–Jacobian product. `dy` has one gradient for each output;
     /// `None` stands for zero.
@@ -78,6 +154,14 @@ impl<T: Float> Model<T> {
         self.grads.fill(T::ZERO);
         self.execution.backward(params, &mut self.grads);
 
+        Ok(Gradients {
+            inputs: self.input_gradients(),
+            weights: self.tensors_of(&self.grads),
+            outputs: outputs.into_iter().map(|at| self.execution.output(at)).collect(),
+        })
+    }
+
+    fn input_gradients(&mut self) -> Vec<Tensor<T>> {
         let inputs = self.graph.inputs.iter().map(|&input| {
             let mut gradient = self.execution.zeros((input, 0));
             if let Some(grad) = self.execution.gradient((input, 0)) {
@@ -85,10 +169,6 @@ impl<T: Float> Model<T> {
             }
             gradient
         });
-        Ok(Gradients {
-            inputs: inputs.collect(),
-            weights: self.tensors_of(&self.grads),
-            outputs: outputs.into_iter().map(|at| self.execution.output(at)).collect(),
-        })
+        inputs.collect()
     }
 }

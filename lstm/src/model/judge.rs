@@ -4,6 +4,7 @@ use super::train::Checks;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::loss::Loss;
 use crate::loss::layout::Layout;
 use crate::loss::objective::{Judged, Objective};
 use crate::metric::meter::{Mean, Meter};
@@ -141,6 +142,11 @@ impl Judge {
     /// Whether an output has targets.
     pub(super) fn is_judged(&self, at: usize) -> bool {
         self.outputs[at].objective.is_some() || !self.outputs[at].watched.is_empty()
+    }
+
+    /// The loss of an output, if it has one.
+    pub(super) fn loss_of(&self, at: usize) -> Option<Loss> {
+        self.outputs[at].objective.map(|objective| objective.loss)
     }
 
     /// Whether the metric of this name is better when larger; none if there is no such metric.

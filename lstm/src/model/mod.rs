@@ -172,6 +172,20 @@ impl<T: Float> Model<T> {
         Ok(model)
     }
 
+    /// A model like this one, in any precision: of the same layers, weights and `compile`, with
+    /// nothing trained yet.
+    pub(crate) fn twin<U: Float>(&self) -> Result<Model<U>> {
+        let mut twin = Model::<U>::of_graph(self.kind, self.name.clone(), self.graph.clone())?;
+        twin.set_isa(self.isa);
+        for (to, from) in twin.params.iter_mut().zip(&self.params[..]) {
+            *to = U::from_f64(from.to_f64());
+        }
+        if let (Some(optimizer), Some((losses, options))) = (self.optimizer(), self.compilation()) {
+            twin.compile_with(optimizer, losses.clone(), options.clone())?;
+        }
+        Ok(twin)
+    }
+
     /// The model under another name.
     pub fn named(self, name: impl Into<String>) -> Self {
         Model { name: name.into(), ..self }
@@ -230,6 +244,11 @@ impl<T: Float> Model<T> {
     /// The name: `sequential` or `functional` unless it was given one.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name of each input.
+    pub fn input_names(&self) -> Vec<String> {
+        self.graph.inputs.iter().map(|&input| self.graph.name(input).to_owned()).collect()
     }
 
     /// The shape of one sample of each input.

@@ -165,21 +165,8 @@ impl<T: Float> Model<T> {
 
     /// Forward, loss, backward, optimizer, on rows of the data.
     pub(super) fn train<X: Borrow<Tensor<T>>>(&mut self, data: Data<X>, rows: Rows) -> Result<T> {
-        self.load(data.x, rows, true)?;
-        self.look_through(true);
-        let params = Params { weights: &self.params, version: self.version };
-        let draw = Draw::new(self.seed, self.batches);
-        self.execution.forward(params, Mode::training(draw));
-
         let scale = self.compiled()?.optimizer.loss_scale_factor().unwrap_or(1.0);
-        self.execution.clear_gradients();
-        let value = T::from_f64(self.judge(data, rows, Some(scale)));
-        self.execution.add_activity_gradients(scale);
-
-        self.grads.fill(T::ZERO);
-        let params = Params { weights: &self.params, version: self.version };
-        self.execution.backward(params, &mut self.grads);
-        self.add_penalty_gradients(scale);
+        let value = T::from_f64(self.backpropagate(data, rows, scale)?);
         let Model { isa, params, grads, compiled, .. } = self;
         if let Some(compiled) = compiled {
             T::optimize(&mut compiled.optimizer, *isa, params, grads);
@@ -187,6 +174,45 @@ impl<T: Float> Model<T> {
         self.constrain();
         self.version += 1;
         self.batches += 1;
+        Ok(value)
+    }
+
+    /// Forward as in training.
+    fn forward<X: Borrow<Tensor<T>>>(&mut self, data: Data<X>, rows: Rows) -> Result<()> {
+        self.load(data.x, rows, true)?;
+        self.look_through(true);
+        let params = Params { weights: &self.params, version: self.version };
+        let draw = Draw::new(self.seed, self.batches);
+        self.execution.forward(params, Mode::training(draw));
+        Ok(())
+    }
+
+    /// Forward as in training, and the loss.
+    pub(super) fn training_loss<X: Borrow<Tensor<T>>>(
+        &mut self,
+        data: Data<X>,
+        rows: Rows,
+    ) -> Result<f64> {
+        self.forward(data, rows)?;
+        Ok(self.judge(data, rows, None))
+    }
+
+    /// Forward, loss, backward: the loss, and the gradients of `scale` times it.
+    pub(super) fn backpropagate<X: Borrow<Tensor<T>>>(
+        &mut self,
+        data: Data<X>,
+        rows: Rows,
+        scale: f64,
+    ) -> Result<f64> {
+        self.forward(data, rows)?;
+        self.execution.clear_gradients();
+        let value = self.judge(data, rows, Some(scale));
+        self.execution.add_activity_gradients(scale);
+
+        self.grads.fill(T::ZERO);
+        let params = Params { weights: &self.params, version: self.version };
+        self.execution.backward(params, &mut self.grads);
+        self.add_penalty_gradients(scale);
         Ok(value)
     }
 

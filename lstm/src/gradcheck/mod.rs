@@ -1,9 +1,11 @@
 //! Gradients of any model against numerical derivatives, entry by entry.
 //!
-//! [`Model::gradients`] gives the gradient of `L = Σ dy·y` for a fixed random `dy` of order one,
-//! which reaches every output at once. Here every entry of every weight and input is moved, the
-//! outputs are computed again by [`Model::predict_all`], and the difference quotient is held
-//! against the gradient (see [`difference`](crate::difference)). Initial states of a recurrent
+//! [`gradcheck`] holds a step of training against differences: the model's own loss with all that
+//! belongs to it, dropout as it is drawn in that step, masks, penalties. [`Gradcheck::run`] needs no
+//! loss: [`Model::gradients`] gives the gradient of `L = Σ dy·y` for a fixed random `dy` of order one,
+//! which reaches every output at once. Either way every entry of every weight and input is moved,
+//! `L` is computed again, and the difference quotient is held against the gradient: central
+//! differences, extrapolated, that know what they can resolve and where there is no derivative. Initial states of a recurrent
 //! layer are inputs of a functional model, so they need nothing of their own; final states are
 //! outputs.
 //!
@@ -15,18 +17,25 @@
 //!
 //! The floor is the size of a derivative that differences can tell to seven digits: below it they
 //! show their own rounding error. It is not a constant but follows from the rounding of the loss
-//! (see [`Loss::noise`]): in most models and away from kinks it is `10⁻⁵ ‖dy‖ max|y|`, where
+//! as it is measured: in most models and away from kinks it is `10⁻⁵ ‖dy‖ max|y|`, where
 //! entries of a gradient are of the order of `‖dy‖ max|y|`. Smaller entries are held to an absolute
 //! error, that of the floor, and are counted: see [`Checked::below_floor`]. (A floor of one, the usual choice, would let a gradient of 10⁻⁷ pass whatever its value.)
 
 mod checked;
-
-use lstm::{Model, Result, Tensor};
+mod data;
+mod difference;
+mod rounded;
 
 pub use checked::{Checked, Entry, Report};
+pub use data::random_batch;
+pub use rounded::Rounded;
 
-use crate::difference::{Loss, Slope};
-use crate::random::Random;
+use crate::error::Result;
+use crate::float::Float;
+use crate::model::Model;
+use crate::random::Rng;
+use crate::tensor::{Inputs, Tensor};
+use difference::{Loss, Slope};
 
 /// Noise by size of the smallest derivative whose error is relative.
 const RESOLUTION: f64 = 1e-7;
@@ -48,7 +57,75 @@ impl Default for Gradcheck {
     }
 }
 
+/// Checks every gradient of a step of training: [`Gradcheck::training`] with its defaults.
+///
+/// ```
+/// use lstm::{Adam, Dense, Input, LSTM, Loss, Sequential, Tensor, gradcheck};
+///
+/// let mut model = Sequential::new()
+///     .add(Input::new([3, 2]))
+///     .add(LSTM::new(4).dropout(0.2))
+///     .add(Dense::new(1))
+///     .build()?;
+/// model.compile(Adam::default(), Loss::Huber { delta: 1.0 })?;
+/// let x = Tensor::new([2, 3, 2], (0..12).map(|i| (i as f32).sin()).collect())?;
+/// let y = Tensor::from([0.5f32, -0.5]);
+/// let report = gradcheck(&model, &x, &y)?;
+/// assert!(report.passed(), "{report}");
+/// # Ok::<(), lstm::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// If the model is not compiled, or the data does not fit it.
+pub fn gradcheck<T: Float>(
+    model: &Model<T>,
+    x: impl Inputs<T>,
+    y: impl Inputs<T>,
+) -> Result<Report> {
+    Gradcheck::default().training(model, x, y)
+}
+
 impl Gradcheck {
+    /// Checks the gradients of a step of training on the batch `x` with targets `y`: of all weights
+    /// that are trained, and of all inputs but indices into an [`Embedding`](crate::Embedding).
+    /// States of stateful layers are zero. The model itself is left alone.
+    ///
+    /// They are computed and checked in `f64`. The gradients that a model of another precision
+    /// computes are then held against those: see [`Report::rounded`].
+    ///
+    /// # Errors
+    ///
+    /// If the model is not compiled, or the data does not fit it.
+    pub fn training<T: Float>(
+        &self,
+        model: &Model<T>,
+        x: impl Inputs<T>,
+        y: impl Inputs<T>,
+    ) -> Result<Report> {
+        let cast = |tensors: &[&Tensor<T>]| -> Tensors {
+            tensors.iter().map(|tensor| tensor.cast()).collect()
+        };
+        let (exact_x, exact_y) = (cast(x.tensors()), cast(y.tensors()));
+        let mut exact = model.twin::<f64>()?;
+        let mut point = Point::of_training(&mut exact, exact_x, &exact_y)?;
+        let (dy, gradients) = self.gradients(&mut point)?;
+        let mut report = self.compare(&mut point, &dy, &gradients)?;
+        if size_of::<T>() != size_of::<f64>() {
+            let mut own = model.twin::<T>()?;
+            let (_, found) = own.loss_and_gradients(x.tensors(), y.tensors(), true)?;
+            let found = found.weights.iter().chain(&found.inputs).map(Tensor::cast);
+            let most = gradients.iter().map(rounded::largest).fold(0.0, f64::max);
+            let pairs = found.zip(&gradients).enumerate();
+            let checked = pairs.filter(|&(tensor, _)| point.is_checked(tensor));
+            let rounded = checked.map(|(tensor, (found, exact))| {
+                Rounded::new(point.name(tensor), &found, exact, most)
+            });
+            report.rounded = rounded.collect();
+        }
+        Ok(report)
+    }
+
     /// Checks the gradients of `model` with respect to all of its weights and `inputs`, which have
     /// names for the report. The model is left as it was.
     ///
@@ -59,14 +136,20 @@ impl Gradcheck {
         restoring(model, |model| {
             let mut point = Point::new(model, inputs)?;
             let (dy, gradients) = self.gradients(&mut point)?;
-            let loss = self.loss(&mut point, &dy)?;
-            let mut random = Random::new(self.seed ^ 1);
-            let mut tensors = Vec::new();
-            for (tensor, gradient) in gradients.iter().enumerate() {
-                tensors.push(self.tensor(&mut point, &loss, tensor, gradient, &mut random)?);
-            }
-            Ok(Report { tolerance: self.tolerance, tensors })
+            self.compare(&mut point, &dy, &gradients)
         })
+    }
+
+    fn compare(&self, point: &mut Point, dy: &Tensors, gradients: &Tensors) -> Result<Report> {
+        let loss = self.loss(point, dy)?;
+        let mut rng = Rng::new(self.seed, 1);
+        let mut tensors = Vec::new();
+        for (tensor, gradient) in gradients.iter().enumerate() {
+            if point.is_checked(tensor) {
+                tensors.push(self.tensor(point, &loss, tensor, gradient, &mut rng)?);
+            }
+        }
+        Ok(Report { tolerance: self.tolerance, tensors, rounded: Vec::new() })
     }
 
     /// Checks the derivative along one random direction through all weights and inputs: every
@@ -86,7 +169,7 @@ impl Gradcheck {
             let loss = self.loss(&mut point, &dy)?;
             // A direction of unit length, so that the step is as long as that of one entry.
             let entries: usize = gradients.iter().map(|gradient| gradient.data().len()).sum();
-            let direction = point.direction((3.0 / entries as f64).sqrt(), self.seed ^ 2);
+            let direction = point.direction((3.0 / entries as f64).sqrt(), self.seed, 2);
             let analytic = gradients
                 .iter()
                 .zip(&direction)
@@ -103,7 +186,7 @@ impl Gradcheck {
     /// The loss at `point`, with its rounding measured while everything moves at once.
     fn loss<'a>(&self, point: &mut Point, dy: &'a [Tensor<f64>]) -> Result<Loss<'a>> {
         let start = point.clone_tensors();
-        let direction = point.direction(1.0, self.seed ^ 3);
+        let direction = point.direction(1.0, self.seed, 3);
         let loss = Loss::new(dy, self.tolerance, point.along(&direction))?;
         point.put(start);
         Ok(loss)
@@ -111,11 +194,18 @@ impl Gradcheck {
 
     /// A random `dy`, and the gradients of weights and inputs for it.
     fn gradients(&self, point: &mut Point) -> Result<(Tensors, Tensors)> {
-        let mut random = Random::new(self.seed);
+        let inputs: Vec<_> = point.inputs.iter().collect();
+        if let Objective::Training(y) = point.objective {
+            let y: Vec<_> = y.iter().collect();
+            let (_, gradients) = point.model.loss_and_gradients(&inputs, &y, true)?;
+            let one = vec![Tensor::from([1.0])];
+            return Ok((one, [gradients.weights, gradients.inputs].concat()));
+        }
+        let mut rng = Rng::new(self.seed, 0);
         let dy: Tensors = point
             .outputs()?
             .iter()
-            .map(|y| Tensor::new(y.shape(), random.numbers(y.data().len(), 1.0)))
+            .map(|y| Tensor::new(y.shape(), numbers(&mut rng, y.data().len(), 1.0)))
             .collect::<Result<_>>()?;
         let given: Vec<_> = dy.iter().map(Some).collect();
         let inputs: Vec<_> = point.inputs.iter().collect();
@@ -129,12 +219,12 @@ impl Gradcheck {
         loss: &Loss,
         tensor: usize,
         gradient: &Tensor<f64>,
-        random: &mut Random,
+        rng: &mut Rng,
     ) -> Result<Checked> {
         let entries = gradient.data().len();
         let chosen: Vec<usize> = match self.sample {
             Some(sample) if sample < entries => {
-                (0..sample).map(|_| random.below(entries)).collect()
+                (0..sample).map(|_| rng.below(entries as u64) as usize).collect()
             }
             _ => (0..entries).collect(),
         };
@@ -143,6 +233,10 @@ impl Gradcheck {
         let at_zero = point.outputs()?;
         for at in chosen {
             let x = point.tensor(tensor).data()[at];
+            if point.masks[tensor] == Some(x) {
+                checked.kinks += 1;
+                continue;
+            }
             let scale = x.abs().max(1.0);
             let slope = loss.slope(&at_zero, |s| {
                 point.tensor(tensor).data_mut()[at] = x + s * scale;
@@ -190,9 +284,23 @@ fn restoring<R>(
 
 type Tensors = Vec<Tensor<f64>>;
 
+/// What is differentiated.
+#[derive(Clone, Copy)]
+enum Objective<'a> {
+    /// `Σ dy·y`
+    Outputs,
+    /// The loss of a step of training with these targets.
+    Training(&'a [Tensor<f64>]),
+}
+
 /// A model with weights and inputs that can be moved.
 struct Point<'a> {
     model: &'a mut Model<f64>,
+    objective: Objective<'a>,
+    /// Which of weights and inputs have gradients.
+    checked: Vec<bool>,
+    /// The number that masks a step, of each of them: no step becomes valid smoothly.
+    masks: Vec<Option<f64>>,
     names: Vec<String>,
     weights: Tensors,
     inputs: Tensors,
@@ -204,7 +312,27 @@ impl<'a> Point<'a> {
         names.extend(inputs.iter().map(|(name, _)| (*name).to_owned()));
         let weights = model.get_weights();
         let inputs = inputs.iter().map(|(_, x)| x.clone()).collect();
-        Ok(Point { model, names, weights, inputs })
+        let (objective, checked) = (Objective::Outputs, vec![true; names.len()]);
+        let masks = model.mask_values();
+        Ok(Point { model, objective, checked, masks, names, weights, inputs })
+    }
+
+    /// A step of training.
+    fn of_training(
+        model: &'a mut Model<f64>,
+        inputs: Tensors,
+        y: &'a [Tensor<f64>],
+    ) -> Result<Self> {
+        let mut names = model.weight_names();
+        names.extend(model.input_names());
+        let checked = model.differentiable();
+        let (weights, masks) = (model.get_weights(), model.mask_values());
+        let objective = Objective::Training(y);
+        Ok(Point { model, objective, checked, masks, names, weights, inputs })
+    }
+
+    fn is_checked(&self, i: usize) -> bool {
+        self.checked[i]
     }
 
     /// Weights first, then inputs.
@@ -228,10 +356,14 @@ impl<'a> Point<'a> {
     }
 
     /// A random number up to `limit` for every entry.
-    fn direction(&self, limit: f64, seed: u64) -> Vec<Vec<f64>> {
-        let mut random = Random::new(seed);
-        let tensors = self.weights.iter().chain(&self.inputs);
-        tensors.map(|tensor| random.numbers(tensor.data().len(), limit)).collect()
+    fn direction(&self, limit: f64, seed: u64, stream: u64) -> Vec<Vec<f64>> {
+        let mut rng = Rng::new(seed, stream);
+        let tensors = self.weights.iter().chain(&self.inputs).zip(&self.checked);
+        let limit = |checked: bool| if checked { limit } else { 0.0 };
+        let numbers = |(tensor, &checked): (&Tensor<f64>, &bool)| {
+            numbers(&mut rng, tensor.data().len(), limit(checked))
+        };
+        tensors.map(numbers).collect()
     }
 
     /// The outputs `s` times the direction away from here. The point moves with them.
@@ -246,12 +378,25 @@ impl<'a> Point<'a> {
         }
     }
 
-    /// The model's outputs here.
+    /// The model's outputs here, or its loss.
     fn outputs(&mut self) -> Result<Tensors> {
         self.model.set_weights(&self.weights)?;
         let inputs: Vec<_> = self.inputs.iter().collect();
-        self.model.predict_all(&inputs[..])
+        match self.objective {
+            Objective::Outputs => self.model.predict_all(&inputs[..]),
+            Objective::Training(y) => {
+                let y: Vec<_> = y.iter().collect();
+                let (loss, _) = self.model.loss_and_gradients(&inputs, &y, false)?;
+                Ok(vec![Tensor::from([loss])])
+            }
+        }
     }
+}
+
+/// Uniform in ±`limit`, in steps that `f32` holds exactly.
+fn numbers(rng: &mut Rng, len: usize, limit: f64) -> Vec<f64> {
+    let uniform = |rng: &mut Rng| (rng.below(1 << 24) as f64 / f64::from(1 << 23)) - 1.0;
+    (0..len).map(|_| limit * uniform(rng)).collect()
 }
 
 /// The index of the element number `at` of a tensor.

@@ -1,5 +1,9 @@
 //! What came of a check.
 
+use std::fmt;
+
+use super::rounded::Rounded;
+
 /// One derivative, found both ways.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -36,7 +40,7 @@ pub struct Checked {
     /// Those of them whose derivative is smaller than differences can resolve: their error is
     /// relative to what can be resolved.
     pub below_floor: usize,
-    /// Entries at a bend of relu, where there is no derivative to compare with.
+    /// Entries at a bend of relu, or that mask a step, where there is no derivative to compare with.
     pub kinks: usize,
     /// The entry that is off most.
     pub worst: Entry,
@@ -87,6 +91,8 @@ pub struct Report {
     pub tolerance: f64,
     /// Weights, then inputs.
     pub tensors: Vec<Checked>,
+    /// The same in the model's own precision, held against those of `f64`, where that is another.
+    pub rounded: Vec<Rounded>,
 }
 
 impl Report {
@@ -124,6 +130,26 @@ impl Report {
     /// Whether every entry compared is within the tolerance, and every tensor looked at.
     pub fn passed(&self) -> bool {
         self.tensors.iter().all(|tensor| tensor.passed(self.tolerance))
+            && self.rounded.iter().all(Rounded::passed)
+    }
+}
+
+/// The worst entry, and whether it passes.
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        let Some((Checked { name, .. }, entry)) = self.telling() else {
+            return write!(out, "nothing to check");
+        };
+        let Entry { index, analytic, numeric, error, .. } = entry;
+        let bound = self.tolerance;
+        write!(
+            out,
+            "worst of {} entries: {name} {index:?}, {analytic:e} by backpropagation, {numeric:e} by \
+             differences, an error of {error:.1e} where {bound:.0e} is allowed",
+            self.entries()
+        )?;
+        let worst = self.rounded.iter().max_by(|a, b| a.error.total_cmp(&b.error));
+        worst.map_or(Ok(()), |worst| write!(out, "; {worst}"))
     }
 }
 
@@ -155,7 +181,7 @@ mod tests {
         assert_eq!(small.worst_resolved, None);
         let telling = |tensors: &[&Checked], tolerance| {
             let tensors = tensors.iter().map(|&checked| checked.clone()).collect();
-            Report { tolerance, tensors }.telling().map(|(_, entry)| entry.error)
+            Report { tolerance, tensors, rounded: vec![] }.telling().map(|(_, entry)| entry.error)
         };
         assert_eq!(telling(&[&one, &small], 1e-7), Some(1e-9));
         assert_eq!(telling(&[&small], 1e-7), Some(5e-8), "nothing else");
@@ -170,8 +196,10 @@ mod tests {
     fn a_tensor_with_no_entry_looked_at_does_not_pass() {
         let nothing = checked(&[]);
         let kinks = Checked { kinks: 2, ..nothing.clone() };
-        let passed =
-            |tensor: &Checked| Report { tolerance: 1e-7, tensors: vec![tensor.clone()] }.passed();
+        let passed = |tensor: &Checked| {
+            let tensors = vec![tensor.clone()];
+            Report { tolerance: 1e-7, tensors, rounded: vec![] }.passed()
+        };
         assert!(!passed(&nothing) && passed(&kinks) && passed(&checked(&[(1.0, 1e-8)])));
         assert!(!passed(&checked(&[(1.0, 1e-6)])));
     }

@@ -27,7 +27,7 @@
 //! function is a straight line between them, whose third differences are all rounding (J. Moré and
 //! S. Wild, "Estimating computational noise", 2011).
 
-use lstm::Tensor;
+use crate::tensor::Tensor;
 
 /// The first step.
 const STEP: f64 = 1.0 / 256.0;
@@ -44,7 +44,7 @@ const GRAINS: usize = 16;
 
 /// A derivative found numerically.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Slope {
+pub(super) enum Slope {
     /// The derivative, and how far it can be trusted.
     Smooth {
         /// The derivative.
@@ -58,7 +58,7 @@ pub enum Slope {
 
 /// A loss `Σ dy·y` over the outputs of a model.
 #[derive(Clone, Debug)]
-pub struct Loss<'a> {
+pub(super) struct Loss<'a> {
     /// One for each output.
     dy: &'a [Tensor<f64>],
     /// Relative accuracy asked of derivatives: bends that change them less are let pass.
@@ -74,7 +74,7 @@ impl<'a> Loss<'a> {
     /// # Errors
     ///
     /// Those of `outputs`.
-    pub fn new<E>(
+    pub(super) fn new<E>(
         dy: &'a [Tensor<f64>],
         tolerance: f64,
         mut outputs: impl FnMut(f64) -> Result<Vec<Tensor<f64>>, E>,
@@ -108,7 +108,7 @@ impl<'a> Loss<'a> {
     }
 
     /// The size of rounding errors of a derivative found with the step `h`.
-    pub fn noise(&self, h: f64) -> f64 {
+    fn noise(&self, h: f64) -> f64 {
         ROUNDINGS * self.sigma / h
     }
 
@@ -117,7 +117,7 @@ impl<'a> Loss<'a> {
     /// # Errors
     ///
     /// Those of `outputs`.
-    pub fn slope<E>(
+    pub(super) fn slope<E>(
         &self,
         at_zero: &[Tensor<f64>],
         mut outputs: impl FnMut(f64) -> Result<Vec<Tensor<f64>>, E>,
