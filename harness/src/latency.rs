@@ -4,8 +4,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use kernels::Isa;
-use lstm::Float;
 use lstm::engine::{Options, Stream, Weights};
+use lstm::gradcheck::random_batch;
+use lstm::{Batch, Float, Model};
 
 use crate::allocation;
 use crate::dtype::Dtype;
@@ -54,7 +55,6 @@ pub fn measure(dtype: Dtype, isa: Isa, layer: Layer, steps: usize) -> Latency {
 }
 
 fn measure_as<T: Float>(isa: Isa, layer: Layer, steps: usize) -> Latency {
-    assert!(steps > 0, "no steps");
     let Layer { batch, inputs, units } = layer;
     let mut random = Random::new(0);
     let limit = (3.0 / (inputs + units) as f64).sqrt();
@@ -63,12 +63,52 @@ fn measure_as<T: Float>(isa: Isa, layer: Layer, steps: usize) -> Latency {
     let mut stream = Stream::new(isa, options, Weights::cut(&weights, inputs, units), batch);
     let xs = random.numbers::<T>(1000 * batch * inputs, 1.0);
     let mut xs = xs.chunks_exact(batch * inputs).cycle();
-    let mut times = vec![0u64; steps];
-    let mut step = || {
+    time(steps, || {
         if let Some(x) = xs.next() {
             black_box(stream.step(black_box(x)));
         }
+    })
+}
+
+/// The same of a whole model, for `batch` rows: see [`Model::stream`].
+///
+/// # Errors
+///
+/// If a layer of it cannot take one step at a time.
+///
+/// # Panics
+///
+/// If there are no steps.
+pub fn measure_model<T: Float>(
+    model: &Model<T>,
+    batch: usize,
+    steps: usize,
+) -> lstm::Result<Latency> {
+    let mut stream = model.stream(batch)?;
+    let sizes: Vec<usize> = stream.input_sizes().map(|size| batch * size).collect();
+    let batches = (0..100).map(|seed| random_batch(model, batch, 1, seed));
+    let batches: Vec<_> = batches.collect::<lstm::Result<_>>()?;
+    // Where the model has a fixed number of steps, one of them is enough.
+    let step = |batch: &Batch<T>| -> Vec<Vec<T>> {
+        let inputs = batch.x.iter().zip(&sizes);
+        inputs.map(|(x, &size)| x.data()[..size].to_vec()).collect()
     };
+    let steps_of_data: Vec<Vec<Vec<T>>> = batches.iter().map(step).collect();
+    let xs: Vec<Vec<&[T]>> =
+        steps_of_data.iter().map(|x| x.iter().map(|x| &x[..]).collect()).collect();
+    let mut xs = xs.iter().cycle();
+    Ok(time(steps, || {
+        if let Some(x) = xs.next() {
+            stream.step_all(black_box(x));
+            black_box(stream.output(0));
+        }
+    }))
+}
+
+/// Times steps, one after another and one by one.
+fn time(steps: usize, mut step: impl FnMut()) -> Latency {
+    assert!(steps > 0, "no steps");
+    let mut times = vec![0u64; steps];
 
     (0..1000).for_each(|_| step());
     let mut mean = 0.0;

@@ -218,6 +218,23 @@ fn gradcheck_checks_a_model_of_the_users_own() {
 }
 
 #[test]
+fn latency_measures_a_model_of_the_users_own() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/control.json");
+    let lines = json(&["latency", "--model", model, "--steps", "500", "--json"]);
+    let names = ["allocations", "batch", "clock_ns", "dtype", "isa", "max_ns", "mean_ns", "model"];
+    let more = ["p50_ns", "p999_ns", "p99_ns", "steps"];
+    assert_eq!(fields(&lines[0]), [&names[..], &more].concat());
+    assert_eq!((&lines[0]["model"], &lines[0]["allocations"]), (&"control".into(), &0.into()));
+    let two_ways = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/tagger.json");
+    let refused = refusal(&["latency", "--model", two_ways, "--steps", "9"]);
+    assert!(
+        refused.contains("Embedding `embedding`: it cannot take one step at a time"),
+        "{refused}"
+    );
+    assert!(refusal(&["latency", "--model", model, "--units", "3"]).contains("--units"));
+}
+
+#[test]
 fn gradcheck_takes_every_option() {
     let options = "--units 3 --inputs 2 --steps 2 --batch 9 --layers 2 --activation relu \
                    --recurrent-activation linear --go-backwards --no-bias --return-sequences \

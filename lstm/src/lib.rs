@@ -128,7 +128,7 @@ pub use metric::{
 };
 pub use model::{
     Callbacks, Compile, Evaluate, Fit, Gradients, History, Logs, Model, OptimizerState, Predict,
-    Sequential, Validation, Verbose,
+    Sequential, Stream, Validation, Verbose,
 };
 pub use optimizer::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,

@@ -203,6 +203,7 @@ impl<T: Float> Operation<T> for Affine<T> {
         // z = x W + b
         let z = MatMut::new(&mut outputs[0], rows, self.units);
         let product = Gemm::new(x, w).isa(self.isa);
+        let product = if pass.serial { product.serial() } else { product };
         match b {
             [] => product.run(z, &mut self.scratch),
             b => product.epilogue(Bias(b)).run(z, &mut self.scratch),

@@ -129,7 +129,15 @@ mod tests {
             shapes: &shapes,
             given: None,
         };
-        let pass = Pass { batch: 2, kept: true, training: None, weights: &[], version: 0, inputs };
+        let pass = Pass {
+            batch: 2,
+            kept: true,
+            training: None,
+            serial: false,
+            weights: &[],
+            version: 0,
+            inputs,
+        };
         let mut erase = Erase::<T>::new(&Masking::new().mask_value(mask_value));
         let (mut y, mut mask) = ([Buffer::zeros(8)], [Mask::default()]);
         erase.mask(inputs, &mut mask);

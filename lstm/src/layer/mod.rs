@@ -13,6 +13,7 @@ mod dense;
 mod dropout;
 mod embedding;
 mod flatten;
+mod flow_on;
 mod input;
 mod layer_normalization;
 #[allow(clippy::module_inception, reason = "the layer that the crate is named after")]
@@ -267,6 +268,27 @@ impl Layer {
                 Box::new(layer_normalization::Normalize::new(layer, inputs))
             }
         }
+    }
+}
+
+impl Layer {
+    /// The operation of a recurrent layer in a stream of `batch` rows, with the units of each of its
+    /// cells. None for other layers, which do with a step what they do with many.
+    pub(crate) fn flow_on<T: crate::Float>(
+        &self,
+        isa: Isa,
+        inputs: &[Shape],
+        weights: &[T],
+        batch: usize,
+    ) -> Option<(Box<dyn Operation<T>>, Vec<usize>)> {
+        let layers: Vec<(LSTM, Shape)> = match self {
+            Layer::LSTM(lstm) => vec![(lstm.clone(), inputs[0].clone())],
+            Layer::RNN(rnn) => rnn.layers_and_inputs(&inputs[0]).collect(),
+            _ => return None,
+        };
+        let units = layers.iter().map(|(layer, _)| layer.units).collect();
+        let flow = flow_on::FlowOn::new(isa, layers.into_iter(), weights, batch);
+        Some((Box::new(flow), units))
     }
 }
 

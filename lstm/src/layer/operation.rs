@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use kernels::{Buffer, Float};
 
 use crate::activation::Activation;
+use crate::engine::Stream;
 use crate::random::Draw;
 use crate::shape::Shape;
 
@@ -18,6 +19,8 @@ pub(crate) struct Pass<'a, T> {
     /// Keras's `training=True`, with the source of random numbers: the same, in a call and its
     /// backward, whenever the same step is run.
     pub(crate) training: Option<Draw>,
+    /// Whether it is to stay on its thread.
+    pub(crate) serial: bool,
     /// The weights of the layer, flat.
     pub(crate) weights: &'a [T],
     /// A number that changes whenever the weights do.
@@ -184,6 +187,11 @@ pub(crate) trait Operation<T: Float>: Debug + Send {
     /// respect to this, where `direct`.
     fn operand(&mut self, _direct: bool) -> Option<&[T]> {
         None
+    }
+
+    /// The streams inside of it, whose states go on from step to step.
+    fn streams(&mut self) -> &mut [Stream<T>] {
+        &mut []
     }
 
     /// Forgets the states that are kept from batch to batch.

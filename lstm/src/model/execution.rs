@@ -5,9 +5,10 @@ use std::ops::Range;
 use kernels::{Buffer, Isa};
 
 use crate::activation::Activation;
+use crate::engine::Stream;
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::graph::Graph;
+use crate::graph::{Call, Graph};
 use crate::layer::{Flow, Inputs, Layer, Mask, Operation, Pass};
 use crate::random::Draw;
 use crate::shape::Shape;
@@ -54,17 +55,21 @@ pub(super) struct Mode {
     kept: bool,
     /// Keras's `training=True`.
     training: Option<Draw>,
+    /// Whether all of it stays on its thread.
+    serial: bool,
 }
 
 impl Mode {
     /// Outputs alone.
-    pub(super) const PREDICT: Mode = Mode { kept: false, training: None };
+    pub(super) const PREDICT: Mode = Mode { kept: false, training: None, serial: false };
     /// Gradients of what [`PREDICT`](Self::PREDICT) computes.
-    pub(super) const GRADIENTS: Mode = Mode { kept: true, training: None };
+    pub(super) const GRADIENTS: Mode = Mode { kept: true, ..Mode::PREDICT };
+    /// Outputs of a step, for whoever cannot wait.
+    pub(super) const STREAM: Mode = Mode { serial: true, ..Mode::PREDICT };
 
     /// A step of training, with its random numbers.
     pub(super) fn training(draw: Draw) -> Mode {
-        Mode { kept: true, training: Some(draw) }
+        Mode { kept: true, training: Some(draw), serial: false }
     }
 }
 
@@ -100,6 +105,7 @@ impl<T: Float> Step<T> {
             batch,
             kept: mode.kept,
             training: mode.training.map(|draw| draw.of(at)),
+            serial: mode.serial,
             weights: &params.weights[self.weights.clone()],
             version: params.version,
             inputs,
@@ -111,13 +117,24 @@ impl<T: Float> Step<T> {
 impl<T: Float> Execution<T> {
     /// The operations of `graph`, whose layers have their weights in `ranges`.
     pub(super) fn new(isa: Isa, graph: &Graph, ranges: &[Range<usize>]) -> Self {
+        Execution::with(graph, ranges, |call| {
+            T::operation(&graph.layers[call.layer].layer, isa, &call.inputs)
+        })
+    }
+
+    /// The same with operations that are given for each call.
+    pub(super) fn with(
+        graph: &Graph,
+        ranges: &[Range<usize>],
+        mut operation: impl FnMut(&Call) -> Box<dyn Operation<T>>,
+    ) -> Self {
         let steps: Vec<Step<T>> = graph
             .calls
             .iter()
             .map(|call| (call, &graph.layers[call.layer].layer))
             .map(|(call, layer)| Step {
                 layer: layer.clone(),
-                operation: T::operation(layer, isa, &call.inputs),
+                operation: operation(call),
                 sources: call.sources.clone(),
                 given: call.mask.map(|source| (Mask::default(), source)),
                 weights: ranges[call.layer].clone(),
@@ -339,6 +356,11 @@ impl<T: Float> Execution<T> {
             return None;
         }
         self.steps[call].operation.look_through(keep)
+    }
+
+    /// The streams of all recurrent layers, where that is what they are.
+    pub(super) fn streams(&mut self) -> impl Iterator<Item = &mut Stream<T>> {
+        self.steps.iter_mut().flat_map(|step| step.operation.streams())
     }
 
     /// Makes every operation forget the states that it keeps from batch to batch.

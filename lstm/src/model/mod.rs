@@ -16,6 +16,7 @@ mod progress;
 mod rows;
 mod sequential;
 mod source;
+mod stream;
 mod summary;
 mod train;
 
@@ -33,6 +34,7 @@ pub use optimizer_state::OptimizerState;
 pub use predict::{Evaluate, Predict};
 pub use progress::Verbose;
 pub use sequential::Sequential;
+pub use stream::Stream;
 
 use crate::error::{Error, Result};
 use crate::float::Float;

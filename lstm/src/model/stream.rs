@@ -1,0 +1,417 @@
+//! A model that takes one step at a time.
+
+use std::ops::Range;
+use std::path::Path;
+
+use kernels::Buffer;
+
+use super::Model;
+use super::execution::{Execution, Mode, Params};
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::graph::{Call, Graph};
+use crate::layer::Layer;
+use crate::tensor::Tensor;
+
+/// What a value is in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A step of a sequence.
+    Step,
+    /// What a sequence has come to so far, or what is no sequence.
+    Whole,
+}
+
+/// A model that takes one step at a time and carries its states along: see [`Model::stream`].
+#[derive(Debug)]
+pub struct Stream<'m, T = f32> {
+    execution: Execution<T>,
+    weights: &'m [T],
+    batch: usize,
+    /// The calls that are inputs, with the size of a row of each; where the outputs are.
+    inputs: Vec<(usize, usize)>,
+    outputs: Vec<(usize, usize)>,
+    /// The names of the states, with their units: `h` and `c` of each.
+    states: Vec<(String, usize)>,
+    /// Room for states on their way.
+    room: [Buffer<T>; 2],
+}
+
+impl<T: Float> Model<T> {
+    /// A predictor that takes one step at a time, for `batch` rows side by side, with the weights that
+    /// the model has. It starts where a sequence does, with states of zero.
+    ///
+    /// The outputs of all steps, one after another, are those of [`predict`](Self::predict) on the
+    /// sequence, bit for bit. Of a layer that returns its last output alone, the output after a step
+    /// is that of the sequence up to there. A step allocates nothing, takes no lock and makes no
+    /// system call. The recurrent layers pack their weights when the stream is made; everything else
+    /// is shared, so that there can be several streams, on several threads.
+    ///
+    /// ```
+    /// use lstm::{Dense, Input, LSTM, Sequential, Tensor};
+    ///
+    /// let mut model = Sequential::new()
+    ///     .add(Input::new([None, Some(2)]))
+    ///     .add(LSTM::new(8).return_sequences(true))
+    ///     .add(LSTM::new(4))
+    ///     .add(Dense::new(1))
+    ///     .build()?;
+    /// let x = Tensor::from([[[0.1f32, 0.2], [0.3, 0.4], [0.5, 0.6]]]);
+    /// let whole = model.predict(&x)?;
+    ///
+    /// let mut stream = model.stream(1)?;
+    /// let mut last = 0.0;
+    /// for step in x.data().chunks_exact(2) {
+    ///     last = stream.step(step)[0];
+    /// }
+    /// assert_eq!(last, whole.data()[0]);
+    /// # Ok::<(), lstm::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If `batch` is zero, or a layer cannot take one step at a time: one that reads a sequence from
+    /// its end, or as a whole, or that masks steps. The error names it.
+    pub fn stream(&self, batch: usize) -> Result<Stream<'_, T>> {
+        if batch == 0 {
+            return Err(Error::invalid("batch", "it must be positive"));
+        }
+        let kinds = kinds(&self.graph)?;
+        let mut ranges: Vec<Range<usize>> = vec![0..0; self.graph.layers.len()];
+        for place in &self.weights {
+            let range = &mut ranges[place.layer];
+            let start = if range.end == 0 { place.range.start } else { range.start };
+            *range = start..place.range.end;
+        }
+        let mut states = Vec::new();
+        let mut execution = Execution::with(&self.graph, &ranges, |call| {
+            let member = &self.graph.layers[call.layer];
+            let weights = &self.params[ranges[call.layer].clone()];
+            let first = call.sources.first();
+            let steps = first.is_some_and(|&(call, output)| kinds[call][output] == Kind::Step);
+            let found = member.layer.flow_on(self.isa, &call.inputs, weights, batch);
+            match found.filter(|_| steps) {
+                Some((operation, units)) => {
+                    let cells = units.len();
+                    let name = |at: usize| match cells {
+                        1 => member.name.clone(),
+                        _ => format!("{}/{at}", member.name),
+                    };
+                    states.extend(units.into_iter().enumerate().map(|(at, u)| (name(at), u)));
+                    operation
+                }
+                None => T::operation(&member.layer, self.isa, &call.inputs),
+            }
+        });
+        let shapes: Vec<(usize, Vec<usize>)> = (self.graph.inputs.iter())
+            .map(|&input| {
+                let axes = self.graph.calls[input].outputs[0].axes();
+                let mut axes: Vec<usize> = axes.iter().map(|axis| axis.unwrap_or(1)).collect();
+                if kinds[input][0] == Kind::Step {
+                    axes[0] = 1;
+                }
+                (input, axes)
+            })
+            .collect();
+        execution.reserve(batch, shapes.iter().map(|(at, axes)| (*at, &axes[..])), false)?;
+        let units = states.iter().map(|&(_, units)| units).max().unwrap_or(0);
+        let mut stream = Stream {
+            execution,
+            weights: &self.params,
+            batch,
+            inputs: shapes.iter().map(|(at, axes)| (*at, axes.iter().product())).collect(),
+            outputs: self.graph.outputs.clone(),
+            states,
+            room: [Buffer::zeros(batch * units), Buffer::zeros(batch * units)],
+        };
+        // The first step makes room for what depends on sizes alone.
+        stream.run();
+        stream.reset();
+        Ok(stream)
+    }
+}
+
+impl<T: Float> Stream<'_, T> {
+    /// The output for the step `x`, `[batch, features]`, that comes after all those before: the first
+    /// output, `[batch, ...]`, of a model with one input.
+    ///
+    /// # Panics
+    ///
+    /// If `x` has another size, or the model several inputs.
+    pub fn step(&mut self, x: &[T]) -> &[T] {
+        self.step_all(&[x]);
+        self.output(0)
+    }
+
+    /// Takes a step of a model with several inputs; see [`output`](Self::output).
+    ///
+    /// # Panics
+    ///
+    /// If there are more or fewer inputs, or one has another size.
+    pub fn step_all(&mut self, x: &[&[T]]) {
+        assert_eq!(x.len(), self.inputs.len(), "inputs");
+        for (&x, &(input, size)) in x.iter().zip(&self.inputs) {
+            assert_eq!(x.len(), self.batch * size, "x");
+            self.execution.value((input, 0)).copy_from_slice(x);
+        }
+        self.run();
+    }
+
+    /// An output after the last step, `[batch, ...]`.
+    ///
+    /// # Panics
+    ///
+    /// If the model has no output of this number.
+    pub fn output(&mut self, number: usize) -> &[T] {
+        self.execution.value(self.outputs[number])
+    }
+
+    fn run(&mut self) {
+        let params = Params { weights: self.weights, version: 0 };
+        self.execution.forward(params, Mode::STREAM);
+    }
+
+    /// How many numbers a row of each input has.
+    pub fn input_sizes(&self) -> impl Iterator<Item = usize> {
+        self.inputs.iter().map(|&(_, size)| size)
+    }
+
+    /// The rows that take a step together.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// The names of the states, in the order of [`state`](Self::state): `layer/h` and `layer/c` of
+    /// each recurrent layer, `layer/0/h` and so on where it has several cells.
+    pub fn state_names(&self) -> Vec<String> {
+        self.states.iter().flat_map(|(name, _)| ["h", "c"].map(|s| format!("{name}/{s}"))).collect()
+    }
+
+    /// A copy of all states, `[batch, units]` each.
+    pub fn state(&mut self) -> Vec<Tensor<T>> {
+        let mut states = Vec::new();
+        for (cell, &(_, units)) in self.execution.streams().zip(&self.states) {
+            let [mut h, mut c] = [0; 2].map(|_| Tensor::zeros([self.batch, units]));
+            cell.state(h.data_mut(), c.data_mut());
+            states.extend([h, c]);
+        }
+        states
+    }
+
+    /// Sets all states: of [`state`](Self::state), or of another stream of the model.
+    ///
+    /// # Errors
+    ///
+    /// If there are more or fewer, one has another shape, or holds a NaN or infinity. They are then
+    /// as they were.
+    pub fn set_state(&mut self, states: &[Tensor<T>]) -> Result<()> {
+        self.check(states, self.batch)?;
+        for (cell, states) in self.execution.streams().zip(states.chunks_exact(2)) {
+            cell.set_state(states[0].data(), states[1].data());
+        }
+        Ok(())
+    }
+
+    /// A copy of the states of one row, `[1, units]` each.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    pub fn row_state(&mut self, row: usize) -> Vec<Tensor<T>> {
+        assert!(row < self.batch, "row {row} of {}", self.batch);
+        let all = self.state();
+        let of_row = |state: &Tensor<T>| {
+            let mut own = Tensor::zeros([1, state.shape()[1]]);
+            own.gather(state, std::iter::once(row));
+            own
+        };
+        all.iter().map(of_row).collect()
+    }
+
+    /// Sets the states of one row.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_state`](Self::set_state).
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    pub fn set_row_state(&mut self, row: usize, states: &[Tensor<T>]) -> Result<()> {
+        assert!(row < self.batch, "row {row} of {}", self.batch);
+        self.check(states, 1)?;
+        self.put_row(row, |number| states[number].data());
+        Ok(())
+    }
+
+    /// Sets all states to zero: the next step is the first of a sequence.
+    pub fn reset(&mut self) {
+        self.execution.streams().for_each(|cell| cell.reset());
+    }
+
+    /// Sets the states of one row to zero, while the others go on. Allocates nothing.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    pub fn reset_row(&mut self, row: usize) {
+        assert!(row < self.batch, "row {row} of {}", self.batch);
+        self.put_row(row, |_| &[]);
+    }
+
+    /// Sets the states of a row, which are zeros where they are empty.
+    fn put_row<'a>(&mut self, row: usize, given: impl Fn(usize) -> &'a [T])
+    where
+        T: 'a,
+    {
+        let [h, c] = &mut self.room;
+        for (at, (cell, &(_, units))) in self.execution.streams().zip(&self.states).enumerate() {
+            let size = self.batch * units;
+            cell.state(&mut h[..size], &mut c[..size]);
+            for (number, state) in [&mut *h, &mut *c].into_iter().enumerate() {
+                let row = &mut state[row * units..(row + 1) * units];
+                match given(2 * at + number) {
+                    [] => row.fill(T::ZERO),
+                    given => row.copy_from_slice(given),
+                }
+            }
+            cell.set_state(&h[..size], &c[..size]);
+        }
+    }
+
+    /// Writes all states to a file in the format of safetensors, under their
+    /// [names](Self::state_names).
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn save_state(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let (names, states) = (self.state_names(), self.state());
+        let tensors = names.iter().zip(&states);
+        let tensors = tensors.map(|(name, state)| (name.clone(), state.shape(), state.data()));
+        super::files::write(path.as_ref(), tensors)
+    }
+
+    /// Reads what [`save_state`](Self::save_state) has written.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or holds other states. They are then as they were.
+    pub fn load_state(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let names = self.state_names();
+        let states = super::files::read(path.as_ref(), &names)?;
+        self.set_state(&states)
+    }
+
+    fn check(&self, states: &[Tensor<T>], rows: usize) -> Result<()> {
+        let names = self.state_names();
+        if states.len() != names.len() {
+            let what = "states of a stream".to_owned();
+            return Err(Error::Count { what, expected: names.len(), found: states.len() });
+        }
+        let units = self.states.iter().flat_map(|&(_, units)| [units; 2]);
+        for ((state, name), units) in states.iter().zip(&names).zip(units) {
+            if state.shape() != [rows, units] {
+                return Err(state.misfit(name, vec![Some(rows), Some(units)]));
+            }
+            state.check_finite(name)?;
+        }
+        Ok(())
+    }
+}
+
+/// What each output of each call is in a stream.
+fn kinds(graph: &Graph) -> Result<Vec<Vec<Kind>>> {
+    let mut kinds: Vec<Vec<Kind>> = Vec::new();
+    for (at, call) in graph.calls.iter().enumerate() {
+        let layer = &graph.layers[call.layer].layer;
+        let found = match call.sources.is_empty() {
+            true => of_input(graph, at),
+            false => {
+                let steps = call.sources.iter().map(|&(call, output)| kinds[call][output]);
+                match steps.clone().any(|kind| kind == Kind::Step) {
+                    false => Kind::Whole,
+                    true => {
+                        let all = steps.clone().all(|kind| kind == Kind::Step);
+                        refusal(layer, call, all).map_or(Ok(()), |why| {
+                            let (class, name) = (layer.describe().class(), graph.name(at));
+                            let what = format!("{class} `{name}`");
+                            let why = format!("it cannot take one step at a time: {why}");
+                            Err(Error::invalid(what, why))
+                        })?;
+                        Kind::Step
+                    }
+                }
+            }
+        };
+        // A recurrent layer may return its last output alone, and its states.
+        let kind = |output: &crate::Shape| match (layer, output.axes().len()) {
+            (Layer::LSTM(_) | Layer::RNN(_), 1) => Kind::Whole,
+            _ => found,
+        };
+        kinds.push(call.outputs.iter().map(kind).collect());
+    }
+    Ok(kinds)
+}
+
+/// An input is a sequence if it has features beside an axis of steps, or is of indices.
+fn of_input(graph: &Graph, input: usize) -> Kind {
+    let mut readers = graph.calls.iter().filter(|call| call.sources.contains(&(input, 0)));
+    let embedded =
+        readers.any(|call| matches!(graph.layers[call.layer].layer, Layer::Embedding(_)));
+    match graph.calls[input].outputs[0].axes().len() {
+        2.. => Kind::Step,
+        1 if embedded => Kind::Step,
+        _ => Kind::Whole,
+    }
+}
+
+/// Why a layer cannot take one step at a time, if it cannot.
+fn refusal(layer: &Layer, call: &Call, all_steps: bool) -> Option<&'static str> {
+    const WHOLE: &str = "it reads a sequence as a whole";
+    let along_steps = |axes: &[isize]| {
+        let all = call.inputs[0].axes().len() as isize + 1;
+        axes.iter().any(|&axis| axis == 1 || axis + all == 1)
+    };
+    let from_its_end = |backwards: bool| backwards.then_some("it reads a sequence from its end");
+    if call.mask.is_some() {
+        return Some("it was given a mask");
+    }
+    match layer {
+        Layer::LSTM(_) | Layer::RNN(_) if call.sources.len() > 1 => {
+            Some("it was given initial states; those of a stream are set with `set_state`")
+        }
+        Layer::LSTM(lstm) => from_its_end(lstm.go_backwards),
+        Layer::RNN(rnn) => from_its_end(rnn.go_backwards),
+        Layer::Bidirectional(_) => from_its_end(true),
+        Layer::Masking(_) | Layer::Truth(_) => Some("it masks steps; do not take those"),
+        Layer::Embedding(embedding) if embedding.mask_zero => {
+            Some("it masks steps; do not take those")
+        }
+        Layer::Softmax(softmax) if along_steps(&softmax.axes) => Some(WHOLE),
+        Layer::LayerNormalization(layer) if along_steps(&layer.axes) => Some(WHOLE),
+        Layer::Concatenate(join) if along_steps(&[join.axis]) => Some(WHOLE),
+        Layer::TimeDistributed(outer) => match &*outer.layer {
+            Layer::LSTM(lstm) if lstm.stateful => Some("a layer inside of it keeps states"),
+            _ => None,
+        },
+        Layer::Input(_)
+        | Layer::Dense(_)
+        | Layer::Dropout(_)
+        | Layer::SpatialDropout1D(_)
+        | Layer::Activation(_)
+        | Layer::Embedding(_)
+        | Layer::Softmax(_)
+        | Layer::LayerNormalization(_) => None,
+        Layer::Concatenate(_)
+        | Layer::Add(_)
+        | Layer::Subtract(_)
+        | Layer::Multiply(_)
+        | Layer::Average(_)
+        | Layer::Maximum(_)
+        | Layer::Minimum(_) => (!all_steps).then_some("it merges steps with what is none"),
+        Layer::Flatten(_) | Layer::Reshape(_) | Layer::Permute(_) | Layer::RepeatVector(_) => {
+            Some(WHOLE)
+        }
+    }
+}
