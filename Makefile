@@ -97,7 +97,7 @@ record:
 	OMP_WAIT_POLICY=passive OPENBLAS_THREAD_TIMEOUT=4 \
 		cargo run --release --locked -p benches --features peers,system-peers --bin record
 
-# The peers of `harness race`: Python's, 3.3 GB, then Rust's.
+# The peers of `harness race`: Python's, 3.3 GB without a library for GPUs, then Rust's.
 PEERS = $${CARGO_TARGET_DIR:-target}/peers
 peers:
 	python3 -m venv $(PEERS)
@@ -106,7 +106,7 @@ peers:
 	$(MAKE) peers-rust
 
 peers-rust:
-	cargo install --locked --path harness/peers/rust --root $(PEERS)
+	cargo install --locked --path harness/peers/rust --root $(PEERS) --target-dir $(PEERS)-rust
 
 # Layers against all peers that are installed; some forty minutes, best on a machine that has nothing
 # else to do.

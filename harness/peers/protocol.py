@@ -6,7 +6,8 @@ on its standard output, and ends with its input. A line is one of two:
     {"shape": [32, 10, 8, 4], "kind": "infer", "threads": 1, "data": PATH, "answer": PATH}
 
 is a job: batch, steps, inputs and units; `infer`, `train` or `step`; how many threads the peer may
-use, the same in all jobs of a process. `data` is a file in the format of safetensors, all `F32`:
+use, the same in all jobs of a process (and in the variables RAYON_NUM_THREADS and RTEN_NUM_THREADS of
+its environment). `data` is a file in the format of safetensors, all `F32`:
 
     x                 [batch, steps, inputs]
     kernel            [inputs, 4 units]       gates in the order i, f, g, o, as in Keras

@@ -17,7 +17,9 @@ import tempfile
 # Of the libraries of CUDA, and of what its compiler puts into a program.
 FUNCTION = re.compile(r"^(cu[A-Za-z]+|cudnn\w+|cufft\w+|nccl|nvrtc|nvshmem\w*|__cuda|__nv)\w*$")
 LIBRARY = re.compile(r"\[(lib(?:cu|nccl|nv)[\w.-]*\.so[.\d]*)\]")
+# What cudaGetDeviceCount returns where there is none.
 NO_DEVICE = 100
+# A function has a version, in most libraries their name.
 VERSIONS = {"libnvshmem_host.so.3": "NVSHMEM"}
 WITHOUT_VERSIONS = "libnccl.so.2"
 
@@ -39,7 +41,6 @@ def stand_in(folder):
             name, _, version = line.split()[-1].partition("@")
             if FUNCTION.match(name):
                 functions.setdefault(version, set()).add(name)
-    # Where a function has a version, it is the name of its library; others may be in any.
     for library in sorted(libraries):
         version = VERSIONS.get(library, library)
         names = functions.pop(version, set())

@@ -16,12 +16,24 @@ use super::peers::Peer;
 use super::process::Process;
 use super::refusal::Refusal;
 use crate::conformance::{Tensors, worst};
+use crate::throughput::Mode;
 use crate::timing::Timing;
 
-/// How far an answer may be from ours, relative to its largest entry or to one.
-pub const TOLERANCE: f64 = 1e-4;
+/// How far an answer may be from ours, relative to its largest entry or to one. Of a training the
+/// losses are compared: some add Adam's epsilon before they correct the moments, as Keras does, others
+/// after it.
+pub fn tolerance(mode: Mode) -> f64 {
+    match mode {
+        Mode::Infer | Mode::Train => 1e-4,
+        Mode::Step => 1e-2,
+    }
+}
+
 /// Between turns on several threads: those of some peers go on looking for work for a while.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// What some libraries in Rust read their number of threads from, and nowhere else.
+const THREADS: [&str; 2] = ["RAYON_NUM_THREADS", "RTEN_NUM_THREADS"];
 
 /// Contestants and how they are timed.
 #[derive(Debug)]
@@ -106,7 +118,10 @@ impl Lane {
         let process = match &mut self.process {
             Some(process) => process,
             none => {
-                let process = Process::start(&mut self.peer.command());
+                let mut command = self.peer.command();
+                let threads = order.job.threads.to_string();
+                command.envs(THREADS.map(|name| (name, &threads)));
+                let process = Process::start(&mut command);
                 none.insert(process.map_err(|error| match error.kind() {
                     io::ErrorKind::NotFound => Refusal::NotInstalled,
                     _ => Refusal::Failed(error.to_string()),
@@ -125,7 +140,8 @@ impl Lane {
         if let Some(missing) = expected.keys().find(|name| !answer.contains_key(*name)) {
             return Err(Refusal::Disagrees(format!("no `{missing}`")));
         }
-        let worst = worst(&answer, expected, TOLERANCE).map_err(Refusal::Disagrees)?;
+        let worst =
+            worst(&answer, expected, tolerance(order.job.mode)).map_err(Refusal::Disagrees)?;
         if !worst.passed() {
             return Err(Refusal::Disagrees(worst.to_string()));
         }
