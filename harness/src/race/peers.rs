@@ -24,7 +24,7 @@ const SCRIPTS: [(&str, &str, &[&str]); 6] = [
 ];
 
 /// Programs in Rust.
-const PROGRAMS: [&str; 4] = ["candle", "burn", "tract", "rten"];
+const PROGRAMS: [&str; 3] = ["candle", "tract", "rten"];
 
 impl Peer {
     /// Those that this workspace knows, as they are if installed in `folder`.
