@@ -1,7 +1,7 @@
 # The chores. `make check` is what CI runs; nothing here is needed to use the crates.
 
 .PHONY: check fmt lint test isas no-std ndarray docs link bench record fixtures
-.PHONY: hot-kernels hot-loops counts counts-record valgrind asan msrv
+.PHONY: hot-kernels hot-loops counts counts-record valgrind asan msrv peers peers-rust race
 
 check: fmt lint docs test isas no-std ndarray link hot-loops counts valgrind msrv
 
@@ -96,6 +96,23 @@ bench:
 record:
 	OMP_WAIT_POLICY=passive OPENBLAS_THREAD_TIMEOUT=4 \
 		cargo run --release --locked -p benches --features peers,system-peers --bin record
+
+# The peers of `harness race`: Python's, 3.3 GB without a library for GPUs, then Rust's.
+PEERS = $${CARGO_TARGET_DIR:-target}/peers
+peers:
+	python3 -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --no-deps --requirement harness/peers/requirements.txt
+	$(PEERS)/bin/python harness/peers/without_gpu.py
+	$(MAKE) peers-rust
+
+peers-rust:
+	cargo install --locked --path harness/peers/rust --root $(PEERS) --target-dir $(PEERS)-rust
+
+# Layers against all peers that are installed; some forty minutes, best on a machine that has nothing
+# else to do.
+race:
+	cargo run --release --locked -p harness -- race --peers $(PEERS) \
+		--markdown $(PEERS)/race.md --svg $(PEERS)/race.svg
 
 # What Keras computes: needs Python, see harness/fixtures/README.md.
 fixtures:

@@ -11,6 +11,7 @@
 //! | [`latency`]    | time of single steps of a stream: percentiles, and [`allocation`]s          |
 //! | [`stack`]      | recurrent engines on top of each other, without a model around them      |
 //! | [`contest`]    | matrix products and activations against [`peer`]s, in the same run       |
+//! | [`race`]       | whole layers against frameworks that are installed, in the same run      |
 //! | [`accuracy`]   | errors of activations in units in the last place: every `f32` there is    |
 //! | [`peak`]       | what the CPU can do at most, measured beside it                          |
 //! | [`machine`]    | the CPU's name                                                           |
@@ -34,6 +35,7 @@ pub mod latency;
 pub mod machine;
 pub mod peak;
 pub mod peer;
+pub mod race;
 pub mod random;
 pub mod report;
 pub mod stack;

@@ -4,12 +4,13 @@ mod commands;
 mod pipe;
 
 use std::error::Error;
-use std::io::{Write as _, stdout};
+use std::io::{Write as _, stdin, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    accuracy, activation, bench, conformance, gemm, gradcheck, latency, page, peak, plan,
+    accuracy, activation, bench, conformance, gemm, gradcheck, latency, page, peak, plan, race,
+    reference,
 };
 use harness::allocation::Counting;
 use kernels::Isa;
@@ -41,6 +42,9 @@ enum Command {
     Accuracy(accuracy::Args),
     Peak(peak::Args),
     Plan(plan::Args),
+    Race(race::Args),
+    #[command(hide = true)]
+    Reference(reference::Args),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +73,8 @@ fn run(cli: Cli) -> Result<bool, Box<dyn Error>> {
         Some(Command::Accuracy(args)) => accuracy::run(args, out)?,
         Some(Command::Peak(args)) => peak::run(args, out)?,
         Some(Command::Plan(args)) => plan::run(args, out)?,
+        Some(Command::Race(args)) => race::run(args, out)?,
+        Some(Command::Reference(args)) => reference::run(args, stdin().lock(), out)?,
     };
     out.flush()?;
     Ok(passed)

@@ -73,6 +73,31 @@ impl<T: Float> Stack<T> {
         self.layers.last().map_or(&[], |layer| &layer.y)
     }
 
+    /// The gradient that comes into the last layer.
+    pub fn output_gradient(&self) -> &[T] {
+        self.layers.last().map_or(&[], |layer| &layer.dy)
+    }
+
+    /// The input of the first layer.
+    pub fn input(&self) -> &[T] {
+        &self.x
+    }
+
+    /// The gradient that comes out of the first layer.
+    pub fn input_gradient(&self) -> &[T] {
+        &self.dx
+    }
+
+    /// The weights of the first layer, one after another, as [`Weights::cut`] has them.
+    pub fn weights(&self) -> &[T] {
+        self.layers.first().map_or(&[], |layer| &layer.weights)
+    }
+
+    /// Their gradients.
+    pub fn gradients(&self) -> &[T] {
+        self.layers.first().map_or(&[], |layer| &layer.grads)
+    }
+
     fn forward(&mut self, training: bool) {
         for i in 0..self.layers.len() {
             let (below, layer) = self.layers.split_at_mut(i);

@@ -182,6 +182,17 @@ impl<T: Float> Step<T> {
     ///
     /// If a size is zero.
     pub fn new(isa: Isa, shape: Shape, layers: usize) -> Result<Self> {
+        let mut step = Step::untrained(isa, shape, layers)?;
+        step.loss()?;
+        Ok(step)
+    }
+
+    /// [`new`](Self::new) without a first step.
+    ///
+    /// # Errors
+    ///
+    /// If a size is zero.
+    pub fn untrained(isa: Isa, shape: Shape, layers: usize) -> Result<Self> {
         let Shape { batch, steps, inputs, units } = shape;
         let mut stack = Sequential::new().add(Input::new([steps, inputs]));
         for layer in 1..=layers {
@@ -194,18 +205,35 @@ impl<T: Float> Step<T> {
         let x = random.numbers(batch * steps * inputs, 1.0);
         let y = random.numbers(batch, 1.0);
         let (x, y) = (Tensor::new([batch, steps, inputs], x)?, Tensor::new([batch, 1], y)?);
-        model.train_on_batch(&x, &y)?;
         Ok(Step { model, x, y })
+    }
+
+    /// The weights: those of the layers, then those of the head.
+    pub fn weights(&self) -> Vec<Tensor<T>> {
+        self.model.get_weights()
+    }
+
+    /// The batch: x and y.
+    pub fn batch(&self) -> (&Tensor<T>, &Tensor<T>) {
+        (&self.x, &self.y)
+    }
+
+    /// One step, and the loss before it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for the first.
+    pub fn loss(&mut self) -> Result<T> {
+        self.model.train_on_batch(&self.x, &self.y)
     }
 
     /// One step.
     ///
     /// # Panics
     ///
-    /// Never: the first step was taken by [`new`](Self::new).
+    /// Never after the first, which [`new`](Self::new) has taken.
     pub fn run(&mut self) {
-        let loss = self.model.train_on_batch(&self.x, &self.y);
-        loss.unwrap_or_else(|error| panic!("a step after the first: {error}"));
+        self.loss().unwrap_or_else(|error| panic!("a step after the first: {error}"));
     }
 }
 

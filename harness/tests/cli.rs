@@ -407,6 +407,80 @@ fn the_page_shows_everything() {
     assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
 }
 
+/// Runs a race with no peers but these, each a name and what `harness` is told to be one.
+fn race(peers: &[(&str, &str)], args: &str) -> Output {
+    let nowhere = empty_folder("no-peers");
+    let mut all = vec!["race".to_owned(), "--rounds=3".to_owned(), "--turn=1".to_owned()];
+    all.extend(args.split_whitespace().map(str::to_owned));
+    all.push(format!("--peers={}", nowhere.display()));
+    for (name, words) in peers {
+        all.push(format!("--with={name}={} {words}", env!("CARGO_BIN_EXE_harness")));
+    }
+    harness(&all.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+    text.lines().map(parse).collect()
+}
+
+#[test]
+fn race_times_who_agrees_and_names_who_is_not_there() {
+    let args = "--shape 3,4,2,5 --shape 1,1,1,1 --kind infer --kind step --threads 1 --json";
+    let output = race(&[("reference", "reference")], args);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let lines = lines(&output);
+    assert_eq!(lines.len() % 4, 0);
+    for line in &lines {
+        let names = ["kind", "median_us", "min_us", "peer", "ratio", "reason", "shape"];
+        assert_eq!(fields(line), [&names[..], &["state", "threads", "version"]].concat());
+    }
+    let of = |peer: &str| lines.iter().filter(|line| line["peer"] == peer).collect::<Vec<_>>();
+    for line in of("lstm") {
+        assert_eq!((&line["state"], &line["ratio"]), (&"timed".into(), &1.0.into()));
+    }
+    let reference = of("reference");
+    assert_eq!(reference[0]["shape"], Value::from(vec![3, 4, 2, 5]));
+    assert_eq!((&reference[0]["kind"], &reference[0]["state"]), (&"infer".into(), &"timed".into()));
+    assert!(reference[0]["median_us"].as_f64() >= reference[0]["min_us"].as_f64());
+    assert!(reference[0]["min_us"].as_f64() > Some(0.0));
+    assert_eq!(reference[3]["state"], "unsupported");
+    assert_eq!(reference[3]["median_us"], Value::Null);
+    for peer in ["torch", "jax", "onnxruntime", "openvino", "keras", "candle"] {
+        assert!(of(peer).iter().all(|line| line["state"] == "not installed"), "{peer}");
+    }
+}
+
+#[test]
+fn race_does_not_time_who_computes_something_else() {
+    let args = "--shape 3,4,2,5 --kind infer --threads 2 --json --peer near --peer far --peer odd";
+    let peers = [("near", "reference --off 0.00001"), ("far", "reference --off 0.001")];
+    let output = race(&[&peers[..], &[("odd", "peak")]].concat(), args);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let states: Vec<Value> = lines(&output).iter().map(|line| line["state"].clone()).collect();
+    assert_eq!(states, ["timed", "timed", "disagrees", "failed"]);
+    let far = &lines(&output)[2];
+    assert_eq!((&far["median_us"], &far["reason"]), (&Value::Null, &"1.0e-3 in y".into()));
+}
+
+#[test]
+fn race_writes_a_page_and_a_plot() {
+    let folder = empty_folder("race");
+    let (page, plot) = (folder.join("race.md"), folder.join("race.svg"));
+    let files = format!("--markdown {} --svg {}", page.display(), plot.display());
+    let args = format!("--shape 3,4,2,5 --kind infer --threads 1 {files}");
+    let output = race(&[("reference", "reference"), ("far", "reference --off 1")], &args);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.contains("far, infer, 1 thread: disagrees: 1.0e0 in y (3,4,2,5)"), "{table}");
+    let page = std::fs::read_to_string(page).unwrap_or_default();
+    assert!(page.contains("| 3,4,2,5 | 1 | "), "{page}");
+    assert!(page.contains("Not installed: torch, jax,"), "{page}");
+    let plot = std::fs::read_to_string(plot).unwrap_or_default();
+    assert!(plot.contains("<title>reference "), "{plot}");
+}
+
 #[test]
 fn wrong_input_is_refused_with_a_reason() {
     for (args, reason) in [
@@ -443,6 +517,10 @@ fn wrong_input_is_refused_with_a_reason() {
         (&["gradcheck", "--units", "-1"], "-1"),
         (&["gradcheck", "--units", "0"], "expected a number"),
         (&["gradcheck", "--tolerance", "NaN"], "between 0 and 1"),
+        (&["race", "--shape", "1,2,3"], "expected 4 positive numbers"),
+        (&["race", "--peer", "nobody"], "no peer `nobody`; there are torch, jax"),
+        (&["race", "--with", "nobody"], "expected NAME=PROGRAM"),
+        (&["race", "--rounds", "0"], "expected a number"),
         (&["fly"], "fly"),
     ] {
         let message = refusal(args);

@@ -11,6 +11,8 @@ pub(crate) mod latency;
 pub(crate) mod page;
 pub(crate) mod peak;
 pub(crate) mod plan;
+pub(crate) mod race;
+pub(crate) mod reference;
 
 use std::error::Error;
 

@@ -43,7 +43,7 @@ fn error<T: Float>(got: &Tensor<T>, want: &Tensor<f64>) -> f64 {
 }
 
 /// The worst of all tensors that were computed: each of them is expected.
-pub(super) fn worst<T: Float>(
+pub(crate) fn worst<T: Float>(
     got: &Tensors<T>,
     expected: &Tensors<f64>,
     tolerance: f64,

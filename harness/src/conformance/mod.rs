@@ -18,6 +18,7 @@ use lstm::Tensor;
 
 pub use case::Case;
 pub use compare::Worst;
+pub(crate) use compare::worst;
 pub use tally::Tally;
 
 /// Tensors by name.
