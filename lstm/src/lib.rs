@@ -44,6 +44,7 @@
 //! | `model.fit(x, y, epochs=9, verbose=2)`   | `model.fit(&x, &y, Fit { epochs: 9, verbose: Verbose::Line, ..Fit::default() })?` |
 //! | `model.fit(x, y, sample_weight=w, validation_split=0.2)` | `model.fit(&x, &y, Fit { sample_weight: &[&w], validation_split: 0.2, ..Fit::default() })?` |
 //! | `model.fit(x, y, callbacks=[stop])`      | `model.fit_with(&x, &y, Fit::default(), &mut [&mut stop])?` |
+//! | `callbacks=[BackupAndRestore(folder)]`   | `Fit { backup: Some(Backup::new(path)), ..Fit::default() }`, to the bit |
 //! | `model.fit(dataset)`                     | `model.fit_dataset(&mut dataset, Fit::default())?` of a [`Dataset`] |
 //! | `timeseries_dataset_from_array(x, y, 24)` | `timeseries_dataset_from_array(&x, Some(&y), 24, Timeseries::default())?` |
 //! | a generator of batches                   | `Batches::new(\|epoch\| ..)` with an iterator of `(x, y)` |
@@ -78,6 +79,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod archive;
 mod callback;
 mod config;
 mod constraint;
@@ -103,7 +105,7 @@ mod tensor;
 
 pub use activation::Activation;
 pub use callback::{
-    CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Mode,
+    CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Memory, Mode,
     ModelCheckpoint, Plateau, ReduceLROnPlateau, SaveFreq, Stopping, TerminateOnNaN,
 };
 pub use constraint::{Constraint, NormAxis};
@@ -127,8 +129,8 @@ pub use metric::{
     AUC, ClassAggregation, Curve, Direction, Measure, Metric, R2Score, Summation, Threshold,
 };
 pub use model::{
-    Callbacks, Compile, Evaluate, Fit, Gradients, History, Logs, Model, OptimizerState, Predict,
-    Sequential, Stream, Validation, Verbose,
+    Backup, Callbacks, Compile, Evaluate, Fit, Gradients, History, Logs, Model, OptimizerState,
+    Predict, Sequential, Stream, Validation, Verbose,
 };
 pub use optimizer::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,

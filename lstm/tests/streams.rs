@@ -104,7 +104,7 @@ fn states_can_be_read_set_and_forgotten_by_row() -> Result<()> {
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
     let error = other.load_state(&path).unwrap_err().to_string();
-    assert!(error.contains("ends before the data of `"), "{error}");
+    assert!(error.ends_with("it was cut off, or has changed since it was written"), "{error}");
     std::fs::remove_file(&path).unwrap();
 
     let wrong = [Tensor::zeros([1, 5])];
@@ -190,12 +190,10 @@ fn weights_go_through_files_and_what_is_wrong_with_one_is_named() -> Result<()> 
     for length in 0..whole.len().min(3000) {
         refused(&whole[..length]);
     }
-    assert!(refused(b"PK\x03\x04 something else").ends_with("this is no safetensors file"));
-    let renamed: Vec<u8> =
-        String::from_utf8_lossy(&whole[..200]).replace("dense/", "dance/").into_bytes();
-    assert_eq!(renamed.len(), 200, "all of it is text");
-    let error = refused(&[&renamed, &whole[200..]].concat());
-    assert!(error.contains("`dance/") || error.contains("no `dense/"), "{error}");
+    assert!(refused(b"PK\x03\x04 something else").contains("this is no safetensors file"));
+    let mut flipped = whole.clone();
+    flipped[whole.len() - 3] ^= 4;
+    assert!(refused(&flipped).ends_with("has changed since it was written"));
     assert_eq!(model.get_weights(), other.get_weights(), "left as it was");
 
     let mut twice = Sequential::new().add(Input::new([3])).add(Dense::new(2)).build_as::<f64>()?;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::Callback;
 use super::monitor::{Mode, improves, watched};
+use super::{Callback, Memory};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::model::{Logs, Model};
@@ -108,6 +108,21 @@ impl<T: Float> Callback<T> for ModelCheckpoint {
             true => self.mode.direction(model, &self.monitor).map(|_| ()),
             false => Ok(()),
         }
+    }
+
+    fn memory(&self) -> Memory<T> {
+        Memory::of([
+            ("best", self.best),
+            ("batches", Some(self.batches as f64)),
+            ("epoch", Some(self.epoch as f64)),
+        ])
+    }
+
+    fn remember(&mut self, memory: &Memory<T>) -> Result<()> {
+        self.best = memory.number("best");
+        self.batches = memory.count("batches");
+        self.epoch = memory.count("epoch");
+        Ok(())
     }
 
     fn on_epoch_begin(&mut self, epoch: usize, _model: &mut Model<T>) -> Result<()> {

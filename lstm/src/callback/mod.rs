@@ -7,15 +7,18 @@
 //! | `rate`       | learning rates by plateau and by epoch                         |
 //! | `checkpoint` | weights in files                                               |
 //! | `csv`        | a table of epochs in a file                                    |
+//! | `memory`     | what a callback has to know to go on                           |
 
 mod checkpoint;
 mod csv;
+mod memory;
 mod monitor;
 mod rate;
 mod stopping;
 
 pub use checkpoint::{ModelCheckpoint, SaveFreq};
 pub use csv::CSVLogger;
+pub use memory::Memory;
 pub use monitor::Mode;
 pub use rate::{LearningRateScheduler, Plateau, ReduceLROnPlateau};
 pub use stopping::{EarlyStopping, Stopping, TerminateOnNaN};
@@ -79,6 +82,18 @@ pub trait Callback<T: Float> {
     /// history.
     #[allow(clippy::missing_errors_doc, reason = "said of all above")]
     fn on_epoch_end(&mut self, epoch: usize, model: &mut Model<T>, logs: &mut Logs) -> Result<()> {
+        Ok(())
+    }
+
+    /// What it has to know to go on after a training was broken off: see
+    /// [`Fit::backup`](crate::Fit). Nothing unless written.
+    fn memory(&self) -> Memory<T> {
+        Memory::default()
+    }
+
+    /// Goes on from what [`memory`](Self::memory) gave, after `on_train_begin`.
+    #[allow(clippy::missing_errors_doc, reason = "said of all above")]
+    fn remember(&mut self, memory: &Memory<T>) -> Result<()> {
         Ok(())
     }
 

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::Callback;
 use super::csv::repr;
 use super::monitor::{Mode, improves, watched};
+use super::{Callback, Memory};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::model::{Logs, Model};
@@ -68,6 +68,22 @@ impl<T: Float> Callback<T> for ReduceLROnPlateau {
         }
         self.state = Plateau::default();
         self.mode.direction(model, &self.monitor).map(|_| ())
+    }
+
+    fn memory(&self) -> Memory<T> {
+        let Plateau { best, wait, cooldown_counter } = self.state;
+        Memory::of([
+            ("best", best),
+            ("wait", Some(wait as f64)),
+            ("cooldown_counter", Some(cooldown_counter as f64)),
+        ])
+    }
+
+    fn remember(&mut self, memory: &Memory<T>) -> Result<()> {
+        let cooldown_counter = memory.count("cooldown_counter");
+        self.state =
+            Plateau { best: memory.number("best"), wait: memory.count("wait"), cooldown_counter };
+        Ok(())
     }
 
     fn on_epoch_end(&mut self, epoch: usize, model: &mut Model<T>, logs: &mut Logs) -> Result<()> {

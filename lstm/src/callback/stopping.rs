@@ -1,7 +1,7 @@
 //! The end of a training that no longer improves, or has gone wrong.
 
-use super::Callback;
 use super::monitor::{Mode, improves, watched};
+use super::{Callback, Memory};
 use crate::error::Result;
 use crate::float::Float;
 use crate::metric::Direction;
@@ -114,6 +114,31 @@ impl<T: Float> Callback<T> for EarlyStopping<T> {
             self.state.stopped_epoch = epoch;
             model.stop_training();
         }
+        Ok(())
+    }
+
+    fn memory(&self) -> Memory<T> {
+        let Stopping { wait, stopped_epoch, best, best_epoch, best_weights } = &self.state;
+        let memory = Memory::of([
+            ("wait", Some(*wait as f64)),
+            ("stopped_epoch", Some(*stopped_epoch as f64)),
+            ("best", *best),
+            ("best_epoch", Some(*best_epoch as f64)),
+        ]);
+        let weights = best_weights.iter().flatten().enumerate();
+        let tensors = weights.map(|(at, weight)| (format!("best_weights/{at}"), weight.clone()));
+        Memory { tensors: tensors.collect(), ..memory }
+    }
+
+    fn remember(&mut self, memory: &Memory<T>) -> Result<()> {
+        let weights = memory.tensors.iter().map(|(_, weight)| weight.clone()).collect();
+        self.state = Stopping {
+            wait: memory.count("wait"),
+            stopped_epoch: memory.count("stopped_epoch"),
+            best: memory.number("best"),
+            best_epoch: memory.count("best_epoch"),
+            best_weights: (!memory.tensors.is_empty()).then_some(weights),
+        };
         Ok(())
     }
 

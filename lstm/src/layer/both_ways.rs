@@ -191,6 +191,10 @@ impl<T: crate::Float> Operation<T> for Both<T> {
         any.contains(&true)
     }
 
+    fn carried(&mut self) -> Vec<&mut Buffer<T>> {
+        self.ways.iter_mut().flat_map(|way| way.carried()).collect()
+    }
+
     fn reset(&mut self) {
         self.ways.iter_mut().for_each(|way| way.reset());
     }

@@ -194,6 +194,11 @@ pub(crate) trait Operation<T: Float>: Debug + Send {
         &mut []
     }
 
+    /// The states that are kept from batch to batch, empty before the first one.
+    fn carried(&mut self) -> Vec<&mut Buffer<T>> {
+        Vec::new()
+    }
+
     /// Forgets the states that are kept from batch to batch.
     fn reset(&mut self) {}
 

@@ -131,6 +131,11 @@ impl<T: crate::Float> Part<T> {
         self.lend(dreturned, dinitial);
     }
 
+    /// The states that are kept from batch to batch.
+    pub(super) fn carried(&mut self) -> Vec<&mut Buffer<T>> {
+        self.operation.carried()
+    }
+
     /// The penalty on what was returned for a batch of so many rows: each output is divided by them.
     pub(super) fn activity_penalty(&self, batch: usize) -> f64 {
         let Some(regularizer) = self.activity_regularizer else { return 0.0 };

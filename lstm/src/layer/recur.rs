@@ -222,6 +222,10 @@ impl<T: crate::Float> Operation<T> for Recur<T> {
         }
     }
 
+    fn carried(&mut self) -> Vec<&mut Buffer<T>> {
+        self.carried.iter_mut().flatten().collect()
+    }
+
     fn reset(&mut self) {
         if let Some(states) = &mut self.carried {
             states.iter_mut().for_each(|state| state.resize(0));

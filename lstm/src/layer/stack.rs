@@ -110,6 +110,10 @@ impl<T: crate::Float> Operation<T> for Stack<T> {
         }
     }
 
+    fn carried(&mut self) -> Vec<&mut Buffer<T>> {
+        self.cells.iter_mut().flat_map(Part::carried).collect()
+    }
+
     fn reset(&mut self) {
         self.cells.iter_mut().for_each(Part::reset);
     }

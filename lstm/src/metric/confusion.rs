@@ -175,6 +175,11 @@ impl Confusion {
         Confusion { weights: [vec![0.0; parts], vec![0.0; parts]] }
     }
 
+    /// All that it remembers.
+    pub(super) fn memory(&mut self) -> impl Iterator<Item = &mut f64> {
+        self.weights.iter_mut().flatten()
+    }
+
     pub(super) fn reset(&mut self) {
         self.weights.iter_mut().for_each(|weights| weights.fill(0.0));
     }

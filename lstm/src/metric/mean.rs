@@ -26,6 +26,11 @@ impl Mean {
         divide_no_nan(self.total, self.count)
     }
 
+    /// All that it remembers.
+    pub(crate) fn memory(&mut self) -> [&mut f64; 2] {
+        [&mut self.total, &mut self.count]
+    }
+
     /// Takes in the values of a batch, the mean over each sample's. Weights and mask make it a
     /// weighted mean; Keras heeds the mask here though it heeds no weights.
     pub(super) fn take<T: Float>(&mut self, measure: &Measure, batch: &Judged<T>) {

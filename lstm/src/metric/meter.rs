@@ -36,6 +36,28 @@ impl Meter {
         Meter { metric, gathered }
     }
 
+    /// All that it remembers.
+    pub(crate) fn memory(&mut self) -> Vec<f64> {
+        match &mut self.gathered {
+            Gathered::Mean(mean) => mean.memory().map(|x| *x).to_vec(),
+            Gathered::Confusion(confusion) => confusion.memory().map(|x| *x).collect(),
+            Gathered::Sums(sums) => sums.memory(),
+        }
+    }
+
+    /// Remembers it.
+    pub(crate) fn remember(&mut self, memory: &[f64]) {
+        match &mut self.gathered {
+            Gathered::Mean(mean) => {
+                mean.memory().into_iter().zip(memory).for_each(|(x, &from)| *x = from);
+            }
+            Gathered::Confusion(confusion) => {
+                confusion.memory().zip(memory).for_each(|(x, &from)| *x = from);
+            }
+            Gathered::Sums(sums) => sums.remember(memory),
+        }
+    }
+
     /// Forgets everything.
     pub(crate) fn reset(&mut self) {
         match &mut self.gathered {

@@ -32,6 +32,20 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
+    /// All that it remembers.
+    pub(super) fn memory(&self) -> Vec<f64> {
+        let outputs = self.outputs.as_flattened().iter().copied();
+        outputs.chain([self.numbers as f64]).collect()
+    }
+
+    /// Remembers it.
+    pub(super) fn remember(&mut self, memory: &[f64]) {
+        if let [outputs @ .., numbers] = memory {
+            self.outputs = outputs.as_chunks().0.to_vec();
+            self.numbers = *numbers as usize;
+        }
+    }
+
     pub(super) fn reset(&mut self) {
         self.outputs.fill([0.0; 4]);
         self.numbers = 0;

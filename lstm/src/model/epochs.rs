@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 
 use super::Model;
+use super::backup::{Backup, Place};
 use super::fit::{Callbacks, Fit};
 use super::history::History;
 use super::logs::Logs;
@@ -10,7 +11,7 @@ use super::progress::Progress;
 use super::rows::Rows;
 use super::source::Source;
 use super::train::{Checks, Data};
-use crate::callback::Callback;
+use crate::callback::{Callback, SaveFreq};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::tensor::Tensor;
@@ -35,30 +36,56 @@ impl<T: Float> Model<T> {
         let mut history = History::new(options.epochs.saturating_sub(options.initial_epoch));
         let mut logs = Logs::sorted(names.iter());
         let mut epoch_logs = Logs::sorted(names.iter().chain(&val_names));
-        let mut steps = options.steps_per_epoch.or(source.batches());
-        let mut progress = Progress::new(options.verbose, options.epochs, steps);
-
+        let batches = source.batches();
+        let start = Place::start(options.initial_epoch, options.steps_per_epoch.or(batches));
         let mut fitted = 0;
-        // Whether the source is within an epoch of its own, which may go on in our next one.
-        let mut within = false;
         each(callbacks, |callback| callback.on_train_begin(self))?;
-        for epoch in options.initial_epoch..options.epochs {
+        let found = match &options.backup {
+            Some(Backup { path, .. }) => {
+                self.restore(path, options, batches, &mut history, callbacks)?
+            }
+            None => None,
+        };
+        let mut place = found.unwrap_or(start);
+        if place.over && place.epoch >= options.epochs {
+            self.stop = outer;
+            return Ok(history);
+        }
+        place.over = false;
+        if let Some((epoch, taken)) = place.source {
+            source.start(epoch);
+            for _ in 0..taken {
+                source.advance()?;
+            }
+        }
+        let mut progress = Progress::new(options.verbose, options.epochs, place.steps);
+        while place.epoch < options.epochs {
+            let epoch = place.epoch;
             progress.epoch(epoch);
-            self.compiled()?.judge.reset();
-            each(callbacks, |callback| callback.on_epoch_begin(epoch, self))?;
-            let mut step = 0;
-            while steps.is_none_or(|steps| step < steps) {
-                within = within && source.advance()?;
-                if !within {
-                    if step > 0 {
+            if !place.begun {
+                self.compiled()?.judge.reset();
+                each(callbacks, |callback| callback.on_epoch_begin(epoch, self))?;
+                place.begun = true;
+            }
+            self.compiled()?.judge.results(&mut values);
+            while place.steps.is_none_or(|steps| place.step < steps) {
+                // An epoch of the source may go on in our next one.
+                let more = place.source.is_some() && source.advance()?;
+                if !more {
+                    if place.step > 0 {
+                        place.source = None;
                         break;
                     }
                     source.start(self.epochs);
+                    place.source = Some((self.epochs, 0));
                     if !source.advance()? {
                         return Err(Error::invalid("dataset", "it has no batch"));
                     }
-                    within = true;
                 }
+                if let Some((_, taken)) = &mut place.source {
+                    *taken += 1;
+                }
+                let step = place.step;
                 each(callbacks, |callback| callback.on_train_batch_begin(step, self))?;
                 self.seed = options.seed;
                 let (data, rows) = source.batch();
@@ -67,15 +94,16 @@ impl<T: Float> Model<T> {
                 self.compiled()?.judge.results(&mut values);
                 logs.fill(&names, &values);
                 each(callbacks, |callback| callback.on_train_batch_end(step, self, &logs))?;
-                step += 1;
-                progress.step(step, &logs);
+                place.step += 1;
+                progress.step(place.step, &logs);
+                if let Some(Backup { path, save_freq: SaveFreq::Batches(every) }) = options.backup
+                    && self.batches.is_multiple_of(every as u64)
+                {
+                    self.back_up(path, place, options, batches, &history, callbacks)?;
+                }
                 if self.stop {
                     break;
                 }
-            }
-            if steps.is_none() && !self.stop {
-                steps = Some(step); // Keras has counted by now, too
-                within = false;
             }
             epoch_logs.clear();
             epoch_logs.fill(&names, &values);
@@ -88,10 +116,14 @@ impl<T: Float> Model<T> {
             }
             self.epochs += 1;
             each(callbacks, |callback| callback.on_epoch_end(epoch, self, &mut epoch_logs))?;
-            progress.finish_epoch(step, &epoch_logs);
+            progress.finish_epoch(place.step, &epoch_logs);
             history.push(epoch, &epoch_logs);
+            place = Place { epoch: epoch + 1, step: 0, begun: false, ..place };
             if self.stop {
                 break;
+            }
+            if let Some(Backup { path, save_freq: SaveFreq::Epoch }) = options.backup {
+                self.back_up(path, place, options, batches, &history, callbacks)?;
             }
         }
         if options.epochs > 0 {
@@ -99,11 +131,16 @@ impl<T: Float> Model<T> {
         }
         // Each has its say at the end, also after one that failed.
         let mut result = Ok(());
-        for callback in callbacks {
+        for callback in callbacks.iter_mut() {
             result = result.and(callback.on_train_end(self));
         }
         self.stop = outer;
-        result.map(|()| history)
+        result?;
+        if let Some(Backup { path, .. }) = options.backup {
+            place = Place { epoch: place.epoch.max(options.epochs), over: true, ..place };
+            self.back_up(path, place, options, batches, &history, callbacks)?;
+        }
+        Ok(history)
     }
 
     /// Takes in batches from their beginning, at most so many: what losses and metrics gather.

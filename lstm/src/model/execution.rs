@@ -358,6 +358,11 @@ impl<T: Float> Execution<T> {
         self.steps[call].operation.look_through(keep)
     }
 
+    /// The states that are kept from batch to batch, empty before the first one.
+    pub(super) fn carried(&mut self) -> impl Iterator<Item = &mut Buffer<T>> {
+        self.steps.iter_mut().flat_map(|step| step.operation.carried())
+    }
+
     /// The streams of all recurrent layers, where that is what they are.
     pub(super) fn streams(&mut self) -> impl Iterator<Item = &mut Stream<T>> {
         self.steps.iter_mut().flat_map(|step| step.operation.streams())

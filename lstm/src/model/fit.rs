@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::ops::Range;
 
+use super::backup::{self, Backup};
 use super::source::{Arrays, Order, Streamed};
 use super::train::Data;
 use super::{History, Model, Verbose};
@@ -56,6 +57,13 @@ pub struct Fit<'a, T = f32> {
     /// How many batches make an epoch; as many as there are unless set. The next epoch goes on
     /// where one ended; where the samples run out, an epoch ends early.
     pub steps_per_epoch: Option<usize>,
+    /// A file to go on from: none unless set. What Keras's `BackupAndRestore` is for, exactly: where
+    /// a training is broken off, the same program, run again, ends with the same bits as if it had
+    /// not been, and the history is whole. Between the runs data, model, options and callbacks must
+    /// be the same, but for `epochs`, which may grow (averages and best weights that were put back at the
+    /// end are then what it goes on with). A callback goes on if it has a
+    /// [`memory`](Callback::memory); a file that it appends to is its own affair.
+    pub backup: Option<Backup<'a>>,
 }
 
 /// Samples to validate on; none by default.
@@ -92,6 +100,7 @@ impl<T> Fit<'_, T> {
         validation_freq: 1,
         initial_epoch: 0,
         steps_per_epoch: None,
+        backup: None,
     };
 }
 
@@ -272,6 +281,7 @@ impl<T: Float> Model<T> {
 
 /// Checks the options that count something.
 fn check<T>(options: &Fit<T>) -> Result<()> {
+    backup::check(options)?;
     for (name, value) in [
         ("validation_freq", Some(options.validation_freq)),
         ("validation_batch_size", options.validation_batch_size),

@@ -32,6 +32,11 @@ impl History {
         }
     }
 
+    /// Begins with these epochs and series.
+    pub(super) fn restore(&mut self, epoch: Vec<usize>, history: Vec<(String, Vec<f64>)>) {
+        (self.epoch, self.history) = (epoch, history);
+    }
+
     /// The number of each epoch, from 0.
     pub fn epoch(&self) -> &[usize] {
         &self.epoch

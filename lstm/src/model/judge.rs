@@ -165,6 +165,32 @@ impl Judge {
         }
     }
 
+    /// All that is gathered, part by part: to go on from there.
+    pub(super) fn memory(&mut self) -> Vec<Vec<f64>> {
+        let mut parts = vec![self.total.memory().map(|x| *x).to_vec()];
+        for output in &mut self.outputs {
+            parts.push(output.losses.memory().map(|x| *x).to_vec());
+            parts.extend(output.watched.iter_mut().map(|watched| watched.meter.memory()));
+        }
+        parts
+    }
+
+    /// Goes on from there.
+    pub(super) fn remember(&mut self, parts: &[Vec<f64>]) {
+        let mut parts = parts.iter().map(Vec::as_slice);
+        let set = |mean: &mut Mean, part: Option<&[f64]>| {
+            let part = part.unwrap_or(&[]);
+            mean.memory().into_iter().zip(part).for_each(|(x, &from)| *x = from);
+        };
+        set(&mut self.total, parts.next());
+        for output in &mut self.outputs {
+            set(&mut output.losses, parts.next());
+            for watched in &mut output.watched {
+                watched.meter.remember(parts.next().unwrap_or(&[]));
+            }
+        }
+    }
+
     /// What was gathered, in the order of the names.
     pub(super) fn results(&self, results: &mut Vec<f64>) {
         results.clear();

@@ -1,5 +1,6 @@
 //! Models: layers with weights, trained and run as in Keras.
 
+mod backup;
 mod compile;
 mod epochs;
 mod execution;
@@ -25,6 +26,7 @@ use std::ops::Range;
 
 use kernels::{Buffer, Isa};
 
+pub use backup::Backup;
 pub use compile::Compile;
 pub use fit::{Callbacks, Fit, Validation};
 pub use gradients::Gradients;

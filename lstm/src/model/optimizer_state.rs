@@ -46,6 +46,12 @@ impl<T: Float> Model<T> {
     /// If the model is not compiled, the state is that of another optimizer or another model, or
     /// it holds a NaN or infinity. The optimizer is then as it was.
     pub fn set_optimizer_state(&mut self, state: &OptimizerState<T>) -> Result<()> {
+        state.slots.iter().try_for_each(|(name, tensor)| tensor.check_finite(name))?;
+        self.put_back_optimizer_state(state)
+    }
+
+    /// The same with a state that was its own, whatever it holds.
+    pub(super) fn put_back_optimizer_state(&mut self, state: &OptimizerState<T>) -> Result<()> {
         let expected = self.slots(self.state()?);
         if expected.len() != state.slots.len() {
             let what = format!("slots of the optimizer of `{}`", self.name);
@@ -63,7 +69,6 @@ impl<T: Float> Model<T> {
             if tensor.shape() != shape {
                 return Err(tensor.misfit(name, shape.iter().copied().map(Some).collect()));
             }
-            tensor.check_finite(name)?;
         }
         let OptimizerState { iterations, learning_rate, product, .. } = *state;
         let counters = Counters { iterations, learning_rate, product };

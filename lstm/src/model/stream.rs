@@ -7,6 +7,7 @@ use kernels::Buffer;
 
 use super::Model;
 use super::execution::{Execution, Mode, Params};
+use crate::archive::Writer;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::{Call, Graph};
@@ -287,9 +288,11 @@ impl<T: Float> Stream<'_, T> {
     /// If it cannot be written.
     pub fn save_state(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let (names, states) = (self.state_names(), self.state());
-        let tensors = names.iter().zip(&states);
-        let tensors = tensors.map(|(name, state)| (name.clone(), state.shape(), state.data()));
-        super::files::write(path.as_ref(), tensors)
+        let mut writer = Writer::default();
+        for (name, state) in names.into_iter().zip(&states) {
+            writer.add(name, state.shape(), state.data());
+        }
+        writer.finish(path.as_ref())
     }
 
     /// Reads what [`save_state`](Self::save_state) has written.
