@@ -139,13 +139,19 @@ impl<T: Float> Engine<T> {
         ragged.read_states(call.initial, units);
         ragged.read_factors(call.dropout, [units, inputs]);
 
+        // Plan and room are those of whole rows: the masks of later batches may leave more.
+        let plan = self.plan_of(call, call.steps);
+        let whole = (call.batch, call.steps);
+        let whole = dims::<T>(self.isa, self.options, plan, whole, call.training);
+        self.workspace.reserve(whole, self.options, call.training, call.dropout);
         let steps = ragged.longest();
-        let plan = self.plan_of(call, steps);
         let options = Options { go_backwards: false, ..self.options };
         let initial = [Some(&ragged.states[0][..]), Some(&ragged.states[1][..])];
         let inner = Call { x: &ragged.x, steps, initial, mask: None, ..*call };
         let mut sorted = std::mem::take(&mut ragged.y);
-        sorted.resize(if y.is_some() { call.batch * steps * units } else { 0 });
+        for steps in [call.steps, steps] {
+            sorted.resize(if y.is_some() { call.batch * steps * units } else { 0 });
+        }
         let room = y.is_some().then_some(&mut sorted[..]);
         self.run_forward(plan, options, &inner, ragged.extent(call.dropout), room);
         ragged.y = sorted;
@@ -302,9 +308,13 @@ impl<T: Float> Engine<T> {
             states: [Some(&ragged.states[0]), Some(&ragged.states[1])],
         };
         let mut sorted = std::mem::take(&mut ragged.dx);
-        sorted.resize(if dx.is_some() { last.batch * last.dims.steps * inputs } else { 0 });
+        for steps in [call.steps, last.dims.steps] {
+            sorted.resize(if dx.is_some() { last.batch * steps * inputs } else { 0 });
+        }
         let room = dx.is_some().then_some(&mut sorted[..]);
         let extent = ragged.extent(call.dropout);
+        let rows = last.dims.group * call.steps;
+        self.products.reserve(rows, last.dims, call.dropout.is_some());
         self.run_backward(last, extent, incoming, call, (grads, room, wants_initial));
         ragged.dx = sorted;
         if let Some(dx) = dx {

@@ -108,11 +108,14 @@ impl<T: Float> Ragged<T> {
         }
     }
 
-    /// `x [batch, steps, inputs]`, to `[batch, longest, inputs]`.
+    /// `x [batch, steps, inputs]`, to `[batch, longest, inputs]`. Here and below there is room for rows
+    /// without a mask, so that no later batch needs more.
     pub(super) fn read_input(&mut self, x: &[T], inputs: usize) {
         let longest = self.longest();
         let mut to = std::mem::take(&mut self.x);
-        to.resize(self.rows.len() * longest * inputs);
+        for steps in [self.steps, longest] {
+            to.resize(self.rows.len() * steps * inputs);
+        }
         for (n, to) in to.chunks_exact_mut(longest * inputs).enumerate() {
             let (row, times) = self.row(n);
             let (valid, rest) = to.split_at_mut(times.len() * inputs);
@@ -168,7 +171,9 @@ impl<T: Float> Ragged<T> {
             }
             Gradient::Sequence(dy) => {
                 let mut to = std::mem::take(&mut self.dy);
-                to.resize(self.rows.len() * longest * units);
+                for steps in [self.steps, longest] {
+                    to.resize(self.rows.len() * steps * units);
+                }
                 for (n, to) in to.chunks_exact_mut(longest * units).enumerate() {
                     let (row, times) = self.row(n);
                     let dy = &dy[row * self.steps * units..][..self.steps * units];

@@ -266,6 +266,15 @@ pub(super) struct Products<T> {
 }
 
 impl<T: Float> Products<T> {
+    /// Makes room for groups with so many steps of rows in all.
+    pub(super) fn reserve(&mut self, rows: usize, dims: Dims) {
+        let Dims { inputs, units, .. } = dims;
+        self.dz.resize(rows * units);
+        self.left.resize(rows * units.max(inputs));
+        self.dx.resize(rows * units.max(inputs)); // it changes places with the one before
+        self.sum.resize(rows * inputs);
+    }
+
     /// The gradients of the weights and of the input, gate by gate.
     pub(super) fn run(
         &mut self,

@@ -21,6 +21,14 @@ pub(in crate::engine) struct Products<T> {
 }
 
 impl<T: Float> Products<T> {
+    /// Makes room for groups with so many steps of rows in all.
+    pub(in crate::engine) fn reserve(&mut self, rows: usize, dims: Dims, dropout: bool) {
+        self.dx.resize(rows * dims.inputs);
+        if dropout {
+            self.dropout.reserve(rows, dims);
+        }
+    }
+
     /// What [`run`](Self::run) does, with dropout.
     pub(in crate::engine) fn run_gate_by_gate(
         &mut self,
