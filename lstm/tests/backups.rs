@@ -153,6 +153,32 @@ fn schedules_states_and_datasets_go_on_too() -> Result<()> {
 }
 
 #[test]
+fn a_table_of_epochs_is_whole_and_has_no_epoch_twice() -> Result<()> {
+    let (x, y) = (waves(&[22, 6, 2]), waves(&[22, 1]));
+    let (path, table) = (file("table"), file("table").with_extension("csv"));
+    std::fs::write(&table, "of something else, and long enough to be seen\r\n".repeat(20)).unwrap();
+    let fit = |backup: Option<Backup>, accident: usize| {
+        let options =
+            Fit { epochs: 4, batch_size: 5, verbose: Verbose::Silent, backup, ..Fit::default() };
+        let mut accident = Accident { left: accident };
+        let mut csv = lstm::CSVLogger::new(&table);
+        model(SGD::default()).fit_with(&x, &y, options, &mut [&mut csv, &mut accident])
+    };
+    fit(None, NEVER)?;
+    let end = std::fs::read_to_string(&table).unwrap();
+    assert_eq!(end.lines().count(), 5, "{end}");
+    for accident in [1, 6, 9, 14, 19] {
+        let backup = Some(Backup::new(&path));
+        fit(backup, accident).unwrap_err();
+        fit(backup, NEVER)?;
+        assert_eq!(std::fs::read_to_string(&table).unwrap(), end, "{accident}");
+        std::fs::remove_file(&path).unwrap();
+    }
+    std::fs::remove_file(&table).unwrap();
+    Ok(())
+}
+
+#[test]
 fn a_file_of_another_training_is_refused_by_name() {
     let path = file("other");
     train(Some(Backup::new(&path)), &mut model(Adam::default()), NEVER).unwrap();

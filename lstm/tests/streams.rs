@@ -134,6 +134,22 @@ fn several_inputs_and_indices_stream() -> Result<()> {
 }
 
 #[test]
+fn a_layer_that_is_called_twice_has_states_for_each_call() -> Result<()> {
+    let x = Input::new([None, Some(3)]);
+    let layer = Shared::new(LSTM::new(3).return_sequences(true));
+    let twice = layer.call(&layer.call(&x)?)?;
+    let mut model = Model::new(&x, &twice)?;
+    let x = waves(&[1, 4, 3]);
+    let whole = model.predict(&x)?;
+    let mut stream = model.stream(1)?;
+    assert_eq!(stream.state_names(), ["lstm/h", "lstm/c", "lstm:1/h", "lstm:1/c"]);
+    for (x, y) in x.data().chunks_exact(3).zip(whole.data().chunks_exact(3)) {
+        assert_eq!(stream.step(x), y);
+    }
+    Ok(())
+}
+
+#[test]
 fn what_cannot_take_one_step_at_a_time_is_refused_by_name() -> Result<()> {
     let refused = |layer: lstm::Layer| {
         let model = Sequential::new().add(Input::new([4, 2])).add(layer).build().unwrap();

@@ -1,13 +1,16 @@
 //! A table of epochs in a file.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use super::Callback;
+use super::{Callback, Memory};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::model::{Logs, Model};
+
+/// What the names of columns begin with in a memory.
+const COLUMN: &str = "column ";
 
 /// Writes the numbers of each epoch to a file, a line for each, as Keras does: the columns are
 /// those of the first epoch in alphabetical order, `NA` stands for what an epoch lacks.
@@ -19,8 +22,9 @@ pub struct CSVLogger {
     pub separator: char,
     /// Whether to write on where the file ends, rather than to start over.
     pub append: bool,
-    /// The open file, and the columns once they are known.
+    /// The open file, how much of it counts, and the columns once they are known.
     file: Option<File>,
+    written: u64,
     keys: Vec<String>,
     header: bool,
 }
@@ -33,6 +37,7 @@ impl CSVLogger {
             separator: ',',
             append: false,
             file: None,
+            written: 0,
             keys: Vec::new(),
             header: true,
         }
@@ -43,11 +48,21 @@ impl CSVLogger {
     }
 
     fn write(&mut self, line: &str) -> Result<()> {
+        self.cut().map_err(|error| self.failed(&error))?;
         let written = match &mut self.file {
             Some(file) => file.write_all(line.as_bytes()).and_then(|()| file.flush()),
             None => Ok(()),
         };
+        self.written += line.len() as u64;
         written.map_err(|error| self.failed(&error))
+    }
+
+    /// Goes to the end of what counts. What lies behind is from before the training, or from the part
+    /// of it that is done again.
+    fn cut(&mut self) -> std::io::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.set_len(self.written)?;
+        file.seek(SeekFrom::Start(self.written)).map(|_| ())
     }
 }
 
@@ -55,9 +70,10 @@ impl<T: Float> Callback<T> for CSVLogger {
     fn on_train_begin(&mut self, _model: &mut Model<T>) -> Result<()> {
         let size = std::fs::metadata(&self.filename).map_or(0, |data| data.len());
         self.header = !self.append || size == 0;
+        self.written = if self.append { size } else { 0 };
         self.keys.clear();
         let mut options = OpenOptions::new();
-        options.create(true).write(true).append(self.append).truncate(!self.append);
+        options.create(true).write(true).truncate(false);
         let file = options.open(&self.filename).map_err(|error| self.failed(&error))?;
         self.file = Some(file);
         Ok(())
@@ -83,7 +99,22 @@ impl<T: Float> Callback<T> for CSVLogger {
         self.write(&format!("{epoch}{separator}{}\r\n", values.join(&separator)))
     }
 
+    fn memory(&self) -> Memory<T> {
+        let memory = Memory::of([("written", Some(self.written as f64))]);
+        let keys = self.keys.iter().enumerate();
+        let keys = keys.map(|(at, key)| (format!("{COLUMN}{key}"), at as f64));
+        Memory { numbers: memory.numbers.into_iter().chain(keys).collect(), ..memory }
+    }
+
+    fn remember(&mut self, memory: &Memory<T>) -> Result<()> {
+        self.written = memory.count("written") as u64;
+        let keys = memory.numbers.iter().filter_map(|(name, _)| name.strip_prefix(COLUMN));
+        self.keys = keys.map(str::to_owned).collect();
+        Ok(())
+    }
+
     fn on_train_end(&mut self, _model: &mut Model<T>) -> Result<()> {
+        self.cut().map_err(|error| self.failed(&error))?;
         self.file = None;
         Ok(())
     }

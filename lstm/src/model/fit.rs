@@ -62,7 +62,7 @@ pub struct Fit<'a, T = f32> {
     /// not been, and the history is whole. Between the runs data, model, options and callbacks must
     /// be the same, but for `epochs`, which may grow (averages and best weights that were put back at the
     /// end are then what it goes on with). A callback goes on if it has a
-    /// [`memory`](Callback::memory); a file that it appends to is its own affair.
+    /// [`memory`](Callback::memory), as all of this crate do.
     pub backup: Option<Backup<'a>>,
 }
 

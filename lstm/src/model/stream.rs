@@ -85,8 +85,9 @@ impl<T: Float> Model<T> {
             *range = start..place.range.end;
         }
         let mut states = Vec::new();
+        let mut calls = 0..self.graph.calls.len();
         let mut execution = Execution::with(&self.graph, &ranges, |call| {
-            let member = &self.graph.layers[call.layer];
+            let (number, member) = (calls.next().unwrap_or(0), &self.graph.layers[call.layer]);
             let weights = &self.params[ranges[call.layer].clone()];
             let first = call.sources.first();
             let steps = first.is_some_and(|&(call, output)| kinds[call][output] == Kind::Step);
@@ -94,9 +95,14 @@ impl<T: Float> Model<T> {
             match found.filter(|_| steps) {
                 Some((operation, units)) => {
                     let cells = units.len();
+                    // A layer that is called several times has states for each call.
+                    let own = match member.calls.iter().position(|&other| other == number) {
+                        None | Some(0) => member.name.clone(),
+                        Some(node) => format!("{}:{node}", member.name),
+                    };
                     let name = |at: usize| match cells {
-                        1 => member.name.clone(),
-                        _ => format!("{}/{at}", member.name),
+                        1 => own.clone(),
+                        _ => format!("{own}/{at}"),
                     };
                     states.extend(units.into_iter().enumerate().map(|(at, u)| (name(at), u)));
                     operation
@@ -183,7 +189,8 @@ impl<T: Float> Stream<'_, T> {
     }
 
     /// The names of the states, in the order of [`state`](Self::state): `layer/h` and `layer/c` of
-    /// each recurrent layer, `layer/0/h` and so on where it has several cells.
+    /// each recurrent layer, `layer/0/h` and so on where it has several cells, `layer:1/h` of its
+    /// second call.
     pub fn state_names(&self) -> Vec<String> {
         self.states.iter().flat_map(|(name, _)| ["h", "c"].map(|s| format!("{name}/{s}"))).collect()
     }
