@@ -37,13 +37,21 @@ fn file(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("lstm-backup-{}-{name}.safetensors", std::process::id()))
 }
 
-/// Fails after a batch, and once only.
+/// Fails after a batch, and once only; takes its time with each.
 struct Accident {
     left: usize,
+    pause: Duration,
+}
+
+impl Accident {
+    fn after(batches: usize) -> Self {
+        Accident { left: batches, pause: Duration::ZERO }
+    }
 }
 
 impl Callback<f32> for Accident {
     fn on_train_batch_end(&mut self, _: usize, _: &mut Model, _: &lstm::Logs) -> Result<()> {
+        std::thread::sleep(self.pause);
         self.left = self.left.saturating_sub(1);
         match self.left {
             0 => Err(Error::NotBuilt { model: "power is off".to_owned() }),
@@ -67,6 +75,10 @@ fn callbacks() -> (EarlyStopping, ReduceLROnPlateau) {
 
 /// Trains from the beginning, or from where it was broken off, until an accident happens.
 fn train(backup: Option<Backup>, model: &mut Model, accident: usize) -> Result<End> {
+    train_until(backup, model, Accident::after(accident))
+}
+
+fn train_until(backup: Option<Backup>, model: &mut Model, mut accident: Accident) -> Result<End> {
     let (x, y) = (waves(&[22, 6, 2]), waves(&[22, 1]));
     let (held_x, held_y) = ([&x], [&y]);
     let options = Fit {
@@ -79,7 +91,6 @@ fn train(backup: Option<Backup>, model: &mut Model, accident: usize) -> Result<E
         ..Fit::default()
     };
     let (mut stopping, mut plateau) = callbacks();
-    let mut accident = Accident { left: accident };
     let history =
         model.fit_with(&x, &y, options, &mut [&mut stopping, &mut plateau, &mut accident])?;
     Ok((history, model.get_weights()))
@@ -138,7 +149,7 @@ fn schedules_states_and_datasets_go_on_too() -> Result<()> {
         };
         let mut dataset = Batches::new(|epoch| (0..5 + epoch as usize).map(batch));
         let options = Fit { epochs: 3, verbose: Verbose::Silent, backup, ..Fit::default() };
-        let mut accident = Accident { left: accident };
+        let mut accident = Accident::after(accident);
         let history = model.fit_dataset_with(&mut dataset, None, options, &mut [&mut accident])?;
         Ok::<_, Error>((history, model.get_weights()))
     };
@@ -160,7 +171,7 @@ fn a_table_of_epochs_is_whole_and_has_no_epoch_twice() -> Result<()> {
     let fit = |backup: Option<Backup>, accident: usize| {
         let options =
             Fit { epochs: 4, batch_size: 5, verbose: Verbose::Silent, backup, ..Fit::default() };
-        let mut accident = Accident { left: accident };
+        let mut accident = Accident::after(accident);
         let mut csv = lstm::CSVLogger::new(&table);
         model(SGD::default()).fit_with(&x, &y, options, &mut [&mut csv, &mut accident])
     };
@@ -218,7 +229,8 @@ const CHILD: &str = "LSTM_BACKUP_OF_A_CHILD";
 fn child() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     let backup = Backup::new(Path::new(&path)).every(1);
-    train(Some(backup), &mut model(Adam::default()), NEVER).unwrap();
+    let slow = Accident { left: NEVER, pause: Duration::from_millis(5) };
+    train_until(Some(backup), &mut model(Adam::default()), slow).unwrap();
 }
 
 #[test]
