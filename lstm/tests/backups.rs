@@ -163,6 +163,41 @@ fn schedules_states_and_datasets_go_on_too() -> Result<()> {
     Ok(())
 }
 
+/// Asks for the end after a batch.
+struct Enough(usize);
+
+impl Callback<f32> for Enough {
+    fn on_train_batch_end(&mut self, _: usize, model: &mut Model, _: &lstm::Logs) -> Result<()> {
+        self.0 = self.0.saturating_sub(1);
+        if self.0 == 0 {
+            model.stop_training();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn an_end_that_was_asked_for_stays_one() -> Result<()> {
+    let (x, y) = (waves(&[22, 6, 2]), waves(&[22, 1]));
+    let path = file("enough");
+    let fit = |backup: Option<Backup>, epochs: usize, accident: usize| {
+        let options =
+            Fit { epochs, batch_size: 5, verbose: Verbose::Silent, backup, ..Fit::default() };
+        let (mut enough, mut accident) = (Enough(7), Accident::after(accident));
+        let mut model = model(Adam::default());
+        let history = model.fit_with(&x, &y, options, &mut [&mut enough, &mut accident])?;
+        Ok::<_, Error>((history, model.get_weights()))
+    };
+    let end = fit(None, 4, NEVER)?;
+    let backup = Some(Backup::new(&path).every(1));
+    for epochs in [4, 4, 9] {
+        let (history, weights) = fit(backup, epochs, NEVER)?;
+        assert!(weights == end.1 && history.loss() == end.0.loss(), "{epochs}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    Ok(())
+}
+
 #[test]
 fn a_table_of_epochs_is_whole_and_has_no_epoch_twice() -> Result<()> {
     let (x, y) = (waves(&[22, 6, 2]), waves(&[22, 1]));

@@ -71,6 +71,8 @@ pub(super) struct Place {
     /// Which epoch of its own the source is in, and how many batches of it were taken; none before
     /// its first.
     pub(super) source: Option<(u64, usize)>,
+    /// Whether its end was asked for.
+    pub(super) stop: bool,
     /// Whether all is done.
     pub(super) over: bool,
 }
@@ -78,7 +80,7 @@ pub(super) struct Place {
 impl Place {
     /// Before the first epoch.
     pub(super) fn start(epoch: usize, steps: Option<usize>) -> Self {
-        Place { epoch, step: 0, begun: false, steps, source: None, over: false }
+        Place { epoch, step: 0, begun: false, steps, source: None, stop: false, over: false }
     }
 }
 
@@ -140,12 +142,13 @@ impl<T: Float> Model<T> {
             let tensors: Vec<_> = tensors.iter().map(|(name, _)| name).collect();
             remembered.push(json!({ "numbers": numbers, "tensors": tensors }));
         }
-        let Place { epoch, step, begun, steps, source, over } = place;
+        let Place { epoch, step, begun, steps, source, stop, over } = place;
         let training = json!({
             "version": VERSION,
             "conditions": conditions(options, batches),
             "place": {
                 "epoch": epoch, "step": step, "begun": begun, "steps": steps, "source": source,
+                "stop": stop,
                 "over": over,
             },
             "model": { "epochs": self.epochs, "batches": self.batches },
@@ -172,7 +175,7 @@ impl<T: Float> Model<T> {
         history: &mut History,
         callbacks: Callbacks<T>,
     ) -> Result<Option<Place>> {
-        if !path.exists() {
+        if !path.try_exists().map_err(|error| Error::file(path, &error))? {
             return Ok(None);
         }
         let reader = Reader::open(path)?;
@@ -234,6 +237,7 @@ impl<T: Float> Model<T> {
             begun: place["begun"] == true,
             steps: place["steps"].as_u64().map(|steps| steps as usize),
             source: serde_json::from_value(place["source"].clone()).map_err(|_| foreign())?,
+            stop: place["stop"] == true,
             over: place["over"] == true,
         };
         let mut memories = Vec::new();

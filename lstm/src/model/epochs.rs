@@ -37,6 +37,9 @@ impl<T: Float> Model<T> {
         let mut logs = Logs::sorted(names.iter());
         let mut epoch_logs = Logs::sorted(names.iter().chain(&val_names));
         let batches = source.batches();
+        if batches == Some(0) {
+            return Err(Error::invalid("dataset", "it has no batch"));
+        }
         let start = Place::start(options.initial_epoch, options.steps_per_epoch.or(batches));
         let mut fitted = 0;
         each(callbacks, |callback| callback.on_train_begin(self))?;
@@ -47,10 +50,11 @@ impl<T: Float> Model<T> {
             None => None,
         };
         let mut place = found.unwrap_or(start);
-        if place.over && place.epoch >= options.epochs {
-            self.stop = outer;
+        if place.over && (place.stop || place.epoch >= options.epochs) {
+            (self.stop, self.seed) = (outer, options.seed);
             return Ok(history);
         }
+        self.stop |= place.stop;
         place.over = false;
         if let Some((epoch, taken)) = place.source {
             source.start(epoch);
@@ -68,7 +72,7 @@ impl<T: Float> Model<T> {
                 place.begun = true;
             }
             self.compiled()?.judge.results(&mut values);
-            while place.steps.is_none_or(|steps| place.step < steps) {
+            while !place.stop && place.steps.is_none_or(|steps| place.step < steps) {
                 // An epoch of the source may go on in our next one.
                 let more = place.source.is_some() && source.advance()?;
                 if !more {
@@ -99,6 +103,7 @@ impl<T: Float> Model<T> {
                 if let Some(Backup { path, save_freq: SaveFreq::Batches(every) }) = options.backup
                     && self.batches.is_multiple_of(every as u64)
                 {
+                    let place = Place { stop: self.stop, ..place };
                     self.back_up(path, place, options, batches, &history, callbacks)?;
                 }
                 if self.stop {
@@ -134,10 +139,10 @@ impl<T: Float> Model<T> {
         for callback in callbacks.iter_mut() {
             result = result.and(callback.on_train_end(self));
         }
-        self.stop = outer;
+        let stopped = std::mem::replace(&mut self.stop, outer);
         result?;
         if let Some(Backup { path, .. }) = options.backup {
-            place = Place { epoch: place.epoch.max(options.epochs), over: true, ..place };
+            place = Place { over: true, stop: stopped, ..place };
             self.back_up(path, place, options, batches, &history, callbacks)?;
         }
         Ok(history)

@@ -250,7 +250,11 @@ impl<T: Float> Execution<T> {
     ) -> Result<()> {
         for step in &self.steps {
             let Some(rows) = step.operation.rows() else { continue };
-            let rows = if rows == 0 { usual } else { rows };
+            let rows = match (rows, usual) {
+                (0, 0) => continue, // nothing is known of other batches yet
+                (0, usual) => usual,
+                (rows, _) => rows,
+            };
             let last = samples % batch_size;
             let found = if last != 0 && batch_size == rows { last } else { batch_size };
             if found != rows {

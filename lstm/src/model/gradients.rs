@@ -61,10 +61,11 @@ impl<T: Float> Model<T> {
     /// For each input, where it is indices into an embedding, how many there are.
     pub(crate) fn index_ranges(&self) -> impl Iterator<Item = Option<usize>> {
         self.graph.inputs.iter().map(|&input| {
-            self.readers(input).find_map(|layer| match layer {
+            let ranges = self.readers(input).filter_map(|layer| match layer {
                 Layer::Embedding(embedding) => Some(embedding.input_dim),
                 _ => None,
-            })
+            });
+            ranges.min()
         })
     }
 

@@ -110,6 +110,10 @@ impl<T: Float> Model<T> {
                 None => T::operation(&member.layer, self.isa, &call.inputs),
             }
         });
+        if execution.carried().next().is_some() {
+            let why = "a stateful layer that reads no steps cannot be part of a stream";
+            return Err(Error::invalid(format!("model `{}`", self.name), why));
+        }
         let shapes: Vec<(usize, Vec<usize>)> = (self.graph.inputs.iter())
             .map(|&input| {
                 let axes = self.graph.calls[input].outputs[0].axes();
@@ -371,7 +375,7 @@ fn of_input(graph: &Graph, input: usize) -> Kind {
         readers.any(|call| matches!(graph.layers[call.layer].layer, Layer::Embedding(_)));
     match graph.calls[input].outputs[0].axes().len() {
         2.. => Kind::Step,
-        1 if embedded => Kind::Step,
+        1 if embedded || graph.calls[input].outputs[0].axes()[0].is_none() => Kind::Step,
         _ => Kind::Whole,
     }
 }
