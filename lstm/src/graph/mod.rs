@@ -103,6 +103,12 @@ impl Graph {
         &self.layers[self.calls[call].layer].name
     }
 
+    /// The layers that read an input.
+    pub(crate) fn readers(&self, input: usize) -> impl Iterator<Item = &Layer> {
+        let readers = self.calls.iter().filter(move |call| call.sources.contains(&(input, 0)));
+        readers.map(|call| &self.layers[call.layer].layer)
+    }
+
     /// Which call of its layer a call is.
     pub(crate) fn node(&self, call: usize) -> usize {
         let calls = &self.layers[self.calls[call].layer].calls;

@@ -109,11 +109,7 @@ impl<T: Float> Model<T> {
         callbacks: &[&mut dyn Callback<T>],
     ) -> Result<()> {
         let mut writer = Writer::default();
-        for place in &self.weights {
-            let weight = &self.params[place.range.clone()];
-            let name = format!("weights/{}", self.weight_name(place));
-            writer.add(name, &place.weight.shape, weight);
-        }
+        self.add_weights(&mut writer, "weights/");
         let OptimizerState { iterations, learning_rate, product, slots } =
             self.optimizer_state()?;
         for (name, slot) in &slots {
@@ -259,10 +255,7 @@ impl<T: Float> Model<T> {
             (0..carried).map(|at| reader.tensor(&format!("states/{at}"))).collect::<Result<_>>()?;
 
         for (place, weight) in self.weights.iter().zip(&weights) {
-            if weight.shape() != place.weight.shape {
-                let expected = place.weight.shape.iter().copied().map(Some).collect();
-                return Err(weight.misfit(&self.weight_name(place), expected));
-            }
+            self.check_shape(place, weight)?;
         }
         self.put_back_optimizer_state(&state)?;
         self.put_back_weights(&weights);

@@ -28,6 +28,10 @@ impl<T: Float> Model<T> {
         options: &Fit<T>,
         callbacks: Callbacks<T>,
     ) -> Result<History> {
+        let batches = source.batches();
+        if batches == Some(0) {
+            return Err(Error::invalid("dataset", "it has no batch"));
+        }
         // A callback may train, too: what it leaves is put right, here and before each batch.
         let outer = std::mem::replace(&mut self.stop, false);
         let names = self.compiled()?.judge.names().to_vec();
@@ -36,10 +40,6 @@ impl<T: Float> Model<T> {
         let mut history = History::new(options.epochs.saturating_sub(options.initial_epoch));
         let mut logs = Logs::sorted(names.iter());
         let mut epoch_logs = Logs::sorted(names.iter().chain(&val_names));
-        let batches = source.batches();
-        if batches == Some(0) {
-            return Err(Error::invalid("dataset", "it has no batch"));
-        }
         let start = Place::start(options.initial_epoch, options.steps_per_epoch.or(batches));
         let mut fitted = 0;
         each(callbacks, |callback| callback.on_train_begin(self))?;

@@ -18,11 +18,17 @@ impl<T: Float> Model<T> {
     /// If it cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
         let mut writer = Writer::default();
+        self.add_weights(&mut writer, "");
+        writer.finish(path.as_ref())
+    }
+
+    /// Adds all weights, under their names with a prefix.
+    pub(super) fn add_weights(&self, writer: &mut Writer, prefix: &str) {
         for place in &self.weights {
             let weight = &self.params[place.range.clone()];
-            writer.add(self.weight_name(place), &place.weight.shape, weight);
+            let name = format!("{prefix}{}", self.weight_name(place));
+            writer.add(name, &place.weight.shape, weight);
         }
-        writer.finish(path.as_ref())
     }
 
     /// Reads weights that [`save_weights`](Self::save_weights) has written, of a model of the same

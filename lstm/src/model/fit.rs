@@ -113,13 +113,8 @@ impl<T> Default for Fit<'_, T> {
 /// The callbacks of a training.
 pub type Callbacks<'a, 'b, T> = &'a mut [&'b mut dyn Callback<T>];
 
-/// Samples to validate on, in batches of a size.
-#[derive(Clone, Debug)]
-struct Held<'a, T> {
-    data: Data<'a, &'a Tensor<T>>,
-    rows: Range<usize>,
-    batch_size: usize,
-}
+/// Samples to validate on.
+type Held<'a, T> = Arrays<'a, &'a Tensor<T>>;
 
 impl<T: Float> Model<T> {
     /// Trains on the samples `x` with targets `y`.
@@ -165,15 +160,12 @@ impl<T: Float> Model<T> {
             }
         };
         let batch_size = self.reserve_batch(data.x, options.batch_size, split, true)?;
-        let held = self.held(data, split..samples, batch_size, &options)?;
+        let mut held = self.held(data, split..samples, batch_size, &options)?;
         let order = match options.shuffle {
             true => Order::Shuffled((0..split).collect(), options.seed),
             false => Order::InTurn(0..split),
         };
         let mut source = Arrays::new(data, order, batch_size);
-        let mut held = held.map(|Held { data, rows, batch_size }| {
-            Arrays::new(data, Order::InTurn(rows), batch_size)
-        });
         let mut validate = held
             .as_mut()
             .map(|held| |model: &mut Self| model.test_batches(held, options.validation_steps));
@@ -226,13 +218,10 @@ impl<T: Float> Model<T> {
             }
         }
         check(&options)?;
-        let held = match arrays {
+        let mut arrays = match arrays {
             true => self.held(Data { x: &[], y: &[], weights: &[] }, 0..0, 0, &options)?,
             false => None,
         };
-        let mut arrays = held.map(|Held { data, rows, batch_size }| {
-            Arrays::new(data, Order::InTurn(rows), batch_size)
-        });
         let mut streamed = validation.map(|dataset| Streamed::new(dataset, &[]));
         let steps = options.validation_steps;
         let validated = arrays.is_some() || streamed.is_some();
@@ -275,7 +264,7 @@ impl<T: Float> Model<T> {
         let batch_size = options.validation_batch_size.unwrap_or(options.batch_size);
         let batch_size = self.reserve_batch(data.x, batch_size, range.len(), false)?;
         self.execution.check_rows_of(range.len(), batch_size, trained)?;
-        Ok(Some(Held { data, rows: range, batch_size }))
+        Ok(Some(Arrays::new(data, Order::InTurn(range), batch_size)))
     }
 }
 

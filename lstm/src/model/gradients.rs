@@ -61,7 +61,7 @@ impl<T: Float> Model<T> {
     /// For each input, where it is indices into an embedding, how many there are.
     pub(crate) fn index_ranges(&self) -> impl Iterator<Item = Option<usize>> {
         self.graph.inputs.iter().map(|&input| {
-            let ranges = self.readers(input).filter_map(|layer| match layer {
+            let ranges = self.graph.readers(input).filter_map(|layer| match layer {
                 Layer::Embedding(embedding) => Some(embedding.input_dim),
                 _ => None,
             });
@@ -76,17 +76,10 @@ impl<T: Float> Model<T> {
         judge.judged().map(|output| (output, judge.loss_of(output))).collect()
     }
 
-    /// The layers that read an input.
-    fn readers(&self, input: usize) -> impl Iterator<Item = &Layer> {
-        let calls = self.graph.calls.iter();
-        let readers = calls.filter(move |call| call.sources.contains(&(input, 0)));
-        readers.map(|call| &self.graph.layers[call.layer].layer)
-    }
-
     /// For each weight, none; for each input, the number that masks its steps, if there is one.
     pub(crate) fn mask_values(&self) -> Vec<Option<f64>> {
         let of_input = |&input: &usize| {
-            self.readers(input).find_map(|layer| match layer {
+            self.graph.readers(input).find_map(|layer| match layer {
                 Layer::Masking(masking) => Some(T::from_f64(masking.mask_value).to_f64()),
                 _ => None,
             })

@@ -211,14 +211,19 @@ impl<T: Float> Model<T> {
 
     /// Runs on another instruction set than the best. For tests and measurements.
     pub fn set_isa(&mut self, isa: Isa) {
+        self.isa = isa;
+        self.execution = Execution::new(isa, &self.graph, &self.ranges());
+    }
+
+    /// Where the weights of each layer lie among the parameters.
+    fn ranges(&self) -> Vec<Range<usize>> {
         let mut ranges: Vec<Range<usize>> = vec![0..0; self.graph.layers.len()];
         for place in &self.weights {
             let range = &mut ranges[place.layer];
             let start = if range.end == 0 { place.range.start } else { range.start };
             *range = start..place.range.end;
         }
-        self.isa = isa;
-        self.execution = Execution::new(isa, &self.graph, &ranges);
+        ranges
     }
 
     /// The optimizer that the model is compiled with, with the learning rate it has by now.
@@ -306,14 +311,19 @@ impl<T: Float> Model<T> {
             return Err(Error::Count { what, expected: self.weights.len(), found: weights.len() });
         }
         for (place, weight) in self.weights.iter().zip(weights) {
-            if weight.shape() != place.weight.shape {
-                let expected = place.weight.shape.iter().copied().map(Some).collect();
-                return Err(weight.misfit(&self.weight_name(place), expected));
-            }
+            self.check_shape(place, weight)?;
             weight.check(&self.weight_name(place), &Shape::from(&place.weight.shape[1..]))?;
         }
         self.put_back_weights(weights);
         Ok(())
+    }
+
+    fn check_shape(&self, place: &WeightPlace, weight: &Tensor<T>) -> Result<()> {
+        if weight.shape() == place.weight.shape {
+            return Ok(());
+        }
+        let expected = place.weight.shape.iter().copied().map(Some).collect();
+        Err(weight.misfit(&self.weight_name(place), expected))
     }
 
     /// The same with weights that were its own, whatever they hold.
@@ -443,9 +453,8 @@ impl<T: Float> Model<T> {
                 let why = format!("an axis of its shape, {:?}, is empty", x.shape());
                 return Err(Error::invalid(self.graph.name(input), why));
             }
-            let readers = self.graph.calls.iter().filter(|call| call.sources == [(input, 0)]);
-            for reader in readers {
-                if let Layer::Embedding(embedding) = &self.graph.layers[reader.layer].layer {
+            for reader in self.graph.readers(input) {
+                if let Layer::Embedding(embedding) = reader {
                     embedding.check_indices(self.graph.name(input), x.data())?;
                 }
             }

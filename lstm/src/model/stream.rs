@@ -1,6 +1,5 @@
 //! A model that takes one step at a time.
 
-use std::ops::Range;
 use std::path::Path;
 
 use kernels::Buffer;
@@ -78,12 +77,7 @@ impl<T: Float> Model<T> {
             return Err(Error::invalid("batch", "it must be positive"));
         }
         let kinds = kinds(&self.graph)?;
-        let mut ranges: Vec<Range<usize>> = vec![0..0; self.graph.layers.len()];
-        for place in &self.weights {
-            let range = &mut ranges[place.layer];
-            let start = if range.end == 0 { place.range.start } else { range.start };
-            *range = start..place.range.end;
-        }
+        let ranges = self.ranges();
         let mut states = Vec::new();
         let mut calls = 0..self.graph.calls.len();
         let mut execution = Execution::with(&self.graph, &ranges, |call| {
@@ -370,9 +364,7 @@ fn kinds(graph: &Graph) -> Result<Vec<Vec<Kind>>> {
 
 /// An input is a sequence if it has features beside an axis of steps, or is of indices.
 fn of_input(graph: &Graph, input: usize) -> Kind {
-    let mut readers = graph.calls.iter().filter(|call| call.sources.contains(&(input, 0)));
-    let embedded =
-        readers.any(|call| matches!(graph.layers[call.layer].layer, Layer::Embedding(_)));
+    let embedded = graph.readers(input).any(|layer| matches!(layer, Layer::Embedding(_)));
     match graph.calls[input].outputs[0].axes().len() {
         2.. => Kind::Step,
         1 if embedded || graph.calls[input].outputs[0].axes()[0].is_none() => Kind::Step,
