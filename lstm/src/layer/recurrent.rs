@@ -26,6 +26,30 @@ pub(crate) struct Sequence {
     pub(crate) zero_output_for_mask: bool,
 }
 
+impl LSTM {
+    pub(crate) fn sequence(&self) -> Sequence {
+        Sequence {
+            return_sequences: self.return_sequences,
+            return_state: self.return_state,
+            go_backwards: self.go_backwards,
+            stateful: self.stateful,
+            zero_output_for_mask: self.zero_output_for_mask,
+        }
+    }
+}
+
+impl RNN {
+    pub(crate) fn sequence(&self) -> Sequence {
+        Sequence {
+            return_sequences: self.return_sequences,
+            return_state: self.return_state,
+            go_backwards: self.go_backwards,
+            stateful: self.stateful,
+            zero_output_for_mask: self.zero_output_for_mask,
+        }
+    }
+}
+
 impl Recurrent {
     pub(crate) fn describe(&self) -> &dyn Describe {
         match self {
@@ -43,20 +67,8 @@ impl Recurrent {
 
     pub(crate) fn sequence(&self) -> Sequence {
         match self {
-            Recurrent::LSTM(lstm) => Sequence {
-                return_sequences: lstm.return_sequences,
-                return_state: lstm.return_state,
-                go_backwards: lstm.go_backwards,
-                stateful: lstm.stateful,
-                zero_output_for_mask: lstm.zero_output_for_mask,
-            },
-            Recurrent::RNN(rnn) => Sequence {
-                return_sequences: rnn.return_sequences,
-                return_state: rnn.return_state,
-                go_backwards: rnn.go_backwards,
-                stateful: rnn.stateful,
-                zero_output_for_mask: rnn.zero_output_for_mask,
-            },
+            Recurrent::LSTM(lstm) => lstm.sequence(),
+            Recurrent::RNN(rnn) => rnn.sequence(),
         }
     }
 

@@ -12,13 +12,7 @@ use crate::shape::Shape;
 
 pub(super) fn lstm(lstm: &LSTM, site: Site) -> Value {
     let name = lstm.name.as_deref().unwrap_or("lstm");
-    let way = sequence(Sequence {
-        return_sequences: lstm.return_sequences,
-        return_state: lstm.return_state,
-        go_backwards: lstm.go_backwards,
-        stateful: lstm.stateful,
-        zero_output_for_mask: lstm.zero_output_for_mask,
-    });
+    let way = sequence(lstm.sequence());
     let mut config = extend(extend(site.config(name, lstm.trainable), way), step(lstm));
     config["activity_regularizer"] = regularizer_json(lstm.activity_regularizer);
     with_states("LSTM", config, site)
@@ -98,13 +92,7 @@ fn is_trained(cell: &Cell) -> bool {
 
 pub(super) fn rnn(rnn: &RNN, site: Site) -> Value {
     let name = rnn.name.as_deref().unwrap_or("rnn");
-    let way = sequence(Sequence {
-        return_sequences: rnn.return_sequences,
-        return_state: rnn.return_state,
-        go_backwards: rnn.go_backwards,
-        stateful: rnn.stateful,
-        zero_output_for_mask: rnn.zero_output_for_mask,
-    });
+    let way = sequence(rnn.sequence());
     let features = site.inputs.and_then(|inputs| inputs.first()).map(Shape::features);
     let cell = match &rnn.cell {
         Cell::LSTM(one) => cell(one, 0, features, site),
