@@ -9,6 +9,7 @@
 //! | [`bounded`]    | a scalar LSTM whose numbers carry a bound of their rounding error        |
 //! | [`throughput`] | time of a batch: inference, training, a whole step                       |
 //! | [`latency`]    | time of single steps of a stream: percentiles, and [`allocation`]s          |
+//! | [`memory`]     | time of exact gradients in bounded memory                                |
 //! | [`stack`]      | recurrent engines on top of each other, without a model around them      |
 //! | [`contest`]    | matrix products and activations against [`peer`]s, in the same run       |
 //! | [`race`]       | whole layers against frameworks that are installed, in the same run      |
@@ -18,7 +19,7 @@
 //! | [`timing`]     | interleaved measurements: median and minimum                             |
 //! | [`report`]     | the page of the main job                                                 |
 //!
-//! [`json`], [`table`] and [`style`] are how results are shown; [`random`] is where data is from.
+//! [`json`], [`table`], [`svg`] and [`style`] are how results are shown; [`random`] is where data is from.
 
 #![deny(unsafe_code)]
 
@@ -33,6 +34,7 @@ pub mod dtype;
 pub mod json;
 pub mod latency;
 pub mod machine;
+pub mod memory;
 pub mod peak;
 pub mod peer;
 pub mod race;
@@ -41,6 +43,7 @@ pub mod report;
 pub mod stack;
 pub mod style;
 pub mod subject;
+pub mod svg;
 pub mod table;
 pub mod throughput;
 pub mod timing;

@@ -35,14 +35,29 @@ impl<T: Float> Buffer<T> {
         buffer
     }
 
+    /// The memory of a buffer that never held more than `len` elements: whole cache lines.
+    pub fn bytes(len: usize) -> usize {
+        (len * size_of::<T>()).next_multiple_of(size_of::<CacheLine>())
+    }
+
     /// Changes the length. Allocates only to grow beyond what the buffer ever held; elements kept
     /// or regained have their last value.
     pub fn resize(&mut self, len: usize) {
-        let lines = (len * size_of::<T>()).div_ceil(size_of::<CacheLine>());
+        let lines = Self::bytes(len) / size_of::<CacheLine>();
         if lines > self.lines.len() {
+            self.lines.reserve_exact(lines - self.lines.len());
             self.lines.resize(lines, CacheLine::zeroed());
         }
         self.len = len;
+    }
+
+    /// Changes the length where what the elements are does not matter: memory that is too small is given
+    /// back before there is more, so that there are never both.
+    pub fn refit(&mut self, len: usize) {
+        if Self::bytes(len) > self.lines.len() * size_of::<CacheLine>() {
+            self.lines = Vec::new();
+        }
+        self.resize(len);
     }
 }
 
@@ -94,5 +109,19 @@ mod tests {
         buffer.resize(100);
         assert_eq!(buffer.as_ptr() as usize % 64, 0);
         assert_eq!(buffer[..4], [1.0, 2.0, 3.0, 0.0]);
+    }
+
+    #[test]
+    fn holds_no_more_than_its_longest() {
+        let mut buffer = Buffer::<f32>::zeros(17);
+        for len in [18, 40, 41, 100, 3] {
+            buffer.resize(len);
+        }
+        assert_eq!(buffer.lines.capacity() * 64, Buffer::<f32>::bytes(100));
+        buffer.refit(101);
+        buffer.refit(200);
+        buffer.refit(7);
+        assert_eq!(buffer.lines.capacity() * 64, Buffer::<f32>::bytes(200));
+        assert_eq!(buffer.len(), 7);
     }
 }

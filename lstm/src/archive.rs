@@ -133,6 +133,22 @@ impl Reader {
         self.header.keys().map(String::as_str).filter(|&name| name != METADATA)
     }
 
+    /// An array that has this precision.
+    ///
+    /// # Errors
+    ///
+    /// If it has another, and as [`tensor`](Self::tensor).
+    pub(crate) fn exact<T: Float>(&self, name: &str) -> Result<Tensor<T>> {
+        let found = self.header.get(name).and_then(|entry| entry["dtype"].as_str());
+        let expected = T::NAME.to_uppercase();
+        match found {
+            Some(found) if found != expected => {
+                Err(self.wrong(format!("`{name}` is of {found}, not of {expected}")))
+            }
+            _ => self.tensor(name),
+        }
+    }
+
     /// An array, in whatever precision it was.
     ///
     /// # Errors

@@ -129,8 +129,8 @@ pub use metric::{
     AUC, ClassAggregation, Curve, Direction, Measure, Metric, R2Score, Summation, Threshold,
 };
 pub use model::{
-    Backup, Callbacks, Compile, Evaluate, Fit, Gradients, History, Logs, Model, OptimizerState,
-    Predict, Sequential, Stream, Validation, Verbose,
+    Backup, Bptt, Callbacks, Compile, Evaluate, Fit, Gradients, History, Logs, Model,
+    OptimizerState, Predict, Sequential, Stream, Validation, Verbose,
 };
 pub use optimizer::{
     Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RMSprop, Rule, SGD,

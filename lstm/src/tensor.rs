@@ -153,10 +153,7 @@ impl<T: Float> Tensor<T> {
 
     /// Checks that all elements are finite.
     pub(crate) fn check_finite(&self, what: &str) -> Result<()> {
-        match self.data.iter().position(|x| !x.is_finite()) {
-            None => Ok(()),
-            Some(at) => Err(Error::NotFinite { what: what.to_owned(), index: self.index_of(at) }),
-        }
+        check_finite(what, &self.shape, &self.data)
     }
 
     /// The error that the shape is not the expected one.
@@ -164,22 +161,29 @@ impl<T: Float> Tensor<T> {
         let found = self.shape.iter().copied().map(Some).collect();
         Error::Shape { what: what.to_owned(), expected, found }
     }
+}
 
-    /// The index of the element at a position in `data`.
-    fn index_of(&self, mut at: usize) -> Vec<usize> {
-        let mut index: Vec<usize> = self
-            .shape
-            .iter()
-            .rev()
-            .map(|&dim| {
-                let i = at % dim;
-                at /= dim;
-                i
-            })
-            .collect();
-        index.reverse();
-        index
+/// Checks that all elements of an array are finite.
+pub(crate) fn check_finite<T: Float>(what: &str, shape: &[usize], data: &[T]) -> Result<()> {
+    match data.iter().position(|x| !x.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(Error::NotFinite { what: what.to_owned(), index: index_of(shape, at) }),
     }
+}
+
+/// The index of the element at a position in an array.
+fn index_of(shape: &[usize], mut at: usize) -> Vec<usize> {
+    let mut index: Vec<usize> = shape
+        .iter()
+        .rev()
+        .map(|&dim| {
+            let i = at % dim;
+            at /= dim;
+            i
+        })
+        .collect();
+    index.reverse();
+    index
 }
 
 impl<T: Float, const A: usize> From<[T; A]> for Tensor<T> {

@@ -5,10 +5,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lstm::{
-    Adam, Backup, Batches, Bidirectional, Callback, Compile, Dense, Dropout, EarlyStopping, Error,
-    ExponentialDecay, Fit, History, Input, LSTM, Loss, Measure, Metric, Model, Optimizer, R2Score,
-    RMSprop, ReduceLROnPlateau, Result, SGD, Sequential, Tensor, Threshold, Validation, Verbose,
+    Adam, Backup, Batches, Bidirectional, Callback, Callbacks, Compile, Dense, Dropout,
+    EarlyStopping, Error, ExponentialDecay, Fit, History, Input, LSTM, Loss, Measure, Memory,
+    Metric, Model, Optimizer, R2Score, RMSprop, ReduceLROnPlateau, Result, SGD, Sequential, Tensor,
+    Threshold, Validation, Verbose,
 };
+use serde_json::{Value, json};
 
 fn waves(shape: &[usize]) -> Tensor<f32> {
     let size: usize = shape.iter().product();
@@ -224,35 +226,541 @@ fn a_table_of_epochs_is_whole_and_has_no_epoch_twice() -> Result<()> {
     Ok(())
 }
 
+/// Hears of everything, remembers a number and refuses some; leaves its mark at the end.
+#[derive(Default)]
+struct Listener {
+    heard: Vec<&'static str>,
+    number: f64,
+}
+
+impl Callback<f32> for Listener {
+    fn on_train_begin(&mut self, _: &mut Model) -> Result<()> {
+        self.heard.push("begin");
+        Ok(())
+    }
+
+    fn on_epoch_begin(&mut self, _: usize, _: &mut Model) -> Result<()> {
+        self.heard.push("epoch");
+        self.number += 1.0;
+        Ok(())
+    }
+
+    fn memory(&self) -> Memory<f32> {
+        Memory { numbers: vec![("number".to_owned(), self.number)], tensors: Vec::new() }
+    }
+
+    fn check_memory(&self, memory: &Memory<f32>, _: &Model) -> Result<()> {
+        match memory.number("number") {
+            Some(number) if number >= 0.0 => Ok(()),
+            number => Err(Error::File { path: "listener".to_owned(), why: format!("{number:?}") }),
+        }
+    }
+
+    fn remember(&mut self, memory: &Memory<f32>) {
+        self.heard.push("remember");
+        self.number = memory.number("number").unwrap_or(f64::NAN);
+    }
+
+    fn on_train_end(&mut self, model: &mut Model) -> Result<()> {
+        self.heard.push("end");
+        let mut weights = model.get_weights();
+        weights[0].data_mut()[0] += 1.0;
+        model.set_weights(&weights)
+    }
+}
+
+#[test]
+fn a_training_that_is_over_begins_and_ends_again() -> Result<()> {
+    let (x, y) = (waves(&[22, 6, 2]), waves(&[22, 1]));
+    let path = file("over");
+    let make = || model(Optimizer::from(Adam::default()).use_ema(true).ema_momentum(0.5));
+    let fit = |backup: Option<Backup>, epochs: usize| {
+        let options =
+            Fit { epochs, batch_size: 5, verbose: Verbose::Silent, backup, ..Fit::default() };
+        let mut listener = Listener::default();
+        let mut best: EarlyStopping = EarlyStopping {
+            monitor: "loss".to_owned(),
+            patience: 9,
+            restore_best_weights: true,
+            ..EarlyStopping::default()
+        };
+        let mut model = make();
+        let history = model.fit_with(&x, &y, options, &mut [&mut best, &mut listener])?;
+        let numbers = (model.metrics()?, model.optimizer_state()?);
+        Ok::<_, Error>(((history, model.get_weights(), numbers), listener.heard))
+    };
+    let (two, heard) = fit(None, 2)?;
+    assert_eq!(heard, ["begin", "epoch", "epoch", "end"]);
+    let (four, _) = fit(None, 4)?;
+    for backup in [Backup::new(&path), Backup::new(&path).every(3)] {
+        let backup = Some(backup);
+        assert!(fit(backup, 2)?.0 == two);
+        for _ in 0..2 {
+            let (found, heard) = fit(backup, 2)?;
+            // What is done at the end is done once to the weights.
+            assert!(found == two);
+            assert_eq!(heard, ["begin", "remember", "end"]);
+        }
+        // It can go on as if it had been meant to from the beginning.
+        let (found, heard) = fit(backup, 4)?;
+        assert_eq!(heard, ["begin", "remember", "epoch", "epoch", "end"]);
+        assert!(found == four);
+        std::fs::remove_file(&path).unwrap();
+    }
+    // Of a training without epochs there is nothing to go on from.
+    fit(Some(Backup::new(&path)), 0)?;
+    assert!(!path.exists());
+    Ok(())
+}
+
+/// Options of the training that `saved` has saved.
+const SAVED: Fit<'static> = Fit {
+    epochs: 2,
+    batch_size: 5,
+    seed: 3,
+    class_weight: &[(0, 2.0)],
+    verbose: Verbose::Silent,
+    ..Fit::DEFAULT
+};
+
+/// What a small training is made of; targets are classes.
+#[derive(Clone)]
+struct Parts {
+    name: &'static str,
+    rate: f64,
+    optimizer: Optimizer,
+    loss: Loss,
+    metrics: Vec<Metric>,
+}
+
+impl Parts {
+    fn new() -> Self {
+        let optimizer = SGD { momentum: 0.9, ..SGD::default() }.into();
+        let metrics = vec!["mae".parse().unwrap(), Measure::R2Score(R2Score::default()).into()];
+        Parts { name: "top", rate: 0.1, optimizer, loss: Loss::MeanSquaredError, metrics }
+    }
+
+    fn model<T: lstm::Float>(self) -> Model<T> {
+        let mut model = Sequential::new()
+            .add(Input::new([2]))
+            .add(Dropout::new(self.rate))
+            .add(Dense::new(1).name(self.name))
+            .build_as::<T>()
+            .unwrap();
+        let compile = Compile { metrics: self.metrics, ..Compile::default() };
+        model.compile_with(self.optimizer, self.loss, compile).unwrap();
+        model
+    }
+}
+
+fn classes() -> (Tensor<f32>, Tensor<f32>) {
+    (waves(&[22, 2]), Tensor::new([22, 1], (0..22).map(|i| (i % 3) as f32).collect()).unwrap())
+}
+
+fn best() -> EarlyStopping {
+    EarlyStopping {
+        monitor: "loss".to_owned(),
+        patience: 5,
+        restore_best_weights: true,
+        ..EarlyStopping::default()
+    }
+}
+
+/// A file of such a training, which was broken off in its second epoch.
+fn saved(name: &str) -> PathBuf {
+    let path = file(name);
+    let (x, y) = classes();
+    let options = Fit { backup: Some(Backup::new(&path).every(1)), ..SAVED };
+    let (mut best, mut listener, mut accident) = (best(), Listener::default(), Accident::after(8));
+    let mut model = Parts::new().model::<f32>();
+    let callbacks: Callbacks<f32> = &mut [&mut best, &mut listener, &mut accident];
+    model.fit_with(&x, &y, options, callbacks).unwrap_err();
+    path
+}
+
 #[test]
 fn a_file_of_another_training_is_refused_by_name() {
-    let path = file("other");
-    train(Some(Backup::new(&path)), &mut model(Adam::default()), NEVER).unwrap();
-    let (x, y) = (waves(&[22, 6, 2]), waves(&[22, 1]));
-    let refused = |model: &mut Model, options: Fit| {
-        let backup = Some(Backup::new(&path));
-        let before = model.get_weights();
-        let error = model.fit(&x, &y, Fit { backup, ..options }).unwrap_err().to_string();
-        assert_eq!(model.get_weights(), before, "{error}");
+    let path = saved("other");
+    let (x, y) = classes();
+    let backup = Some(Backup::new(&path));
+    let said = |error: Error| {
+        let error = error.to_string();
         error.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&error).to_owned()
     };
-    let options: Fit = Fit { epochs: 9, batch_size: 5, seed: 3, ..Fit::default() };
-    let mut same = model(Adam::default());
-    let larger = Fit { batch_size: 7, ..options };
-    assert_eq!(refused(&mut same, larger), "its training had batch_size 5, not 7");
-    let seed = Fit { seed: 4, ..options };
-    assert_eq!(refused(&mut same, seed), "its training had seed 3, not 4");
-    assert_eq!(refused(&mut same, options), "its training had 3 callbacks, not 0");
-    let zero = Fit { backup: Some(Backup::new(&path).every(0)), ..options };
-    let error = same.fit(&x, &y, zero).unwrap_err().to_string();
+    let refused = |parts: Parts, options: Fit| {
+        let (mut best, mut listener) = (best(), Listener::default());
+        let callbacks: Callbacks<f32> = &mut [&mut best, &mut listener, &mut Accident::after(9)];
+        let found = parts.model().fit_with(&x, &y, Fit { backup, ..options }, callbacks);
+        said(found.unwrap_err())
+    };
+    let held: ([&Tensor<f32>; 1], [&Tensor<f32>; 1]) = ([&x], [&y]);
+    let validation_data = Validation { x: &held.0, y: &held.1, sample_weight: &[] };
+    for (options, why) in [
+        (Fit { batch_size: 7, ..SAVED }, "batch_size 5, not 7"),
+        (Fit { seed: 4, ..SAVED }, "seed 3, not 4"),
+        (Fit { shuffle: false, ..SAVED }, "shuffle true, not false"),
+        (Fit { initial_epoch: 1, ..SAVED }, "initial_epoch 0, not 1"),
+        (Fit { steps_per_epoch: Some(3), ..SAVED }, "steps_per_epoch none, not 3"),
+        (Fit { class_weight: &[(0, 2.5)], ..SAVED }, "class_weight.0.1 2.0, not 2.5"),
+        (Fit { class_weight: &[], ..SAVED }, "1 class_weight, not 0"),
+        (Fit { validation_split: 0.1, ..SAVED }, "batches 5, not 4"),
+        (Fit { validation_data, ..SAVED }, "validated false, not true"),
+        (Fit { validation_freq: 2, ..SAVED }, "validation_freq 1, not 2"),
+    ] {
+        assert_eq!(refused(Parts::new(), options), format!("its training had {why}"));
+    }
+    let rate = |learning_rate| SGD { momentum: 0.9, learning_rate, ..SGD::default() };
+    let mae: Metric = "mae".parse().unwrap();
+    let parts = Parts::new;
+    for (parts, why) in [
+        (Parts { name: "last", ..parts() }, "model.config.layers.2.config.name top, not last"),
+        (Parts { rate: 0.2, ..parts() }, "model.config.layers.1.config.rate 0.1, not 0.2"),
+        (
+            Parts { optimizer: Adam::default().into(), ..parts() },
+            "compile.optimizer.class_name SGD, not Adam",
+        ),
+        (
+            Parts { optimizer: rate(0.01_f64.next_up()).into(), ..parts() },
+            "compile.optimizer.config.learning_rate 0.01, not 0.010000000000000002",
+        ),
+        (
+            Parts { optimizer: parts().optimizer.clipnorm(0.5), ..parts() },
+            "compile.optimizer.config.clipnorm none, not 0.5",
+        ),
+        (
+            Parts { loss: Loss::MeanAbsoluteError, ..parts() },
+            "compile.loss mean_squared_error, not mean_absolute_error",
+        ),
+        (Parts { metrics: vec![mae.clone()], ..parts() }, "2 compile.metrics, not 1"),
+        (
+            Parts {
+                metrics: vec!["mse".parse().unwrap(), parts().metrics.swap_remove(1)],
+                ..parts()
+            },
+            "compile.metrics.0 mae, not mse",
+        ),
+    ] {
+        assert_eq!(refused(parts, SAVED), format!("its training had {why}"));
+    }
+
+    let with = |callbacks: Callbacks<f32>| {
+        let options = Fit { backup, ..SAVED };
+        said(Parts::new().model().fit_with(&x, &y, options, callbacks).unwrap_err())
+    };
+    assert_eq!(with(&mut []), "its training had 3 callbacks, not 0");
+    let mut plateau = ReduceLROnPlateau { monitor: "loss".to_owned(), ..Default::default() };
+    let why = with(&mut [&mut plateau, &mut Listener::default(), &mut Accident::after(9)]);
+    assert_eq!(why, "its training had callbacks.0 EarlyStopping, not ReduceLROnPlateau");
+
+    let zero = Fit { backup: Some(Backup::new(&path).every(0)), ..SAVED };
+    let error = Parts::new().model().fit(&x, &y, zero).unwrap_err().to_string();
     assert_eq!(error, "save_freq of backup: it must be positive");
 
-    let weights = model(SGD::default());
-    weights.save_weights(&path).unwrap();
-    assert_eq!(refused(&mut same, options), "this is no training that was broken off");
+    model(SGD::default()).save_weights(&path).unwrap();
+    assert_eq!(refused(parts(), SAVED), "this is no training that was broken off");
     std::fs::write(&path, b"what").unwrap();
-    assert_eq!(refused(&mut same, options), "this is no safetensors file, or it was cut off");
+    assert_eq!(refused(parts(), SAVED), "this is no safetensors file, or it was cut off");
     std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_file_of_the_other_precision_is_refused() {
+    let path = file("precision");
+    let backup = Some(Backup::new(&path));
+    let (x, y) = classes();
+    Parts::new().model::<f32>().fit(&x, &y, Fit { backup, ..Fit::DEFAULT }).unwrap();
+    let mut wide = Parts::new().model::<f64>();
+    let (x, y) = (x.cast::<f64>(), y.cast::<f64>());
+    let error = wide.fit(&x, &y, Fit { backup, ..Fit::DEFAULT }).unwrap_err().to_string();
+    assert!(error.ends_with(": its training had dtype f32, not f64"), "{error}");
+    std::fs::remove_file(&path).unwrap();
+}
+
+/// The parts of a safetensors file: its header, and the numbers.
+fn read(path: &Path) -> (Value, Vec<u8>) {
+    let bytes = std::fs::read(path).unwrap();
+    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    (serde_json::from_slice(header).unwrap(), data.to_vec())
+}
+
+/// Writes it without a checksum, as if whoever did knew what he did.
+fn write(path: &Path, header: &Value, data: &[u8]) {
+    let mut header = header.clone();
+    header["__metadata__"].as_object_mut().unwrap().remove("checksum");
+    let header = header.to_string().into_bytes();
+    let length = (header.len() as u64).to_le_bytes();
+    std::fs::write(path, [&length[..], &header, data].concat()).unwrap();
+}
+
+/// The description of a training, changed.
+fn told(header: &Value, change: impl FnOnce(&mut Value)) -> Value {
+    let mut header = header.clone();
+    let text = header["__metadata__"]["training"].as_str().unwrap();
+    let mut training: Value = serde_json::from_str(text).unwrap();
+    change(&mut training);
+    header["__metadata__"]["training"] = training.to_string().into();
+    header
+}
+
+#[test]
+fn a_file_that_is_refused_changes_nothing_and_calls_nobody() {
+    let path = saved("odd");
+    let (x, y) = classes();
+    let options = Fit { backup: Some(Backup::new(&path)), ..SAVED };
+    let (header, data) = read(&path);
+    // It would go on from this file.
+    let go_on = |model: &mut Model, best: &mut EarlyStopping, listener: &mut Listener| {
+        let callbacks: Callbacks<f32> = &mut [best, listener, &mut Accident::after(NEVER)];
+        model.fit_with(&x, &y, options, callbacks)
+    };
+    let mut model = Parts::new().model::<f32>();
+    write(&path, &header, &data);
+    go_on(&mut model, &mut best(), &mut Listener::default()).unwrap();
+
+    // What is there already is to stay.
+    let (mut best, mut listener) = (best(), Listener { number: 7.0, ..Listener::default() });
+    best.state.wait = 4;
+    best.state.best_weights = Some(model.get_weights());
+    model.set_learning_rate(0.5).unwrap();
+    let bits = |model: &mut Model| {
+        let weights: Vec<u32> =
+            model.get_weights().iter().flat_map(|w| w.data().to_vec()).map(f32::to_bits).collect();
+        (weights, model.optimizer_state().unwrap(), model.metrics().unwrap())
+    };
+    let before = (bits(&mut model), best.clone());
+    let mut refused = |header: &Value, data: &[u8]| {
+        write(&path, header, data);
+        let error = go_on(&mut model, &mut best, &mut listener).unwrap_err().to_string();
+        assert!((bits(&mut model), best.clone()) == before, "{error}");
+        assert!(listener.heard.is_empty() && listener.number == 7.0, "{error}");
+        error.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&error).to_owned()
+    };
+    let nowhere = |name: &str| format!("it has `{name}`, for which there is no place");
+
+    // Arrays that are not there, are of another kind, or that nobody expects.
+    let names = header.as_object().unwrap().keys().filter(|name| *name != "__metadata__");
+    for name in names {
+        let mut without = header.clone();
+        let array = without.as_object_mut().unwrap().remove(name).unwrap();
+        assert_eq!(refused(&without, &data), format!("it has no `{name}`"));
+        let other = format!("{name}_1");
+        let mut more = header.clone();
+        more[&other] = array.clone();
+        assert_eq!(refused(&more, &data), nowhere(&other));
+        let mut cut = header.clone();
+        cut[name]["shape"] = json!([9, 9]);
+        assert_eq!(refused(&cut, &data), format!("the description of `{name}` is broken"));
+        let mut other = header.clone();
+        let (from, to) = if array["dtype"] == "F32" { ("F32", "F64") } else { ("F64", "F32") };
+        other[name]["dtype"] = to.into();
+        assert_eq!(refused(&other, &data), format!("`{name}` is of {to}, not of {from}"));
+    }
+    // Arrays of other shapes, or of other lengths.
+    let mut shaped = |name: &str, shape: Value, numbers: usize, width: usize| {
+        let mut header = header.clone();
+        header[name]["shape"] = shape;
+        header[name]["data_offsets"] = json!([0, numbers * width]);
+        refused(&header, &data)
+    };
+    let kernel = shaped("weights/top/kernel", json!([1, 2]), 2, 4);
+    assert_eq!(kernel, "top/kernel: expected shape (2, 1), found (1, 2)");
+    let slot = shaped("optimizer/top/kernel/momentum", json!([3]), 3, 4);
+    assert_eq!(slot, "top/kernel/momentum: expected shape (2, 1), found (3,)");
+    let sums = shaped("metrics/0", json!([1]), 1, 8);
+    assert_eq!(sums, "numbers of metrics/0: expected 2, found 1");
+    let r2 = shaped("metrics/3", json!([9]), 9, 8);
+    assert_eq!(r2, "numbers of metrics/3: expected 5, found 9");
+    let series = shaped("history/0", json!([2]), 2, 8);
+    assert_eq!(series, "epochs of `loss` in the history: expected 1, found 2");
+    let best = shaped("callbacks/0/best_weights/1", json!([2]), 2, 4);
+    assert_eq!(best, "top/bias: expected shape (1,), found (2,)");
+
+    // Descriptions.
+    let mut described = |way: &[&str], value: Value| {
+        let changed = told(&header, |training| {
+            let mut place = training;
+            for key in way {
+                place = match key.parse::<usize>() {
+                    Ok(at) => &mut place[at],
+                    Err(_) => &mut place[*key],
+                };
+            }
+            *place = value;
+        });
+        refused(&changed, &data)
+    };
+    assert_eq!(described(&["version"], json!(1)), "its version is 1, where 2 is known");
+    assert_eq!(described(&["version"], json!(3)), "its version is 3, where 2 is known");
+    assert_eq!(described(&["version"], json!("x")), "this is no training that was broken off");
+    for way in [
+        &["place", "epoch"][..],
+        &["place", "step"],
+        &["place", "begun"],
+        &["place", "source"],
+        &["place", "source", "0"],
+        &["place", "stop"],
+        &["model", "epochs"],
+        &["model", "batches"],
+        &["optimizer", "iterations"],
+        &["optimizer", "learning_rate"],
+        &["optimizer", "product"],
+        &["history", "names"],
+        &["history", "names", "0"],
+        &["history", "epochs"],
+        &["history", "epochs", "0"],
+        &["callbacks"],
+        &["callbacks", "0", "numbers"],
+        &["callbacks", "0", "numbers", "1", "1"],
+        &["callbacks", "0", "tensors"],
+        &["callbacks", "2", "tensors"],
+    ] {
+        let why = format!("its `{}` is broken: -1", way.join("."));
+        assert_eq!(described(way, json!(-1)), why);
+    }
+    assert_eq!(described(&["place", "step"], json!(6)), "its `place.step` is broken: 6");
+    let few = described(&["place", "source"], json!([0]));
+    assert_eq!(few, "its `place.source` is broken: [0]");
+    assert_eq!(
+        described(&["history", "epochs"], json!([0, 1])),
+        "its `history.epochs` is broken: [0,1]"
+    );
+    let twice = described(&["history", "names"], json!(["loss", "loss"]));
+    assert_eq!(twice, "its `history.names` is broken: [\"loss\",\"loss\"]");
+    assert_eq!(described(&["callbacks"], json!([])), nowhere("callbacks/0/best_weights/0"));
+    let taken = described(&["place", "source"], json!([1, 7]));
+    assert_eq!(taken, "dataset: its epoch 1 has 5 batches, where 7 were taken");
+
+    // What only the callbacks know to be wrong.
+    let numbers = &["callbacks", "0", "numbers"];
+    let count = |number: f64| json!([["best", 0], ["wait", number.to_bits()]]);
+    let memory = "memory of EarlyStopping: ";
+    assert_eq!(described(numbers, json!([])), format!("{memory}it has no `wait`"));
+    assert_eq!(described(numbers, count(-1.0)), format!("{memory}`wait` is -1, which is no count"));
+    assert_eq!(described(numbers, count(0.5)), format!("{memory}`wait` is 0.5, which is no count"));
+    let negative = json!([["number", (-1.0_f64).to_bits()]]);
+    assert_eq!(described(&["callbacks", "1", "numbers"], negative), "listener: Some(-1.0)");
+
+    // And of the conditions.
+    let mut without = header.clone();
+    without["__metadata__"]["conditions"] = Value::Null;
+    assert_eq!(refused(&without, &data), "this is no training that was broken off");
+    without["__metadata__"]["conditions"] = "{".into();
+    assert_eq!(refused(&without, &data), "this is no training that was broken off");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn states_of_another_size_and_tables_that_are_gone_are_refused() -> Result<()> {
+    let (path, table) = (file("states"), file("states").with_extension("csv"));
+    let (x, y) = (waves(&[8, 3, 2]), waves(&[8, 1]));
+    let backup = Some(Backup::new(&path));
+    let options = Fit { batch_size: 4, verbose: Verbose::Silent, backup, ..Fit::DEFAULT };
+    let fit = |epochs| {
+        let mut model = Sequential::new()
+            .add(Input::batched(4, [3, 2]))
+            .add(LSTM::new(3).stateful(true))
+            .add(Dense::new(1))
+            .build()?;
+        model.compile(SGD::default(), Loss::MeanSquaredError)?;
+        let mut csv = lstm::CSVLogger::new(&table);
+        model.fit_with(&x, &y, Fit { epochs, ..options }, &mut [&mut csv])
+    };
+    let refused = || {
+        let error = fit(2).unwrap_err().to_string();
+        error.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&error).to_owned()
+    };
+    fit(1)?;
+    let (header, data) = read(&path);
+    for (name, shape, expected) in [
+        ("states/0", [3, 3], "(4, 3)"),
+        ("states/0", [4, 4], "(4, 3)"),
+        ("states/1", [3, 3], "(4, 3)"),
+        ("states/0", [0, 3], "(0, 3)"),
+    ] {
+        let mut header = header.clone();
+        header[name]["shape"] = json!(shape);
+        header[name]["data_offsets"] = json!([0, 4 * shape[0] * shape[1]]);
+        write(&path, &header, &data);
+        let [rows, units] = shape;
+        let (at, found) = if rows == 0 {
+            ("states/1", "(4, 3)".to_owned())
+        } else {
+            (name, format!("({rows}, {units})"))
+        };
+        assert_eq!(refused(), format!("{at}: expected shape {expected}, found {found}"));
+    }
+    write(&path, &header, &data);
+    let whole = std::fs::read(&table).unwrap();
+    std::fs::write(&table, &whole[1..]).unwrap();
+    let (some, all) = (whole.len() - 1, whole.len());
+    let why = format!("it has {some} bytes of the {all} that were written");
+    assert_eq!(refused(), format!("{}: {why}", table.display()));
+    std::fs::write(&table, &whole).unwrap();
+    fit(2)?;
+    std::fs::remove_file(&path).unwrap();
+    std::fs::remove_file(&table).unwrap();
+    Ok(())
+}
+
+/// Compiles the model anew when it begins.
+struct Compiler(Option<Optimizer>);
+
+impl Callback<f32> for Compiler {
+    fn on_train_begin(&mut self, model: &mut Model) -> Result<()> {
+        match self.0.take() {
+            Some(optimizer) => model.compile(optimizer, Loss::MeanSquaredError),
+            None => Ok(()),
+        }
+    }
+
+    fn remember(&mut self, _: &Memory<f32>) {
+        unreachable!("the model is not what was saved");
+    }
+}
+
+#[test]
+fn a_model_that_is_compiled_anew_when_it_begins_is_not_gone_on_from() {
+    let path = file("compiled");
+    let (x, y) = classes();
+    let options =
+        Fit { backup: Some(Backup::new(&path)), verbose: Verbose::Silent, ..Fit::DEFAULT };
+    let fit = |optimizer| {
+        let mut model = Parts::new().model::<f32>();
+        let found = model.fit_with(&x, &y, options, &mut [&mut Compiler(optimizer)]);
+        (found, model.get_weights())
+    };
+    fit(None).0.unwrap();
+    let (found, weights) = fit(Some(Adam::default().into()));
+    let error = found.unwrap_err().to_string();
+    assert_eq!(error, "slots of the optimizer of `sequential`: expected 4, found 2");
+    assert_eq!(weights, Parts::new().model::<f32>().get_weights());
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_dataset_that_has_become_shorter_is_refused_before_anything_is_changed() -> Result<()> {
+    let path = file("shorter");
+    let backup = Some(Backup::new(&path).every(1));
+    let options = Fit { verbose: Verbose::Silent, backup, ..Fit::DEFAULT };
+    let fit = |batches: usize, accident: usize, listener: &mut Listener| {
+        let mut dataset = Batches::new(|_| (0..batches).map(|_| (waves(&[4, 2]), waves(&[4, 1]))));
+        let mut accident = Accident::after(accident);
+        let callbacks: Callbacks<f32> = &mut [listener, &mut accident];
+        let mut model = Parts::new().model::<f32>();
+        let result = model.fit_dataset_with(&mut dataset, None, options, callbacks);
+        (result, model.get_weights())
+    };
+    let mut listener = Listener::default();
+    fit(5, 4, &mut listener).0.unwrap_err();
+    let mut listener = Listener::default();
+    let (result, weights) = fit(2, NEVER, &mut listener);
+    let error = result.unwrap_err().to_string();
+    assert_eq!(error, "dataset: its epoch 0 has 2 batches, where 3 were taken");
+    assert!(listener.heard.is_empty() && weights == Parts::new().model::<f32>().get_weights());
+    fit(5, NEVER, &mut listener).0?;
+    std::fs::remove_file(&path).unwrap();
+    Ok(())
 }
 
 /// The variable that makes a process of the one below.

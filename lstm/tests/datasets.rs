@@ -182,6 +182,30 @@ fn steps_per_epoch_go_on_through_a_dataset() {
     assert_eq!(one.get_weights(), other.get_weights());
 }
 
+#[test]
+fn a_dataset_starts_at_the_number_of_epochs_since_compile() {
+    let (x, y) = series(9);
+    let mut starts = Vec::new();
+    let mut dataset = Batches::new(|epoch| {
+        starts.push(epoch);
+        (0..6).map(|_| (windows(&x, 3), first(&y, 3)))
+    });
+    let mut model = model();
+    let mut fit = |model: &mut Model<f64>, options| {
+        model.fit_dataset(&mut dataset, options).unwrap();
+    };
+    fit(&mut model, QUIET); // 0, 1, 2
+    fit(&mut model, Fit { initial_epoch: 1, ..QUIET }); // 3, 4
+    // Six batches are two epochs: from 5 and from 7.
+    fit(&mut model, Fit { epochs: 4, steps_per_epoch: Some(3), ..QUIET });
+    model.reseed(0);
+    fit(&mut model, Fit { epochs: 1, ..QUIET });
+    model.compile(Adam::default(), Loss::MeanSquaredError).unwrap();
+    fit(&mut model, Fit { epochs: 1, ..QUIET });
+    model.evaluate_dataset(&mut dataset, None).unwrap();
+    assert_eq!(starts, [0, 1, 2, 3, 4, 5, 7, 0, 0, 0]);
+}
+
 /// Fails after two batches.
 struct Breaking(Batch<f64>, usize);
 

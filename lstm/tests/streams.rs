@@ -55,7 +55,7 @@ fn steps_give_the_bits_of_the_sequence() {
                 for (step, so_far) in so_far.iter().enumerate() {
                     let rows_of = x.data().chunks_exact(3).skip(step).step_by(STEPS);
                     let x: Vec<f32> = rows_of.flatten().copied().collect();
-                    let y = stream.step(&x);
+                    let y = stream.step(&x).unwrap();
                     let want = whole[0].data().chunks_exact(4).skip(step).step_by(STEPS);
                     assert!(y.iter().eq(want.flatten()), "{rows} {units} {isa} {step} {again}");
                     assert_eq!(stream.output(1), so_far.data(), "{rows} {units} {isa}");
@@ -75,32 +75,32 @@ fn states_can_be_read_set_and_forgotten_by_row() -> Result<()> {
     let names = three.state_names();
     assert_eq!(&names[..3], ["lstm/h", "lstm/c", "rnn/0/h"]);
     assert_eq!((three.batch(), names.len(), three.state().len()), (3, 8, 8));
-    (0..4).for_each(|step| _ = three.step(&x(step, 3)));
+    (0..4).try_for_each(|step| three.step(&x(step, 3)).map(|_| ()))?;
 
     // A row goes on alone as it would among the others.
     let mut alone = model.stream(1)?;
     alone.set_row_state(0, &three.row_state(1))?;
     let next = x(4, 3);
-    let y = alone.step(&next[3..6]).to_vec();
-    assert_eq!(three.step(&next)[4..8], y);
+    let y = alone.step(&next[3..6])?.to_vec();
+    assert_eq!(three.step(&next)?[4..8], y);
 
     // One that is reset starts anew, while the others go on.
     let kept = three.state();
     three.reset_row(2);
     alone.reset();
-    assert_eq!(three.step(&next)[8..12], *alone.step(&next[6..9]));
+    assert_eq!(three.step(&next)?[8..12], *alone.step(&next[6..9])?);
     three.set_state(&kept)?;
-    let once = three.step(&next).to_vec();
+    let once = three.step(&next)?.to_vec();
     three.set_state(&kept)?;
-    assert_eq!(three.step(&next), once);
+    assert_eq!(three.step(&next)?, once);
 
     // And through a file.
     let path = std::env::temp_dir().join(format!("lstm-stream-{}.safetensors", std::process::id()));
     three.save_state(&path)?;
-    let after = three.step(&next).to_vec();
+    let after = three.step(&next)?.to_vec();
     let mut other = model.stream(3)?;
     other.load_state(&path)?;
-    assert_eq!(other.step(&next), after);
+    assert_eq!(other.step(&next)?, after);
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
     let error = other.load_state(&path).unwrap_err().to_string();
@@ -127,7 +127,7 @@ fn several_inputs_and_indices_stream() -> Result<()> {
     let whole = model.predict([&words, &x])?;
     let mut stream = model.stream(1)?;
     for step in 0..3 {
-        stream.step_all(&[&words.data()[step..=step], &x.data()[2 * step..2 * step + 2]]);
+        stream.step_all(&[&words.data()[step..=step], &x.data()[2 * step..2 * step + 2]])?;
         assert_eq!(stream.output(0), &whole.data()[4 * step..4 * step + 4]);
     }
     Ok(())
@@ -144,7 +144,142 @@ fn a_layer_that_is_called_twice_has_states_for_each_call() -> Result<()> {
     let mut stream = model.stream(1)?;
     assert_eq!(stream.state_names(), ["lstm/h", "lstm/c", "lstm:1/h", "lstm:1/c"]);
     for (x, y) in x.data().chunks_exact(3).zip(whole.data().chunks_exact(3)) {
-        assert_eq!(stream.step(x), y);
+        assert_eq!(stream.step(x)?, y);
+    }
+    Ok(())
+}
+
+#[test]
+fn steps_are_refused_as_predict_refuses_them_and_change_nothing() -> Result<()> {
+    let words = Input::named("words", [None]);
+    let x = Input::named("x", [None, Some(2)]);
+    let embedded = Embedding::new(6, 3).call(&words)?;
+    let y = LSTM::new(4).return_sequences(true).call(&Concatenate::new().call([&embedded, &x])?)?;
+    let mut model = Model::new([&words as &Symbol, &x], &y)?;
+    let rows = |words: [f32; 2], x: [f32; 4]| {
+        (Tensor::new([2, 1], words.to_vec()).unwrap(), Tensor::new([2, 1, 2], x.to_vec()).unwrap())
+    };
+    let nan = f32::NAN;
+    let bad = [
+        rows([1.0, 6.0], [0.1; 4]),
+        rows([-7.0, 1.0], [0.1; 4]),
+        rows([0.5, 1.0], [0.1; 4]),
+        rows([0.0, nan], [0.1; 4]),
+        rows([0.0, 1.0], [0.1, 0.1, f32::INFINITY, 0.1]),
+        rows([7.0, 1.0], [0.1, 0.1, nan, 0.1]),
+    ];
+    let expected: Vec<String> =
+        bad.iter().map(|(words, x)| model.predict([words, x]).unwrap_err().to_string()).collect();
+    assert!(expected[0].starts_with("words: entry 1 is 6, where an Embedding"), "{expected:?}");
+    assert_eq!(
+        expected[3..5],
+        ["words: NaN or infinite at [1, 0]", "x: NaN or infinite at [1, 0, 0]"]
+    );
+    let mut stream = model.stream(2)?;
+    stream.step_all(&[&[5.0, -6.0], &[0.4; 4]])?;
+    let (states, output) = (stream.state(), stream.output(0).to_vec());
+    for ((words, x), expected) in bad.iter().zip(&expected) {
+        let error = stream.step_all(&[words.data(), x.data()]).unwrap_err().to_string();
+        assert_eq!(&error, expected);
+    }
+    let mut refused = |x: &[&[f32]]| stream.step_all(x).unwrap_err().to_string();
+    assert_eq!(refused(&[&[0.0]]), "inputs of `functional`: expected 2, found 1");
+    let short = refused(&[&[0.0, 1.0], &[0.1; 3]]);
+    assert_eq!(short, "numbers in a step of x: expected 4, found 3");
+    let error = stream.step(&[0.0, 1.0]).unwrap_err().to_string();
+    assert_eq!(error, "inputs of `functional`: expected 2, found 1");
+    assert_eq!((stream.state(), stream.output(0)), (states, &output[..]));
+    Ok(())
+}
+
+/// A model of indices, which an embedding reads, and another layer, too.
+fn of_indices(other: impl Into<lstm::Layer>) -> Result<Model> {
+    let words = Input::new([4]);
+    let read = LSTM::new(2).call(&Embedding::new(6, 3).call(&words)?)?;
+    Model::new(&words, [&read, &Shared::new(other).call(&words)?])
+}
+
+#[test]
+fn what_reads_all_indices_at_once_is_refused_and_what_reads_each_is_not() -> Result<()> {
+    let whole = "it cannot take one step at a time: it reads a sequence as a whole";
+    let refused = |layer: lstm::Layer| {
+        of_indices(layer).unwrap().stream(1).map(|_| ()).unwrap_err().to_string()
+    };
+    assert_eq!(refused(Dense::new(3).into()), format!("Dense `dense`: {whole}"));
+    let softmax = ActivationLayer::new(Activation::Softmax);
+    assert_eq!(refused(softmax.into()), format!("Activation `activation`: {whole}"));
+    assert_eq!(refused(Softmax::new().into()), format!("Softmax `softmax`: {whole}"));
+
+    let mut model = of_indices(ActivationLayer::new(Activation::Relu))?;
+    let x = Tensor::from([[3.0, -2.0, 0.0, 5.0]]);
+    let whole = model.predict_all(&x)?;
+    let mut stream = model.stream(1)?;
+    for (x, y) in x.data().iter().zip(whole[1].data()) {
+        stream.step(&[*x])?;
+        assert_eq!(stream.output(1), [*y]);
+    }
+    assert_eq!(stream.output(0), whole[0].data());
+    Ok(())
+}
+
+#[test]
+fn sequences_that_are_merged_off_their_steps_are_refused() -> Result<()> {
+    let error = |model: Model| model.stream(1).map(|_| ()).unwrap_err().to_string();
+    let none = "Add `add`: it cannot take one step at a time: it merges steps with what is none";
+    // The steps of the first would meet the features of the second.
+    let (words, x) = (Input::new([4]), Input::new([4, 4]));
+    let read = LSTM::new(2).call(&Embedding::new(6, 3).call(&words)?)?;
+    let sum = Add::new().call([&words as &Symbol, &x])?;
+    assert_eq!(error(Model::new([&words as &Symbol, &x], [&read, &sum])?), none);
+    // The only step of one would meet all of the other.
+    let (one, x) = (Input::new([1, 2]), Input::new([None, Some(2)]));
+    let sum = Add::new().call([&one as &Symbol, &x])?;
+    assert_eq!(error(Model::new([&one as &Symbol, &x], &sum)?), none);
+    Ok(())
+}
+
+#[test]
+fn layers_inside_of_each_step_see_it_whole_and_keep_nothing() -> Result<()> {
+    let inner: [lstm::Layer; 5] = [
+        LSTM::new(3).go_backwards(true).into(),
+        RNN::new(StackedRNNCells::new([LSTMCell::new(4), LSTMCell::new(3)])).into(),
+        Bidirectional::new(LSTM::new(2).return_sequences(true)).into(),
+        Flatten::new().into(),
+        TimeDistributed::new(Dense::new(2)).into(),
+    ];
+    for layer in inner {
+        let mut model = Sequential::new()
+            .add(Input::new([None, Some(3), Some(2)]))
+            .add(TimeDistributed::new(layer.clone()))
+            .add(TimeDistributed::new(Flatten::new()))
+            .add(LSTM::new(3).return_sequences(true).name("top"))
+            .build()?;
+        let x = waves(&[2, STEPS, 3, 2]);
+        let whole = model.predict(&x)?;
+        let mut stream = model.stream(2)?;
+        assert_eq!(stream.state_names(), ["top/h", "top/c"]);
+        for step in 0..STEPS {
+            let rows = |all: &Tensor<f32>, size: usize| -> Vec<f32> {
+                let rows = all.data().chunks_exact(size).skip(step).step_by(STEPS);
+                rows.flatten().copied().collect()
+            };
+            assert_eq!(stream.step(&rows(&x, 6))?, rows(&whole, 3), "{layer:?} {step}");
+        }
+    }
+
+    // What keeps states never gets there.
+    let nested = TimeDistributed::new(RNN::new(LSTMCell::new(3)).stateful(true));
+    let inner: [(lstm::Layer, &[usize]); 4] = [
+        (LSTM::new(3).stateful(true).into(), &[5, 4, 3]),
+        (RNN::new(LSTMCell::new(3)).stateful(true).into(), &[5, 4, 3]),
+        (Bidirectional::new(LSTM::new(2).stateful(true)).into(), &[5, 4, 3]),
+        (nested.into(), &[5, 4, 3, 2]),
+    ];
+    for (layer, shape) in inner {
+        let each = TimeDistributed::new(layer).name("each");
+        let model = Sequential::new().add(Input::batched(2, shape)).add(each).build();
+        let error = model.map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("`each` that is stateful"), "{error}");
     }
     Ok(())
 }

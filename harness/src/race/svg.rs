@@ -1,17 +1,11 @@
 //! The board as a plot: a panel for each kind and number of threads, a row for each shape, a dot for
 //! each peer at its time over ours.
 
-use std::fmt::Write as _;
-
 use super::board::{Board, Cell, count};
 use super::markdown::{Occasion, title};
+use crate::svg::{self, COLOURS, line, open, text};
 use crate::table::short;
 
-/// Colours that most people can tell apart (M. Okabe and K. Ito, 2002), then two greys.
-const COLOURS: [&str; 10] = [
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#b8a800",
-    "#777777", "#aaaaaa",
-];
 /// Space for names of shapes.
 const NAMES: f64 = 130.0;
 const PANEL: f64 = 400.0;
@@ -97,11 +91,7 @@ pub fn render(board: &Board, occasion: &Occasion) -> String {
         }
         y += HEAD + height + FOOT;
     }
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {y}\" width=\"{width}\" \
-         height=\"{y}\" font-family=\"Helvetica, Arial, sans-serif\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
-    );
+    let mut svg = open(width, y);
     let Occasion { cpu, isa, date, .. } = occasion;
     text(&mut svg, (20.0, 30.0), "start", "17", "#111", "LSTM layers: time of a peer over ours");
     let note = format!("{cpu}, {isa}, {date}, f32; right of the line at 1 we are faster");
@@ -122,11 +112,7 @@ fn frame(out: &mut String, axis: Axis, (x, y): (f64, f64), height: f64, heading:
     for tick in axis.ticks() {
         let x = x + PANEL * axis.at(tick);
         let (colour, stroke) = if tick == 1.0 { ("#111", 1.5) } else { ("#ddd", 1.0) };
-        let _ = writeln!(
-            out,
-            "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{y}\" y2=\"{bottom}\" stroke=\"{colour}\" \
-             stroke-width=\"{stroke}\"/>"
-        );
+        line(out, (x, y), (x, bottom), (colour, stroke));
         let name = if tick < 1.0 { tick.to_string() } else { format!("{tick:.0}") };
         text(out, (x, bottom + 16.0), "middle", "11", "#555", &format!("{name}×"));
     }
@@ -141,11 +127,7 @@ fn dots(out: &mut String, axis: Axis, (x, y): (f64, f64), cell: &Cell, peers: &[
     });
     if ratios.len() > 1 {
         let (from, to) = (x + PANEL * axis.at(ends.0), x + PANEL * axis.at(ends.1));
-        let _ = writeln!(
-            out,
-            "<line x1=\"{from:.1}\" x2=\"{to:.1}\" y1=\"{y}\" y2=\"{y}\" stroke=\"#ccc\" \
-             stroke-width=\"2\"/>"
-        );
+        line(out, (from, y), (to, y), ("#ccc", 2.0));
     }
     for (i, ratio) in ratios {
         let name = format!("{} {}×", peers[i], short(ratio));
@@ -153,27 +135,8 @@ fn dots(out: &mut String, axis: Axis, (x, y): (f64, f64), cell: &Cell, peers: &[
     }
 }
 
-fn dot(out: &mut String, (x, y): (f64, f64), peer: usize, name: &str) {
-    let colour = COLOURS[peer % COLOURS.len()];
-    let name = escaped(name);
-    let _ = writeln!(
-        out,
-        "<circle cx=\"{x:.1}\" cy=\"{y}\" r=\"5\" fill=\"{colour}\" stroke=\"#fff\">\
-         <title>{name}</title></circle>"
-    );
-}
-
-fn text(out: &mut String, (x, y): (f64, f64), anchor: &str, size: &str, fill: &str, text: &str) {
-    let text = escaped(text);
-    let _ = writeln!(
-        out,
-        "<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"{anchor}\" font-size=\"{size}\" \
-         fill=\"{fill}\">{text}</text>"
-    );
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+fn dot(out: &mut String, at: (f64, f64), peer: usize, name: &str) {
+    svg::dot(out, at, COLOURS[peer % COLOURS.len()], name);
 }
 
 #[cfg(test)]

@@ -151,14 +151,14 @@ impl<T: Float, E: Epilogue<T>> BlockProduct<'_, '_, T, E> {
             };
             let (panels, copy) = match panels {
                 Ok(panels) if on_the_way(&panels) => {
-                    memory.resize(nr * depth);
+                    memory.refit(nr * depth);
                     (panels, Some(&mut memory[..]))
                 }
                 Ok(panels) => (panels, None),
                 Err(b) => {
                     // No wider than there are columns.
                     let width = cols.len().next_multiple_of(V::<S, T>::LANES).min(nr);
-                    memory.resize(cols.len().next_multiple_of(width) * depth);
+                    memory.refit(cols.len().next_multiple_of(width) * depth);
                     simd.run(Pack { width, b: b.block(&(0..depth), &cols), out: memory });
                     (Panels::packed(memory, width, depth), None)
                 }

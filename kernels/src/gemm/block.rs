@@ -114,7 +114,7 @@ impl<'a, T: Float, E> Job<'a, T, E> {
         if let (Operand::Packed(a), true) = (a, one) {
             return block(panels(a));
         }
-        memory.resize(rows.len().next_multiple_of(MR) * depth.len());
+        memory.refit(rows.len().next_multiple_of(MR) * depth.len());
         match *a {
             Operand::Matrix(a) => {
                 simd.run(Pack { width: MR, b: a.block(rows, depth).t(), out: memory });

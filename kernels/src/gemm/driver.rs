@@ -253,7 +253,7 @@ impl<T: Float, E: Epilogue<T>> Job<'_, T, E> {
             Operand::Matrix(b) if m > mc => {
                 for cols in pieces(0..n, nc) {
                     for depth in pieces(0..self.k, kc) {
-                        scratch.b.resize(cols.len().next_multiple_of(nr) * depth.len());
+                        scratch.b.refit(cols.len().next_multiple_of(nr) * depth.len());
                         let b = b.block(&depth, &cols);
                         pack_b(isa, nr, b, &mut scratch.b, bands.count() > 1);
                         let shared = Some((&scratch.b[..], cols.start));

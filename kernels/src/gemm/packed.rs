@@ -77,7 +77,7 @@ impl<T: Float> Packed<T> {
     fn pack(&mut self, b: MatRef<T>) {
         (self.depth, self.extent) = (b.rows(), b.cols());
         let padded = self.extent.next_multiple_of(self.width);
-        self.data.resize(self.depth * padded);
+        self.data.refit(self.depth * padded);
         let mut rest = &mut self.data[..];
         for depth in pieces(0..self.depth, self.kc) {
             let (block, after) = rest.split_at_mut(depth.len() * padded);

@@ -118,11 +118,14 @@ impl<T: Float> Callback<T> for ModelCheckpoint {
         ])
     }
 
-    fn remember(&mut self, memory: &Memory<T>) -> Result<()> {
+    fn check_memory(&self, memory: &Memory<T>, _model: &Model<T>) -> Result<()> {
+        memory.check_numbers("ModelCheckpoint", &["batches", "epoch"], &["best"])
+    }
+
+    fn remember(&mut self, memory: &Memory<T>) {
         self.best = memory.number("best");
         self.batches = memory.count("batches");
         self.epoch = memory.count("epoch");
-        Ok(())
     }
 
     fn on_epoch_begin(&mut self, epoch: usize, _model: &mut Model<T>) -> Result<()> {

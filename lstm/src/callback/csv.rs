@@ -43,6 +43,11 @@ impl CSVLogger {
         }
     }
 
+    /// How many bytes the file has; none if there is no file.
+    fn size(&self) -> u64 {
+        std::fs::metadata(&self.filename).map_or(0, |data| data.len())
+    }
+
     fn failed(&self, error: &std::io::Error) -> Error {
         Error::file(&self.filename, error)
     }
@@ -68,7 +73,7 @@ impl CSVLogger {
 
 impl<T: Float> Callback<T> for CSVLogger {
     fn on_train_begin(&mut self, _model: &mut Model<T>) -> Result<()> {
-        let size = std::fs::metadata(&self.filename).map_or(0, |data| data.len());
+        let size = self.size();
         self.header = !self.append || size == 0;
         self.written = if self.append { size } else { 0 };
         self.keys.clear();
@@ -106,11 +111,23 @@ impl<T: Float> Callback<T> for CSVLogger {
         Memory { numbers: memory.numbers.into_iter().chain(keys).collect(), ..memory }
     }
 
-    fn remember(&mut self, memory: &Memory<T>) -> Result<()> {
+    fn check_memory(&self, memory: &Memory<T>, _model: &Model<T>) -> Result<()> {
+        let columns = memory.numbers.iter().map(|(name, _)| name.as_str());
+        let columns: Vec<&str> = columns.filter(|name| name.starts_with(COLUMN)).collect();
+        memory.check_numbers("CSVLogger", &["written"], &columns)?;
+        let (size, written) = (self.size(), memory.count("written") as u64);
+        if size < written {
+            let path = self.filename.display().to_string();
+            let why = format!("it has {size} bytes of the {written} that were written");
+            return Err(Error::File { path, why });
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, memory: &Memory<T>) {
         self.written = memory.count("written") as u64;
         let keys = memory.numbers.iter().filter_map(|(name, _)| name.strip_prefix(COLUMN));
         self.keys = keys.map(str::to_owned).collect();
-        Ok(())
     }
 
     fn on_train_end(&mut self, _model: &mut Model<T>) -> Result<()> {

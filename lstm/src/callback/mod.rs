@@ -91,10 +91,26 @@ pub trait Callback<T: Float> {
         Memory::default()
     }
 
-    /// Goes on from what [`memory`](Self::memory) gave, after `on_train_begin`.
-    #[allow(clippy::missing_errors_doc, reason = "said of all above")]
-    fn remember(&mut self, memory: &Memory<T>) -> Result<()> {
+    /// Whether it can go on from a memory, in a training of `model`: asked of all callbacks before
+    /// anything else is done with them, or with the model.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot: that is what `fit` returns, and everything is as it was.
+    fn check_memory(&self, memory: &Memory<T>, model: &Model<T>) -> Result<()> {
         Ok(())
+    }
+
+    /// Goes on from what [`memory`](Self::memory) gave, after `on_train_begin`. It was
+    /// [checked](Self::check_memory) before.
+    fn remember(&mut self, memory: &Memory<T>) {}
+
+    /// What a backup calls it, so that it is not taken for another: the name of its type, without
+    /// that of its module, unless written.
+    fn class(&self) -> &str {
+        let name = std::any::type_name::<Self>();
+        let name = name.split_once('<').map_or(name, |(name, _)| name);
+        name.rsplit_once("::").map_or(name, |(_, name)| name)
     }
 
     /// After the last epoch.

@@ -79,11 +79,14 @@ impl<T: Float> Callback<T> for ReduceLROnPlateau {
         ])
     }
 
-    fn remember(&mut self, memory: &Memory<T>) -> Result<()> {
+    fn check_memory(&self, memory: &Memory<T>, _model: &Model<T>) -> Result<()> {
+        memory.check_numbers("ReduceLROnPlateau", &["wait", "cooldown_counter"], &["best"])
+    }
+
+    fn remember(&mut self, memory: &Memory<T>) {
         let cooldown_counter = memory.count("cooldown_counter");
         self.state =
             Plateau { best: memory.number("best"), wait: memory.count("wait"), cooldown_counter };
-        Ok(())
     }
 
     fn on_epoch_end(&mut self, epoch: usize, model: &mut Model<T>, logs: &mut Logs) -> Result<()> {

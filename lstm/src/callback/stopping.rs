@@ -2,7 +2,7 @@
 
 use super::monitor::{Mode, improves, watched};
 use super::{Callback, Memory};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::metric::Direction;
 use crate::model::{Logs, Model};
@@ -130,16 +130,30 @@ impl<T: Float> Callback<T> for EarlyStopping<T> {
         Memory { tensors: tensors.collect(), ..memory }
     }
 
-    fn remember(&mut self, memory: &Memory<T>) -> Result<()> {
-        let weights = memory.tensors.iter().map(|(_, weight)| weight.clone()).collect();
+    fn check_memory(&self, memory: &Memory<T>, model: &Model<T>) -> Result<()> {
+        let counts = ["wait", "stopped_epoch", "best_epoch"];
+        memory.check("EarlyStopping", &counts, &["best"])?;
+        let expected = (0..).map(|at| format!("best_weights/{at}"));
+        for ((found, _), expected) in memory.tensors.iter().zip(expected) {
+            if *found != expected {
+                let why = format!("expected `{expected}`, found `{found}`");
+                return Err(Error::invalid("memory of EarlyStopping", why));
+            }
+        }
+        match &best_weights(memory) {
+            Some(weights) => model.check_weights(weights),
+            None => Ok(()),
+        }
+    }
+
+    fn remember(&mut self, memory: &Memory<T>) {
         self.state = Stopping {
             wait: memory.count("wait"),
             stopped_epoch: memory.count("stopped_epoch"),
             best: memory.number("best"),
             best_epoch: memory.count("best_epoch"),
-            best_weights: (!memory.tensors.is_empty()).then_some(weights),
+            best_weights: best_weights(memory),
         };
-        Ok(())
     }
 
     fn on_train_end(&mut self, model: &mut Model<T>) -> Result<()> {
@@ -156,6 +170,12 @@ impl<T: Float> Callback<T> for EarlyStopping<T> {
         }
         Ok(())
     }
+}
+
+/// The weights that a memory holds, if it does.
+fn best_weights<T: Float>(memory: &Memory<T>) -> Option<Vec<Tensor<T>>> {
+    let weights: Vec<_> = memory.tensors.iter().map(|(_, weight)| weight.clone()).collect();
+    (!weights.is_empty()).then_some(weights)
 }
 
 /// Stops when the loss of a batch is NaN or infinite.

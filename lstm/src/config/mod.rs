@@ -153,4 +153,14 @@ impl<T: Float> Model<T> {
     pub fn to_json(&self) -> String {
         write::model(self).to_string()
     }
+
+    /// The same with the learning rate that its optimizer was given: what it was at the beginning of
+    /// a training stays the same meanwhile.
+    pub(crate) fn description(&self) -> Value {
+        let mut written = write::model(self);
+        if let Some(optimizer) = self.given_optimizer() {
+            written["compile_config"]["optimizer"] = optimizers::json(optimizer);
+        }
+        written
+    }
 }

@@ -65,8 +65,17 @@ impl<T> From<(Vec<Tensor<T>>, Vec<Tensor<T>>, Vec<Tensor<T>>)> for Batch<T> {
 /// [`Batches`] makes one of any iterator, [`timeseries_dataset_from_array`] one of the windows over
 /// a series. To write one of your own lets it keep its memory from batch to batch, and fail.
 pub trait Dataset<T> {
-    /// Goes to the beginning of an epoch, of which a training has had `epoch` before: the same epoch
-    /// has the same batches, so that a training can be repeated.
+    /// Goes to the beginning of the batches, for the epoch number `epoch`: the same number has the same
+    /// batches, so that a training can be repeated, and go on from a
+    /// [backup](crate::Fit::backup).
+    ///
+    /// In a training, `epoch` is how many epochs the model was trained for since
+    /// [`compile`](crate::Model::compile) or [`reseed`](crate::Model::reseed), by this
+    /// [`fit_dataset`](crate::Model::fit_dataset) and all before it: from 0, whatever
+    /// [`initial_epoch`](crate::Fit::initial_epoch) is. With
+    /// [`steps_per_epoch`](crate::Fit::steps_per_epoch), one start lasts until there are no more
+    /// batches, which may take several epochs of the training: then numbers are left out, and none
+    /// comes twice. To validate, evaluate and predict, it is always 0.
     fn start(&mut self, epoch: u64);
 
     /// Makes the next batch. False if the epoch has no more.
@@ -113,8 +122,8 @@ where
     I: Iterator<Item: Into<Batch<T>>>,
     F: FnMut(u64) -> I,
 {
-    /// `make` gives the iterator over the batches of an epoch, by its number from 0. One that never
-    /// ends goes with [`Fit::steps_per_epoch`](crate::Fit).
+    /// `make` gives the iterator over the batches of an epoch, by its number: that of
+    /// [`Dataset::start`]. One that never ends goes with [`Fit::steps_per_epoch`](crate::Fit).
     pub fn new(make: F) -> Self {
         Batches { make, epoch: None, batch: Batch::default() }
     }

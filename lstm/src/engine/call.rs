@@ -122,6 +122,13 @@ pub struct Incoming<'a, T> {
     pub states: [Option<&'a [T]>; 2],
 }
 
+impl<T> Call<'_, T> {
+    /// Whether `h` and `x` are dropped out gate by gate.
+    pub(super) fn dropped(&self) -> [bool; 2] {
+        [self.dropout.is_some(), self.dropout.as_ref().is_some_and(|it| it.input.is_some())]
+    }
+}
+
 impl<T: Copy> Call<'_, T> {
     /// # Panics
     ///
@@ -166,6 +173,15 @@ impl<T> Incoming<'_, T> {
 }
 
 impl<T: Copy> Gradients<'_, T> {
+    /// The same, for a shorter time.
+    pub(super) fn reborrow(&mut self) -> Gradients<'_, T> {
+        Gradients {
+            kernel: self.kernel,
+            recurrent_kernel: self.recurrent_kernel,
+            bias: self.bias.as_deref_mut(),
+        }
+    }
+
     /// # Panics
     ///
     /// If an array does not have the size of that of `weights`.

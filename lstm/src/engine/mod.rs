@@ -24,11 +24,14 @@ mod sequence;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod windows;
 mod workspace;
 
-use kernels::Isa;
+use std::ops::Range;
+
 use kernels::gemm::Caches;
 use kernels::simd::MAX_LANES;
+use kernels::{Buffer, Isa};
 
 use crate::float::Float;
 pub use call::{Call, Factors, Gradients, Incoming, Options, Weights};
@@ -40,6 +43,7 @@ use ragged::Ragged;
 pub(crate) use rows::Hoist;
 pub use sequence::Gradient;
 pub use stream::Stream;
+use windows::{Checkpoints, Windows};
 pub(crate) use workspace::View;
 use workspace::{Dims, Extent, Workspace};
 
@@ -54,6 +58,9 @@ pub struct Engine<T> {
     /// What hoisted products need, for each thread.
     hoists: Vec<rows::Hoist<T>>,
     ragged: Ragged<T>,
+    /// Bytes that training may take, if not all that it can use.
+    budget: Option<usize>,
+    checkpoints: Checkpoints<T>,
     last: Option<Last>,
 }
 
@@ -61,7 +68,9 @@ pub struct Engine<T> {
 #[derive(Clone, Copy, Debug)]
 struct Last {
     batch: usize,
+    /// Of the last window.
     dims: Dims,
+    windows: Windows,
     plan: Plan,
     training: bool,
     masked: bool,
@@ -84,6 +93,8 @@ impl<T: Float> Engine<T> {
             products: rows::Products::default(),
             hoists: Vec::new(),
             ragged: Ragged::default(),
+            budget: None,
+            checkpoints: Checkpoints::default(),
             last: None,
         }
     }
@@ -95,12 +106,67 @@ impl<T: Float> Engine<T> {
         plan_for::<T>(self.isa, self.options, sizes, rayon::current_num_threads)
     }
 
+    /// Bounds, in bytes, what forward keeps for backward and backward needs beside it, all that grows with
+    /// the steps: gradients are the same to the bit, and backward runs forward once more over all but
+    /// the last part of a sequence that does not fit. Not counted are packed weights, which do not
+    /// grow, and with a mask the copies of `x`, `y` and their gradients, in the order in which steps are
+    /// computed.
+    ///
+    /// Without a bound, a step of a row takes `inputs + 7 units` numbers, units padded to whole
+    /// vectors.
+    pub fn keep_within(&mut self, bytes: Option<usize>) {
+        self.budget = bytes;
+    }
+
+    /// What [`keep_within`](Self::keep_within) counts, in bytes, of a call in training with so many
+    /// rows and steps, with dropout by gate of `h` and of `x` or without: all that it can use, and the
+    /// least that is enough.
+    pub fn bytes(&self, batch: usize, steps: usize, dropped: [bool; 2]) -> (usize, usize) {
+        let plan = self.plan_of((batch, steps), true, dropped[0]);
+        let bytes = |windows| self.bytes_of((plan, windows), batch, dropped);
+        let all = bytes(Windows::one(steps));
+        (all, Windows::within(0, batch, steps, bytes).err().unwrap_or(0))
+    }
+
+    fn bytes_of(
+        &self,
+        (plan, windows): (Plan, Windows),
+        batch: usize,
+        dropped: [bool; 2],
+    ) -> usize {
+        let Options { inputs, units, .. } = self.options;
+        let Windows { steps, window } = windows;
+        let dims = dims::<T>(self.isa, self.options, plan, (batch, 0..window, steps), true);
+        let history = workspace::lens(dims, self.options, true, dropped);
+        let states = windows::checkpoints(windows, dims) / 2;
+        let rows = plan.group.min(batch) * windows::chunk(batch).min(steps);
+        let products = match dropped {
+            [false, _] => [inputs, 0, 0, 0],
+            [true, _] => [units, units.max(inputs), units.max(inputs), inputs],
+        };
+        let products = products.map(|width| rows * width);
+        let lens = history.into_iter().chain([states, states]).chain(products);
+        lens.map(Buffer::<T>::bytes).sum()
+    }
+
+    fn windows(&self, plan: Plan, call: &Call<T>) -> Windows {
+        let Some(budget) = self.budget.filter(|_| call.training) else {
+            return Windows::one(call.steps);
+        };
+        let bytes = |windows| self.bytes_of((plan, windows), call.batch, call.dropped());
+        match Windows::within(budget, call.batch, call.steps, bytes) {
+            Ok(windows) => windows,
+            Err(least) => panic!("{budget} bytes for a call that needs {least}"),
+        }
+    }
+
     /// Runs the layer over `call.x`. Writes the output of every step, `[batch, steps, units]`, to
     /// `y` if it is given.
     ///
     /// # Panics
     ///
-    /// If an array does not have the size stated for it, or there is dropout by gate beside softmax.
+    /// If an array does not have the size stated for it, there is dropout by gate beside softmax, or a
+    /// call in training cannot keep [within](Self::keep_within) its bytes.
     pub fn forward(&mut self, call: &Call<T>, y: Option<&mut [T]>) {
         call.check(self.options);
         let mixed = self.options.mix_units() && call.dropout.is_some();
@@ -108,30 +174,26 @@ impl<T: Float> Engine<T> {
         if let Some(y) = &y {
             assert_eq!(y.len(), call.batch * call.steps * self.options.units, "y");
         }
+        let plan = self.plan_of((call.batch, call.steps), call.training, call.dropout.is_some());
         match call.mask {
-            None => {
-                let plan = self.plan_of(call, call.steps);
-                self.forward_as(plan, call, y);
-            }
-            Some(mask) => self.forward_masked(call, mask, y),
+            None => self.forward_as(plan, call, y),
+            Some(mask) => self.forward_masked(plan, call, mask, y),
         }
     }
 
     /// Where the gates see different inputs, lanes run over units; where units are mixed, over the batch.
-    fn plan_of(&self, call: &Call<T>, steps: usize) -> Plan {
-        let plan = self.plan(call.batch, steps, call.training);
-        match call.dropout {
-            Some(_) => plan.over_units(call.batch),
-            None => plan,
-        }
+    fn plan_of(&self, (batch, steps): (usize, usize), training: bool, by_gate: bool) -> Plan {
+        let plan = self.plan(batch, steps, training);
+        if by_gate { plan.over_units(batch) } else { plan }
     }
 
     fn forward_as(&mut self, plan: Plan, call: &Call<T>, y: Option<&mut [T]>) {
         let extent = Extent { lengths: None, dropout: call.dropout };
-        self.run_forward(plan, self.options, call, extent, y);
+        let windows = self.windows(plan, call);
+        self.run_forward((plan, windows), self.options, call, extent, y);
     }
 
-    fn forward_masked(&mut self, call: &Call<T>, mask: &[bool], y: Option<&mut [T]>) {
+    fn forward_masked(&mut self, plan: Plan, call: &Call<T>, mask: &[bool], y: Option<&mut [T]>) {
         let Options { inputs, units, .. } = self.options;
         let mut ragged = std::mem::take(&mut self.ragged);
         ragged.sort(self.options, call, mask, MAX_LANES);
@@ -139,11 +201,9 @@ impl<T: Float> Engine<T> {
         ragged.read_states(call.initial, units);
         ragged.read_factors(call.dropout, [units, inputs]);
 
-        // Plan and room are those of whole rows: the masks of later batches may leave more.
-        let plan = self.plan_of(call, call.steps);
-        let whole = (call.batch, call.steps);
-        let whole = dims::<T>(self.isa, self.options, plan, whole, call.training);
-        self.workspace.reserve(whole, self.options, call.training, call.dropout);
+        // Plan, windows and room are those of whole rows: the masks of later batches may leave more.
+        let windows = self.windows(plan, call);
+        self.reserve((plan, windows), call);
         let steps = ragged.longest();
         let options = Options { go_backwards: false, ..self.options };
         let initial = [Some(&ragged.states[0][..]), Some(&ragged.states[1][..])];
@@ -153,7 +213,9 @@ impl<T: Float> Engine<T> {
             sorted.resize(if y.is_some() { call.batch * steps * units } else { 0 });
         }
         let room = y.is_some().then_some(&mut sorted[..]);
-        self.run_forward(plan, options, &inner, ragged.extent(call.dropout), room);
+        let windows = Windows { steps, window: windows.window.min(steps) };
+        let extent = ragged.extent(call.dropout);
+        self.run_forward((plan, windows), options, &inner, extent, room);
         ragged.y = sorted;
         if let Some(y) = y {
             ragged.write_output(y, units);
@@ -161,41 +223,75 @@ impl<T: Float> Engine<T> {
         self.ragged = ragged;
     }
 
+    /// Makes room for the longest window of a call.
+    fn reserve(&mut self, (plan, windows): (Plan, Windows), call: &Call<T>) {
+        let Windows { steps, window } = windows;
+        let sizes = (call.batch, 0..window, steps);
+        let dims = dims::<T>(self.isa, self.options, plan, sizes, call.training);
+        self.workspace.reserve(dims, self.options, call.training, call.dropped());
+        self.checkpoints.reserve(windows, dims);
+    }
+
     fn run_forward(
         &mut self,
-        plan: Plan,
+        (plan, windows): (Plan, Windows),
         options: Options,
         call: &Call<T>,
         extent: Extent<T>,
-        y: Option<&mut [T]>,
+        mut y: Option<&mut [T]>,
     ) {
-        let Call { batch, steps, .. } = *call;
-        let dims = dims::<T>(self.isa, options, plan, (batch, steps), call.training);
-        let extent = extent.of(dims);
-        let lanes = plan.lanes;
-        let (training, masked) = (call.training, extent.lengths.is_some());
-        self.last = Some(Last { batch, dims, plan, training, masked });
+        let Call { batch, training, .. } = *call;
         T::pack_forward(&mut self.packings, self.isa, options, plan, call);
-        self.workspace.reserve(dims, options, call.training, extent.dropout);
         if self.hoists.len() < plan.threads {
             self.hoists.resize_with(plan.threads, Default::default);
         }
-
-        let (h, c) = (&mut self.workspace.h, &mut self.workspace.c);
-        for (states, initial) in [(h, call.initial[0]), (c, call.initial[1])] {
-            put_states(dims, lanes, (states, Padding::LastRow), initial);
+        self.reserve((plan, windows), call);
+        let masked = extent.lengths.is_some();
+        for (at, window) in windows.iter().enumerate() {
+            let last = at + 1 == windows.count();
+            let kept = training && last;
+            let sizes = (batch, window, windows.steps);
+            let dims = dims::<T>(self.isa, options, plan, sizes, kept);
+            self.workspace.reserve(dims, options, kept, call.dropped());
+            if at == 0 {
+                let (h, c) = (&mut self.workspace.h, &mut self.workspace.c);
+                for (states, initial) in [(h, call.initial[0]), (c, call.initial[1])] {
+                    put_states(dims, plan.lanes, (states, Padding::LastRow), initial);
+                }
+                if !last {
+                    self.checkpoints.take_first(at, &self.workspace, dims);
+                }
+            } else {
+                self.checkpoints.put(at, &mut self.workspace, dims);
+            }
+            self.run_window(
+                (plan, dims),
+                options,
+                (kept, batch),
+                (call.x, extent),
+                y.as_deref_mut(),
+            );
+            if last {
+                self.last = Some(Last { batch, dims, windows, plan, training, masked });
+            } else {
+                self.checkpoints.take_last(at + 1, &self.workspace, dims, extent.of(dims));
+            }
         }
-        let view = self.workspace.view(dims, extent);
-        let job = Forward {
-            isa: self.isa,
-            options,
-            weights: self.packings.of(lanes),
-            plan,
-            kept: call.training,
-            live: batch,
-        };
-        let hoists = &mut self.hoists[..plan.threads];
-        T::forward(job, view, call.x, y, hoists, plan.threads);
+    }
+
+    /// Forward over the steps of a window, from the states before it on.
+    fn run_window(
+        &mut self,
+        (plan, dims): (Plan, Dims),
+        options: Options,
+        (kept, live): (bool, usize),
+        (x, extent): (&[T], Extent<T>),
+        y: Option<&mut [T]>,
+    ) {
+        let weights = self.packings.of(plan.lanes);
+        let job = Forward { isa: self.isa, options, weights, plan, kept, live };
+        let view = self.workspace.view(dims, extent.of(dims));
+        T::forward(job, view, x, y, &mut self.hoists[..plan.threads], plan.threads);
     }
 
     /// Copies `h` and `c` after the last step of the last forward call, `[batch, units]`.
@@ -214,11 +310,11 @@ impl<T: Float> Engine<T> {
             assert_eq!(out.len(), batch * dims.units, "states");
             if masked {
                 let mut sorted = std::mem::take(&mut ragged.states[which]);
-                get_states(dims, ragged.extent(None).lengths, lanes, states, &mut sorted);
+                get_states(dims, ragged.extent(None), lanes, states, &mut sorted);
                 ragged.states[which] = sorted;
                 ragged.write_states(which, out, dims.units);
             } else {
-                get_states(dims, None, lanes, states, out);
+                get_states(dims, Extent::ALIKE, lanes, states, out);
             }
         }
     }
@@ -270,9 +366,9 @@ impl<T: Float> Engine<T> {
         if last.masked {
             self.backward_masked(last, call, incoming, (grads, dx, wants_initial));
         } else {
-            assert_eq!(last.dims.steps, call.steps, "another forward call");
+            assert_eq!(last.windows.steps, call.steps, "another forward call");
             let extent = Extent { lengths: None, dropout: call.dropout };
-            self.run_backward(last, extent, incoming, call, (grads, dx, wants_initial));
+            self.run_backward(last, extent, incoming, (call, call.x), (grads, dx, wants_initial));
         }
 
         let (states, lanes) = (Dims { slots: 1, ..last.dims }, last.plan.lanes);
@@ -281,10 +377,10 @@ impl<T: Float> Engine<T> {
         for (which, (gradient, out)) in found {
             let Some(out) = out else { continue };
             if last.masked {
-                get_states(states, None, lanes, gradient, &mut ragged.states[which]);
+                get_states(states, Extent::ALIKE, lanes, gradient, &mut ragged.states[which]);
                 ragged.write_states(which, out, units);
             } else {
-                get_states(states, None, lanes, gradient, out);
+                get_states(states, Extent::ALIKE, lanes, gradient, out);
             }
         }
     }
@@ -308,14 +404,13 @@ impl<T: Float> Engine<T> {
             states: [Some(&ragged.states[0]), Some(&ragged.states[1])],
         };
         let mut sorted = std::mem::take(&mut ragged.dx);
-        for steps in [call.steps, last.dims.steps] {
+        for steps in [call.steps, last.windows.steps] {
             sorted.resize(if dx.is_some() { last.batch * steps * inputs } else { 0 });
         }
         let room = dx.is_some().then_some(&mut sorted[..]);
         let extent = ragged.extent(call.dropout);
-        let rows = last.dims.group * call.steps;
-        self.products.reserve(rows, last.dims, call.dropout.is_some());
-        self.run_backward(last, extent, incoming, call, (grads, room, wants_initial));
+        let given = (call, &ragged.x[..]);
+        self.run_backward(last, extent, incoming, given, (grads, room, wants_initial));
         ragged.dx = sorted;
         if let Some(dx) = dx {
             ragged.write_input_gradient(dx, inputs);
@@ -328,34 +423,52 @@ impl<T: Float> Engine<T> {
         last: Last,
         extent: Extent<T>,
         incoming: Incoming<T>,
-        call: &Call<T>,
-        (grads, dx, initial): (Gradients<T>, Option<&mut [T]>, bool),
+        (call, x): (&Call<T>, &[T]),
+        (mut grads, mut dx, initial): (Gradients<T>, Option<&mut [T]>, bool),
     ) {
-        let Last { dims, plan, masked, .. } = last;
-        let extent = extent.of(dims);
+        let Last { batch, dims: of_last, windows, plan, masked, .. } = last;
         let options =
             Options { go_backwards: self.options.go_backwards && !masked, ..self.options };
         let (lanes, wanted) = (plan.lanes, dx.is_some());
         T::pack_backward(&mut self.packings, self.isa, options, plan, call, wanted);
 
+        if lanes == Lanes::Units {
+            // For rows without a mask, too.
+            let rows = of_last.group * windows::chunk(batch).min(call.steps);
+            self.products.reserve(rows, of_last, [wanted, call.dropout.is_some()]);
+        }
         let (dh, dc) = (&mut self.workspace.dh, &mut self.workspace.dc);
-        let states = Dims { slots: 1, ..dims };
+        let states = Dims { slots: 1, ..of_last };
         for (gradient, given) in [(dh, incoming.states[0]), (dc, incoming.states[1])] {
             put_states(states, lanes, (gradient, Padding::Zeros), given);
         }
-        let weights = self.packings.of(lanes);
-        let job = Backward { isa: self.isa, options, weights, plan, initial };
-        T::backward(job, self.workspace.view(dims, extent), incoming.dy, plan.threads);
+        for (at, window) in windows.iter().enumerate().rev() {
+            let initial = initial || at > 0;
+            let sizes = (batch, window, windows.steps);
+            let dims = dims::<T>(self.isa, options, plan, sizes, true);
+            if at + 1 < windows.count() {
+                self.workspace.reserve(dims, options, true, call.dropped());
+                self.checkpoints.put(at, &mut self.workspace, dims);
+                self.run_window((plan, dims), options, (true, batch), (x, extent), None);
+            }
+            let weights = self.packings.of(lanes);
+            let job = Backward { isa: self.isa, options, weights, plan, initial };
+            let view = self.workspace.view(dims, extent.of(dims));
+            T::backward(job, view, incoming.dy, plan.threads);
 
-        T::products(Products {
-            isa: self.isa,
-            packed: self.packings.of(lanes),
-            weights: call.weights,
-            view: self.workspace.view(dims, extent),
-            grads,
-            dx: dx.map(|dx| (dx, options.go_backwards)),
-            scratch: &mut self.products,
-        });
+            for steps in windows::chunks(batch, dims.steps) {
+                T::products(Products {
+                    isa: self.isa,
+                    packed: self.packings.of(lanes),
+                    weights: call.weights,
+                    view: self.workspace.view(dims, extent.of(dims)),
+                    steps,
+                    grads: grads.reborrow(),
+                    dx: dx.as_deref_mut().map(|dx| (dx, options.go_backwards)),
+                    scratch: &mut self.products,
+                });
+            }
+        }
     }
 }
 
@@ -373,38 +486,51 @@ fn plan_for<T: Float>(
     }
 }
 
-/// Sizes in memory.
+/// Sizes in memory of a window, `kept` for backward or not, of a sequence of `total` steps.
 fn dims<T: kernels::Float>(
     isa: Isa,
     options: Options,
     plan: Plan,
-    (batch, steps): (usize, usize),
-    training: bool,
+    (batch, window, total): (usize, Range<usize>, usize),
+    kept: bool,
 ) -> Dims {
     let Options { inputs, units, .. } = options;
     let (batch, width) = match plan.lanes {
         Lanes::Units => (batch, units.next_multiple_of(isa.lanes::<T>())),
         Lanes::Batch => (batch.next_multiple_of(plan.group), units),
     };
+    let (start, steps) = (window.start, window.len());
     let gates = match plan.input {
-        _ if training => steps,
-        InputProduct::Hoisted(steps) => steps,
+        _ if kept => steps,
+        InputProduct::Hoisted(ahead) => ahead.min(steps),
         InputProduct::Fused => 0,
     };
-    let slots = if training { steps + 1 } else { 2 };
-    Dims { batch, group: plan.group, steps, inputs, units, width, slots, first: 0, gates }
+    let slots = if kept { steps + 1 } else { 2 };
+    Dims {
+        batch,
+        group: plan.group,
+        steps,
+        start,
+        total,
+        inputs,
+        units,
+        width,
+        slots,
+        first: 0,
+        gates,
+    }
 }
 
 /// Copies the states after the last step to `[batch, units]`.
 fn get_states<T: kernels::Float>(
     dims: Dims,
-    lengths: Option<&[usize]>,
+    extent: Extent<T>,
     lanes: Lanes,
     states: &[T],
     out: &mut [T],
 ) {
     for group in dims.groups() {
-        let (slot, _) = dims.around(lengths.map_or(dims.steps, |lengths| lengths[group.first]));
+        let (slot, _) = dims.around(extent.steps(dims, group));
         let states = &states[group.slot(dims.slots, slot, dims.width)];
         match lanes {
             Lanes::Units => {

@@ -96,7 +96,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
                 }
                 if let Some(y) = &mut self.y {
                     let h = &self.view.h[group.slot(dims.slots, dims.around(t).1, dims.units)];
-                    write_panel(h, group, (y, dims.steps, dims.units), t);
+                    write_panel(h, group, (y, dims.total, dims.units), dims.start + t);
                 }
             }
         }
@@ -197,7 +197,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
     /// On entry `dh` and `dc` hold the gradients of the final state.
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let Dims { steps, units, slots, .. } = self.view.dims;
+        let Dims { steps, start, total, units, slots, .. } = self.view.dims;
         let lanes = V::<S, T>::LANES;
         for t in (0..steps).rev() {
             for group in self.view.dims.groups() {
@@ -212,7 +212,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
                     times_transpose(simd, dz, &self.weights.recurrent_t, (dh, live_after));
                 }
                 for (lane, row) in (group.first..group.first + lanes).enumerate() {
-                    if let Some(dy) = self.dy.at(row, t, units, steps) {
+                    if let Some(dy) = self.dy.at(row, start + t, units, total) {
                         for (dh, &dy) in dh.chunks_exact_mut(lanes).zip(dy) {
                             dh[lane] += dy;
                         }
@@ -339,7 +339,7 @@ pub(super) fn write_panel<T: Float>(
     }
 }
 
-/// Copies the input of the rows of `view` to where forward reads it.
+/// Copies the input of the rows of `view`, and its steps, to where forward reads it.
 pub(super) struct ReadInput<'a, 'v, T> {
     pub(super) view: &'a mut View<'v, T>,
     /// `[rows, steps, inputs]`
@@ -370,15 +370,15 @@ impl<T: Float> ReadInput<'_, '_, T> {
             return; // another instruction set's: the compiler drops it
         }
         let ReadInput { view, x, reversed } = self;
-        let Dims { steps, inputs, .. } = view.dims;
-        let row = steps * inputs;
+        let Dims { steps, start: first, total, inputs, .. } = view.dims;
+        let row = total * inputs;
         let last = x.len() / row - 1;
         // Steps follow each other, as they do in a row, unless their order is reversed.
-        let (pieces, length) = if reversed { (steps, inputs) } else { (1, row) };
+        let length = if reversed { inputs } else { steps * inputs };
         for group in view.dims.groups() {
             let out = &mut view.x[group.history(steps, inputs)];
             for (piece, out) in out.chunks_exact_mut(length * L).enumerate() {
-                let from = (pieces - 1 - piece) * length;
+                let from = if reversed { total - 1 - (first + piece) } else { first } * inputs;
                 for (start, out) in (0..length).step_by(L).zip(out.chunks_mut(L * L)) {
                     let count = L.min(length - start);
                     let mut square = [V::<S, T>::splat(simd, T::ZERO); L];

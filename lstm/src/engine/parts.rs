@@ -3,6 +3,8 @@
 //! Each part owns its rows for the whole sequence: one fork and one join for all steps. One row is not
 //! cut here; its units are shared out in each step.
 
+use std::ops::Range;
+
 use kernels::Isa;
 
 use super::call::{Gradients, Options, Weights};
@@ -65,10 +67,10 @@ impl<T: kernels::Float> Forward<'_, T> {
     ) {
         if threads > 1 && self.plan.cut == Cut::Batch {
             let (first, rows) = halves(&view, threads);
-            let Dims { steps, inputs, units, .. } = view.dims;
+            let Dims { total, inputs, units, .. } = view.dims;
             let live = rows.min(self.live);
-            let (x, x_rest) = x.split_at(live * steps * inputs);
-            let (y, y_rest) = match y.map(|y| y.split_at_mut(live * steps * units)) {
+            let (x, x_rest) = x.split_at(live * total * inputs);
+            let (y, y_rest) = match y.map(|y| y.split_at_mut(live * total * units)) {
                 Some((y, rest)) => (Some(y), Some(rest)),
                 None => (None, None),
             };
@@ -156,7 +158,7 @@ impl<T: kernels::Float> Backward<'_, T> {
     pub(crate) fn run(self, view: View<T>, dy: Gradient<T>, threads: usize) {
         if threads > 1 && self.plan.cut == Cut::Batch {
             let (first, rows) = halves(&view, threads);
-            let (dy, dy_rest) = dy.split(rows, view.dims.units, view.dims.steps);
+            let (dy, dy_rest) = dy.split(rows, view.dims.units, view.dims.total);
             let (view, view_rest) = view.split(rows);
             rayon::join(
                 || self.run(view, dy, first),
@@ -187,28 +189,30 @@ impl<T: kernels::Float> Backward<'_, T> {
     }
 }
 
-/// The products over all steps that end a backward call.
+/// The products over many steps that end a backward call.
 pub(crate) struct Products<'a, T> {
     pub(super) isa: Isa,
     pub(super) packed: Packed<'a, T>,
     pub(super) weights: Weights<'a, T>,
     pub(super) view: View<'a, T>,
+    /// Which steps of the window.
+    pub(super) steps: Range<usize>,
     pub(super) grads: Gradients<'a, T>,
-    /// `[batch, steps, inputs]`, and whether time runs backwards in it.
+    /// `[batch, total, inputs]`, and whether time runs backwards in it.
     pub(super) dx: Option<(&'a mut [T], bool)>,
     pub(super) scratch: &'a mut rows::Products<T>,
 }
 
 impl<T: kernels::Float> Products<'_, T> {
     pub(crate) fn run(self) {
-        let Products { isa, packed, weights, mut view, grads, dx, scratch } = self;
+        let Products { isa, packed, weights, mut view, steps, grads, dx, scratch } = self;
         match packed {
             Packed::Rows(_) if view.extent.dropout.is_some() => {
-                scratch.run_gate_by_gate(isa, weights, &view, grads, dx);
+                scratch.run_gate_by_gate(isa, weights, (&view, steps), grads, dx);
             }
-            Packed::Rows(weights) => scratch.run(isa, weights, &view, grads, dx),
+            Packed::Rows(weights) => scratch.run(isa, weights, (&view, steps), grads, dx),
             Packed::Panels(weights) => {
-                isa.run(panels::Products { weights, view: &mut view, grads, dx });
+                isa.run(panels::Products { weights, view: &mut view, steps, grads, dx });
             }
         }
     }

@@ -93,7 +93,9 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
             if dims.batch > 1 || dropout { Some([T::ZERO; GROUP * 4 * MAX_LANES]) } else { None };
         for t in self.steps.clone() {
             if dropout {
-                dims.groups().for_each(|group| dropout::drop(self.view, t, group));
+                for group in dims.groups() {
+                    dropout::drop(self.view, t, group);
+                }
             }
             for group in dims.groups().filter(alone) {
                 if self.view.live(group, t) == 1 {
@@ -119,7 +121,7 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
             if let Some(y) = &mut self.y {
                 for group in dims.groups() {
                     let h = &self.view.h[group.slot(dims.slots, after, dims.width)];
-                    write_rows(h, dims.width, (y, dims.steps, dims.units), group, t);
+                    write_rows(h, dims.width, (y, dims.total, dims.units), group, dims.start + t);
                 }
             }
         }
@@ -383,7 +385,12 @@ impl<T: Float> Kernel for Backward<'_, T> {
                 match group.rows {
                     _ if self.view.steps(group) == 0 => {}
                     1 if !dropout => self.before_row(V::<S, T>::LANES, group).run(simd),
-                    _ => (0..blocks).for_each(|block| self.product(simd, 0, block, group)),
+                    _ => {
+                        // No closure: it would not have the instructions of this function.
+                        for block in 0..blocks {
+                            self.product(simd, 0, block, group);
+                        }
+                    }
                 }
             }
         }
@@ -414,7 +421,7 @@ impl<T: Float> Backward<'_, T> {
     fn row(&mut self, t: usize, lanes: usize, group: Group) -> one_row::Backward<'_, T> {
         let past = self.view.steps(group);
         let View { dims, c, a, gates, dh, dc, .. } = &mut self.view;
-        let Dims { steps, units, width, slots, .. } = *dims;
+        let Dims { steps, start, total, units, width, slots, .. } = *dims;
         let (_, gates) = gates.split_at_mut(group.slot(steps, t, 4 * width).start);
         let (now, after) = gates.split_at_mut(4 * width);
         one_row::Backward {
@@ -422,7 +429,7 @@ impl<T: Float> Backward<'_, T> {
             weights: self.weights,
             units,
             width,
-            dy: self.dy.at(group.first, t, units, steps),
+            dy: self.dy.at(group.first, start + t, units, total),
             after: (t + 1 < past).then(|| &after[..4 * width]),
             now: Some(one_row::Now {
                 gates: now,
@@ -461,7 +468,7 @@ impl<T: Float> Backward<'_, T> {
     fn cells<S: Simd>(&mut self, simd: S, t: usize, block: usize, group: Group) {
         let live = self.view.live(group, t);
         let View { dims, c, a, gates, dh, dc, .. } = &mut self.view;
-        let Dims { steps, units, width, slots, .. } = *dims;
+        let Dims { steps, start, total, units, width, slots, .. } = *dims;
         let lanes = V::<S, T>::LANES;
         let from = block * NV * lanes;
         if live < group.rows && block == 0 {
@@ -480,7 +487,8 @@ impl<T: Float> Backward<'_, T> {
                 dh: &mut dh[group.slot(1, 0, width)][at..],
                 dc: &mut dc[group.slot(1, 0, width)][at..],
             };
-            cells.run(simd, |row| Some(&self.dy.at(group.first + row, t, units, steps)?[at..]));
+            let dy = |row| self.dy.at(group.first + row, start + t, units, total);
+            cells.run(simd, |row| Some(&dy(row)?[at..]));
         }
     }
 }
@@ -599,14 +607,14 @@ impl<T: Float, const R: usize> Kernel for StateGradients<'_, T, R> {
     }
 }
 
-/// Copies the input of the rows of `view` to where forward reads it.
+/// Copies the input of the rows of `view`, and its steps, to where forward reads it.
 pub(super) fn read_input<T: Float>(view: &mut View<T>, x: &[T], reversed: bool) {
-    let Dims { steps, inputs, .. } = view.dims;
+    let Dims { steps, start, total, inputs, .. } = view.dims;
     for group in view.dims.groups() {
         for t in 0..steps {
-            let from = if reversed { steps - 1 - t } else { t };
+            let from = if reversed { total - 1 - (start + t) } else { start + t };
             let out = &mut view.x[group.slot(steps, t, inputs)];
-            read_rows((x, steps, inputs), group, from, out, inputs);
+            read_rows((x, total, inputs), group, from, out, inputs);
         }
     }
 }

@@ -73,11 +73,11 @@ impl<T: Float> Stream<T> {
         call.check(options);
         let sizes = Sizes { batch, steps, inputs, units, training };
         let plan = plan_for::<T>(isa, options, sizes, || 1);
-        let dims = dims::<T>(isa, options, plan, (batch, steps), training);
+        let dims = dims::<T>(isa, options, plan, (batch, 0..steps, steps), training);
         let mut packings = Packings::default();
         T::pack_forward(&mut packings, isa, options, plan, &call);
         let mut workspace = Workspace::default();
-        workspace.reserve(dims, options, training, None);
+        workspace.reserve(dims, options, training, [false; 2]);
         let y = Buffer::zeros(batch * units);
         let mut stream = Stream { isa, options, plan, dims, batch, packings, workspace, y };
         stream.reset();
@@ -122,7 +122,7 @@ impl<T: Float> Stream<T> {
         let dims = Dims { steps: 0, ..self.dims };
         for (states, out) in [(&self.workspace.h, h), (&self.workspace.c, c)] {
             assert_eq!(out.len(), self.y.len(), "states");
-            get_states(dims, None, self.plan.lanes, states, out);
+            get_states(dims, Extent::ALIKE, self.plan.lanes, states, out);
         }
     }
 

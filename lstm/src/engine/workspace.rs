@@ -19,7 +19,12 @@ pub(super) struct Dims {
     pub(super) batch: usize,
     /// Rows of a group; the last may have fewer.
     pub(super) group: usize,
+    /// Steps that are in memory: a window of the sequence, all of it as a rule.
     pub(super) steps: usize,
+    /// The step of the sequence that is the first of them.
+    pub(super) start: usize,
+    /// Steps of the sequence.
+    pub(super) total: usize,
     pub(super) inputs: usize,
     pub(super) units: usize,
     /// Units, padded to whole vectors where a vector holds units.
@@ -114,29 +119,18 @@ pub(super) struct Workspace<T> {
 }
 
 impl<T: Float> Workspace<T> {
-    /// Makes room for a call of these sizes, `kept` for backward or not.
-    pub(super) fn reserve(
-        &mut self,
-        dims: Dims,
-        options: Options,
-        kept: bool,
-        dropout: Option<Factors<T>>,
-    ) {
-        let Dims { batch, steps, inputs, width, slots, gates, .. } = dims;
-        let kept = usize::from(kept);
-        let [h_in, x_in] = &mut self.dropped;
-        let (h_wanted, x_wanted) =
-            (dropout.is_some(), dropout.is_some_and(|it| it.input.is_some()));
-        h_in.resize(batch * 4 * dims.units * usize::from(h_wanted));
-        x_in.resize(batch * 4 * inputs * usize::from(x_wanted));
-        self.z.resize(batch * 4 * dims.units * usize::from(options.mix_units()));
-        self.x.resize(batch * steps * inputs);
-        self.h.resize(batch * slots * width);
-        self.c.resize(batch * slots * width);
-        self.a.resize(batch * steps * width * kept);
-        self.gates.resize(batch * gates * 4 * width);
-        self.dh.resize(batch * width * kept);
-        self.dc.resize(batch * width * kept);
+    /// Makes room for a window of these sizes, `kept` for backward or not, with dropout of `h` and of `x`
+    /// by gate or without.
+    pub(super) fn reserve(&mut self, dims: Dims, options: Options, kept: bool, dropout: [bool; 2]) {
+        let lens = lens(dims, options, kept, dropout);
+        for (array, len) in self.arrays().into_iter().zip(lens) {
+            array.resize(len);
+        }
+    }
+
+    fn arrays(&mut self) -> [&mut Buffer<T>; 10] {
+        let Workspace { x, h, c, a, gates, dropped: [h_in, x_in], z, dh, dc } = self;
+        [x, h, c, a, gates, h_in, x_in, z, dh, dc]
     }
 
     /// All of it, to work on.
@@ -158,6 +152,29 @@ impl<T: Float> Workspace<T> {
     }
 }
 
+/// Elements of each array of a [`Workspace`], in the order of its fields.
+pub(super) fn lens(
+    dims: Dims,
+    options: Options,
+    kept: bool,
+    [h_dropped, x_dropped]: [bool; 2],
+) -> [usize; 10] {
+    let Dims { batch, steps, inputs, units, width, slots, gates, .. } = dims;
+    let if_kept = usize::from(kept);
+    [
+        batch * steps * inputs,
+        batch * slots * width,
+        batch * slots * width,
+        batch * steps * width * if_kept,
+        batch * gates * 4 * width,
+        batch * 4 * units * usize::from(h_dropped),
+        batch * 4 * inputs * usize::from(x_dropped),
+        batch * 4 * units * usize::from(options.mix_units()),
+        batch * width * if_kept,
+        batch * width * if_kept,
+    ]
+}
+
 /// What differs from row to row, beside numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent<'a, T> {
@@ -171,10 +188,11 @@ impl<'a, T> Extent<'a, T> {
     /// The same for every row.
     pub(super) const ALIKE: Self = Extent { lengths: None, dropout: None };
 
-    /// Steps of a group: those of its first row.
+    /// Steps of a group in the window: those of its first row.
     #[inline(always)]
     pub(super) fn steps(&self, dims: Dims, group: Group) -> usize {
-        self.lengths.map_or(dims.steps, |lengths| lengths[group.first])
+        let Dims { steps, start, .. } = dims;
+        self.lengths.map_or(steps, |lengths| lengths[group.first].saturating_sub(start).min(steps))
     }
 
     /// Without what there is for rows of padding that a call of these sizes does not have.
@@ -215,18 +233,21 @@ pub(crate) struct View<'a, T> {
 }
 
 impl<T> View<'_, T> {
-    /// Steps of a group: those of its first row.
+    /// Steps of a group in the window: those of its first row.
     #[inline(always)]
     pub(super) fn steps(&self, group: Group) -> usize {
         self.extent.steps(self.dims, group)
     }
 
-    /// How many rows of a group have a step `t`: its first ones.
+    /// How many rows of a group have a step `t` of the window: its first ones.
     #[inline(always)]
     pub(super) fn live(&self, group: Group, t: usize) -> usize {
         match self.extent.lengths {
             None => group.rows,
-            Some(lengths) => lengths[group.first..][..group.rows].partition_point(|&len| len > t),
+            Some(lengths) => {
+                let t = self.dims.start + t;
+                lengths[group.first..][..group.rows].partition_point(|&len| len > t)
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 pub use symbol::{Shared, Symbol, Symbols};
 
 use crate::error::{Error, Result};
-use crate::layer::Layer;
+use crate::layer::{Embedding, Layer};
 use crate::shape::Shape;
 use symbol::{Instance, Node};
 use walk::Order;
@@ -107,6 +107,14 @@ impl Graph {
     pub(crate) fn readers(&self, input: usize) -> impl Iterator<Item = &Layer> {
         let readers = self.calls.iter().filter(move |call| call.sources.contains(&(input, 0)));
         readers.map(|call| &self.layers[call.layer].layer)
+    }
+
+    /// The embeddings among them, to which it is of indices.
+    pub(crate) fn embeddings(&self, input: usize) -> impl Iterator<Item = &Embedding> {
+        self.readers(input).filter_map(|layer| match layer {
+            Layer::Embedding(embedding) => Some(embedding),
+            _ => None,
+        })
     }
 
     /// Which call of its layer a call is.

@@ -11,7 +11,7 @@ use kernels::{Buffer, Isa};
 
 use super::bidirectional::{Bidirectional, MergeMode};
 use super::part::Part;
-use super::{Flow, Inputs, Mask, Operation, Pass};
+use super::{Flow, Inputs, Mask, Operation, Pass, Recurrence};
 use crate::shape::Shape;
 
 /// The operation of a [`Bidirectional`] layer.
@@ -191,7 +191,11 @@ impl<T: crate::Float> Operation<T> for Both<T> {
         any.contains(&true)
     }
 
-    fn carried(&mut self) -> Vec<&mut Buffer<T>> {
+    fn visit(&mut self, batch: usize, inputs: &[Shape], see: &mut dyn FnMut(Recurrence<T>)) {
+        self.ways.iter_mut().for_each(|way| way.visit(batch, inputs, see));
+    }
+
+    fn carried(&mut self) -> Vec<(usize, &mut Buffer<T>)> {
         self.ways.iter_mut().flat_map(|way| way.carried()).collect()
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use kernels::{Buffer, Float};
 
 use crate::activation::Activation;
-use crate::engine::Stream;
+use crate::engine::{Engine, Stream};
 use crate::random::Draw;
 use crate::shape::Shape;
 
@@ -146,6 +146,16 @@ impl<T: Float> Flow<T> {
     }
 }
 
+/// An LSTM, and the sizes of its calls.
+#[derive(Debug)]
+pub(crate) struct Recurrence<'a, T> {
+    pub(crate) engine: &'a mut Engine<T>,
+    pub(crate) batch: usize,
+    pub(crate) steps: usize,
+    /// Whether `h` and `x` are dropped out gate by gate.
+    pub(crate) dropped: [bool; 2],
+}
+
 /// A layer's computation, with its memory. Buffers it is given have the right size.
 pub(crate) trait Operation<T: Float>: Debug + Send {
     /// Reads the inputs, writes the outputs, keeps what backward needs if that will follow.
@@ -189,13 +199,21 @@ pub(crate) trait Operation<T: Float>: Debug + Send {
         None
     }
 
+    /// Shows every LSTM inside of it, for a batch of so many rows with inputs of these shapes.
+    fn visit(&mut self, _batch: usize, _inputs: &[Shape], _see: &mut dyn FnMut(Recurrence<T>)) {}
+
+    /// From now on the states go on from call to call, whatever the layer's options say, starting with
+    /// zeros; or not any more.
+    fn carry(&mut self, _on: bool) {}
+
     /// The streams inside of it, whose states go on from step to step.
     fn streams(&mut self) -> &mut [Stream<T>] {
         &mut []
     }
 
-    /// The states that are kept from batch to batch, empty before the first one.
-    fn carried(&mut self) -> Vec<&mut Buffer<T>> {
+    /// The states that are kept from batch to batch, empty before the first one, with the units of
+    /// each.
+    fn carried(&mut self) -> Vec<(usize, &mut Buffer<T>)> {
         Vec::new()
     }
 

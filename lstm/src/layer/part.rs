@@ -6,7 +6,7 @@ use std::ops::Range;
 use kernels::{Buffer, Isa};
 
 use super::recurrent::Recurrent;
-use super::{Flow, Inputs, Operation, Pass};
+use super::{Flow, Inputs, Operation, Pass, Recurrence};
 use crate::regularizer::Regularizer;
 use crate::shape::Shape;
 
@@ -131,8 +131,23 @@ impl<T: crate::Float> Part<T> {
         self.lend(dreturned, dinitial);
     }
 
-    /// The states that are kept from batch to batch.
-    pub(super) fn carried(&mut self) -> Vec<&mut Buffer<T>> {
+    /// See [`Operation::visit`].
+    pub(super) fn visit(
+        &mut self,
+        batch: usize,
+        inputs: &[Shape],
+        see: &mut dyn FnMut(Recurrence<T>),
+    ) {
+        self.operation.visit(batch, inputs, see);
+    }
+
+    /// See [`Operation::carry`].
+    pub(super) fn carry(&mut self, on: bool) {
+        self.operation.carry(on);
+    }
+
+    /// The states that are kept from batch to batch, with the units of each.
+    pub(super) fn carried(&mut self) -> Vec<(usize, &mut Buffer<T>)> {
         self.operation.carried()
     }
 

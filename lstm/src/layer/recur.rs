@@ -2,7 +2,7 @@
 
 use kernels::{Buffer, Isa};
 
-use super::{Flow, Inputs, LSTM, Mask, Operation, Pass};
+use super::{Flow, Inputs, LSTM, Mask, Operation, Pass, Recurrence};
 use crate::engine::{self, Call, Engine, Factors, Gradient, Gradients, Incoming, Weights};
 use crate::random::Rng;
 use crate::shape::Shape;
@@ -14,8 +14,12 @@ pub(super) struct Recur<T> {
     inputs: usize,
     units: usize,
     return_sequences: bool,
-    /// The states after the last batch, `[batch, units]`, if they are carried to the next.
-    carried: Option<[Buffer<T>; 2]>,
+    stateful: bool,
+    /// Whether states are carried from call to call, for a time.
+    carries: bool,
+    /// The states after the last call, `[batch, units]`, where they are carried to the next; empty
+    /// before the first.
+    carried: [Buffer<T>; 2],
     dropout: Dropout<T>,
 }
 
@@ -131,7 +135,9 @@ impl<T: crate::Float> Recur<T> {
             inputs: features,
             units: lstm.units,
             return_sequences: lstm.return_sequences,
-            carried: lstm.stateful.then(Default::default),
+            stateful: lstm.stateful,
+            carries: false,
+            carried: Default::default(),
             dropout: Dropout::new(lstm),
         }
     }
@@ -142,7 +148,7 @@ fn call<'a, T: crate::Float>(
     pass: &Pass<'a, T>,
     (inputs, units): (usize, usize),
     dropout: &'a Dropout<T>,
-    carried: Option<&'a [Buffer<T>; 2]>,
+    [h_carried, c_carried]: &'a [Buffer<T>; 2],
 ) -> Call<'a, T> {
     let given = |i| (pass.inputs.len() > i).then(|| pass.inputs.at(i));
     Call {
@@ -153,9 +159,9 @@ fn call<'a, T: crate::Float>(
         steps: pass.inputs.axis(0, 0),
         mask: pass.inputs.mask_of_steps(),
         dropout: dropout.factors(),
-        initial: match (given(1), carried) {
-            (None, Some([h, c])) if !h.is_empty() => [Some(h), Some(c)],
-            (h, _) => [h, given(2)],
+        initial: match given(1) {
+            None if !h_carried.is_empty() => [Some(h_carried), Some(c_carried)],
+            h => [h, given(2)],
         },
         training: pass.kept,
     }
@@ -163,9 +169,9 @@ fn call<'a, T: crate::Float>(
 
 impl<T: crate::Float> Operation<T> for Recur<T> {
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
-        let Recur { engine, inputs, units, carried, dropout, .. } = self;
+        let Recur { engine, inputs, units, stateful, carries, carried, dropout, .. } = self;
         dropout.draw(&pass, *inputs, *units);
-        let call = call(&pass, (*inputs, *units), dropout, carried.as_ref());
+        let call = call(&pass, (*inputs, *units), dropout, carried);
         if self.return_sequences {
             engine.forward(&call, Some(&mut outputs[0]));
         } else {
@@ -175,7 +181,8 @@ impl<T: crate::Float> Operation<T> for Recur<T> {
         if let [_, h, c] = outputs {
             engine.states(Some(h), Some(c));
         }
-        if let Some([h, c]) = carried {
+        if *stateful || *carries {
+            let [h, c] = carried;
             h.resize(pass.batch * *units);
             c.resize(pass.batch * *units);
             engine.states(Some(h), Some(c));
@@ -190,8 +197,9 @@ impl<T: crate::Float> Operation<T> for Recur<T> {
         dweights: &mut [T],
         dins: &mut [Flow<T>],
     ) {
-        let Recur { engine, inputs, units, dropout, .. } = self;
-        let call = call(&pass, (*inputs, *units), dropout, None);
+        let Recur { engine, inputs, units, dropout, carried, .. } = self;
+        // The states are those after the call by now, of which backward makes no use.
+        let call = call(&pass, (*inputs, *units), dropout, carried);
         let incoming = Incoming {
             dy: match douts[0].get() {
                 None => Gradient::None,
@@ -222,18 +230,33 @@ impl<T: crate::Float> Operation<T> for Recur<T> {
         }
     }
 
-    fn carried(&mut self) -> Vec<&mut Buffer<T>> {
-        self.carried.iter_mut().flatten().collect()
+    fn visit(&mut self, batch: usize, inputs: &[Shape], see: &mut dyn FnMut(Recurrence<T>)) {
+        let by_gate = self.dropout.by_gate();
+        see(Recurrence {
+            engine: &mut self.engine,
+            batch,
+            steps: inputs[0].axes()[0].unwrap_or(0),
+            dropped: [by_gate, by_gate && drops(self.dropout.rate)],
+        });
     }
 
-    fn reset(&mut self) {
-        if let Some(states) = &mut self.carried {
-            states.iter_mut().for_each(|state| state.resize(0));
+    fn carry(&mut self, on: bool) {
+        self.carries = on;
+        if !self.stateful {
+            self.reset();
         }
     }
 
+    fn carried(&mut self) -> Vec<(usize, &mut Buffer<T>)> {
+        let states = self.carried.iter_mut().filter(|_| self.stateful);
+        states.map(|state| (self.units, state)).collect()
+    }
+
+    fn reset(&mut self) {
+        self.carried.iter_mut().for_each(|state| state.resize(0));
+    }
+
     fn rows(&self) -> Option<usize> {
-        let [h, _] = self.carried.as_ref()?;
-        Some(h.len() / self.units)
+        self.stateful.then(|| self.carried[0].len() / self.units)
     }
 }

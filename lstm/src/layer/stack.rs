@@ -6,7 +6,7 @@ use kernels::{Buffer, Isa};
 
 use super::part::Part;
 use super::rnn::RNN;
-use super::{Flow, Inputs, Mask, Operation, Pass};
+use super::{Flow, Inputs, Mask, Operation, Pass, Recurrence};
 use crate::shape::Shape;
 
 /// The operation of an [`RNN`] layer.
@@ -110,7 +110,15 @@ impl<T: crate::Float> Operation<T> for Stack<T> {
         }
     }
 
-    fn carried(&mut self) -> Vec<&mut Buffer<T>> {
+    fn visit(&mut self, batch: usize, inputs: &[Shape], see: &mut dyn FnMut(Recurrence<T>)) {
+        self.cells.iter_mut().for_each(|cell| cell.visit(batch, inputs, see));
+    }
+
+    fn carry(&mut self, on: bool) {
+        self.cells.iter_mut().for_each(|cell| cell.carry(on));
+    }
+
+    fn carried(&mut self) -> Vec<(usize, &mut Buffer<T>)> {
         self.cells.iter_mut().flat_map(Part::carried).collect()
     }
 

@@ -6,7 +6,8 @@ use std::slice;
 use kernels::{Buffer, Isa};
 
 use super::{
-    Describe, Flow, Inputs, Layer, Mask, Operation, Pass, Weight, named, one_input, setters,
+    Describe, Flow, Inputs, Layer, Mask, Operation, Pass, Recurrence, Weight, named, one_input,
+    setters,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
@@ -190,6 +191,11 @@ impl<T: crate::Float> Operation<T> for EachStep<T> {
         dins: &mut [Flow<T>],
     ) {
         self.operation.backward(inside(pass, &self.step), outputs, douts, dweights, dins);
+    }
+
+    fn visit(&mut self, batch: usize, inputs: &[Shape], see: &mut dyn FnMut(Recurrence<T>)) {
+        let steps = inputs[0].axes()[0].unwrap_or(0);
+        of_step(&inputs[0], |step| self.operation.visit(batch * steps, step, see));
     }
 
     /// The mask goes on as it is. One that reaches into the steps ends where the layer leaves no

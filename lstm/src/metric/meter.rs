@@ -45,6 +45,21 @@ impl Meter {
         }
     }
 
+    /// Checks that this is the memory of a metric like it, over rows of `width` predictions, 0 if
+    /// that is not known yet.
+    ///
+    /// # Errors
+    ///
+    /// How many numbers it should have.
+    pub(crate) fn check_memory(&mut self, memory: &[f64], width: usize) -> Result<(), usize> {
+        let expected = match &mut self.gathered {
+            Gathered::Mean(mean) => mean.memory().len(),
+            Gathered::Confusion(confusion) => confusion.memory().count(),
+            Gathered::Sums(_) => return Sums::check_memory(memory, width),
+        };
+        (memory.len() == expected).then_some(()).ok_or(expected)
+    }
+
     /// Remembers it.
     pub(crate) fn remember(&mut self, memory: &[f64]) {
         match &mut self.gathered {

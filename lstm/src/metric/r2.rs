@@ -38,6 +38,20 @@ impl Sums {
         outputs.chain([self.numbers as f64]).collect()
     }
 
+    /// Checks that this is a memory of so many outputs, 0 if that is not known yet, or of none.
+    ///
+    /// # Errors
+    ///
+    /// How many numbers it should have.
+    pub(super) fn check_memory(memory: &[f64], outputs: usize) -> Result<(), usize> {
+        let found = memory.len();
+        let fits = match outputs {
+            0 => found % 4 == 1,
+            _ => found == 1 || found == 4 * outputs + 1,
+        };
+        fits.then_some(()).ok_or(4 * outputs + 1)
+    }
+
     /// Remembers it.
     pub(super) fn remember(&mut self, memory: &[f64]) {
         if let [outputs @ .., numbers] = memory {

@@ -2,20 +2,20 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Model;
-use super::fit::{Callbacks, Fit};
+use super::conditions::Conditions;
+use super::fit::Fit;
 use super::history::History;
 use super::optimizer_state::OptimizerState;
-use crate::archive::{Reader, Writer};
+use crate::archive::Writer;
 use crate::callback::{Callback, Memory, SaveFreq};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::tensor::Tensor;
 
 /// The version of what is written here.
-const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 
 /// Where a training keeps what it needs to go on: see [`Fit::backup`].
 ///
@@ -33,16 +33,20 @@ const VERSION: u64 = 1;
 ///
 /// The file is a safetensors file. Its arrays are `weights/…`, `optimizer/…` (the slots, by Keras's
 /// names), `states/…` (of stateful layers), `metrics/…` (what the epoch has gathered), `history/…` and
-/// `callbacks/…`. Its metadata has a `checksum` of the whole, and `training`: JSON with the `version`
-/// of all this, 1; the `conditions` that must not change; the `place` in the training; counts of the
-/// model, from which all random numbers follow; those of the optimizer. Real numbers are there as the
-/// bits of an `f64`. It is written beside the old file first, and takes its place when it is whole.
+/// `callbacks/…`. Its metadata has a `checksum` of the whole; `conditions`, JSON with all that must not
+/// change: options, the model and what it is compiled with, the [classes](Callback::class) of
+/// callbacks; and `training`, JSON with the `version` of all this, 2; the `place` in the training;
+/// counts of the model, from which all random numbers follow; those of the optimizer. Real numbers are
+/// there as the bits of an `f64`. It is written beside the old file first, and takes its place when it
+/// is whole. A file of another version is refused.
+///
+/// What happens at the end of a training is not in it, but happens again: the last file is from before
+/// averages of weights take their place, and before [`on_train_end`](Callback::on_train_end).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backup<'a> {
     /// The file.
     pub path: &'a Path,
-    /// When to write it; after each epoch unless set. It is written at the end of the training in
-    /// any case.
+    /// When to write it; after each epoch unless set. It is written after the last one in any case.
     pub save_freq: SaveFreq,
 }
 
@@ -73,28 +77,18 @@ pub(super) struct Place {
     pub(super) source: Option<(u64, usize)>,
     /// Whether its end was asked for.
     pub(super) stop: bool,
-    /// Whether all is done.
-    pub(super) over: bool,
 }
 
 impl Place {
     /// Before the first epoch.
     pub(super) fn start(epoch: usize, steps: Option<usize>) -> Self {
-        Place { epoch, step: 0, begun: false, steps, source: None, stop: false, over: false }
+        Place { epoch, step: 0, begun: false, steps, source: None, stop: false }
     }
-}
 
-/// What has to be the same for a training to go on as it would have.
-fn conditions<T>(options: &Fit<T>, batches: Option<usize>) -> Value {
-    json!({
-        "batches": batches,
-        "batch_size": options.batch_size,
-        "shuffle": options.shuffle,
-        "seed": options.seed,
-        "initial_epoch": options.initial_epoch,
-        "steps_per_epoch": options.steps_per_epoch,
-        "validation_freq": options.validation_freq,
-    })
+    /// Whether there is anything left to do of a training of so many epochs.
+    pub(super) fn goes_on(&self, epochs: usize) -> bool {
+        self.epoch < epochs && (self.begun || !self.stop)
+    }
 }
 
 impl<T: Float> Model<T> {
@@ -103,8 +97,7 @@ impl<T: Float> Model<T> {
         &mut self,
         path: &Path,
         place: Place,
-        options: &Fit<T>,
-        batches: Option<usize>,
+        conditions: &Conditions,
         history: &History,
         callbacks: &[&mut dyn Callback<T>],
     ) -> Result<()> {
@@ -115,8 +108,8 @@ impl<T: Float> Model<T> {
         for (name, slot) in &slots {
             writer.add(format!("optimizer/{name}"), slot.shape(), slot.data());
         }
-        for (at, state) in self.execution.carried().enumerate() {
-            writer.add(format!("states/{at}"), &[state.len()], state);
+        for (at, (units, state)) in self.execution.carried().enumerate() {
+            writer.add(format!("states/{at}"), &[state.len() / units, units], state);
         }
         let judged = self.compiled()?.judge.memory();
         for (at, part) in judged.iter().enumerate() {
@@ -138,139 +131,24 @@ impl<T: Float> Model<T> {
             let tensors: Vec<_> = tensors.iter().map(|(name, _)| name).collect();
             remembered.push(json!({ "numbers": numbers, "tensors": tensors }));
         }
-        let Place { epoch, step, begun, steps, source, stop, over } = place;
+        let Place { epoch, step, begun, source, stop, .. } = place;
         let training = json!({
             "version": VERSION,
-            "conditions": conditions(options, batches),
             "place": {
-                "epoch": epoch, "step": step, "begun": begun, "steps": steps, "source": source,
-                "stop": stop,
-                "over": over,
+                "epoch": epoch, "step": step, "begun": begun, "source": source, "stop": stop,
             },
             "model": { "epochs": self.epochs, "batches": self.batches },
             "optimizer": {
                 "iterations": iterations,
                 "learning_rate": learning_rate.to_bits(),
                 "product": product.to_bits(),
-                "slots": slots.iter().map(|(name, _)| name).collect::<Vec<_>>(),
             },
-            "metrics": judged.len(),
             "history": { "names": names, "epochs": history.epoch() },
             "callbacks": remembered,
         });
         writer.describe("training", training.to_string());
+        writer.describe("conditions", conditions.text().to_owned());
         writer.finish(path)
-    }
-
-    /// Goes back to where a training was broken off, if there is a file of one.
-    pub(super) fn restore(
-        &mut self,
-        path: &Path,
-        options: &Fit<T>,
-        batches: Option<usize>,
-        history: &mut History,
-        callbacks: Callbacks<T>,
-    ) -> Result<Option<Place>> {
-        if !path.try_exists().map_err(|error| Error::file(path, &error))? {
-            return Ok(None);
-        }
-        let reader = Reader::open(path)?;
-        let foreign = || reader.wrong("this is no training that was broken off".to_owned());
-        let text = reader.description("training").ok_or_else(foreign)?;
-        let training: Value = serde_json::from_str(text).map_err(|_| foreign())?;
-        if training["version"] != VERSION {
-            let why = format!("its version is {}, where {VERSION} is known", training["version"]);
-            return Err(reader.wrong(why));
-        }
-        let expected = conditions(options, batches);
-        for (key, now) in expected.as_object().into_iter().flatten() {
-            let then = &training["conditions"][key];
-            if then != now {
-                return Err(reader.wrong(format!("its training had {key} {then}, not {now}")));
-            }
-        }
-        let remembered = training["callbacks"].as_array().ok_or_else(foreign)?;
-        if remembered.len() != callbacks.len() {
-            let (then, now) = (remembered.len(), callbacks.len());
-            return Err(reader.wrong(format!("its training had {then} callbacks, not {now}")));
-        }
-        let whole = |value: &Value| value.as_u64().ok_or_else(foreign);
-        let bits = |value: &Value| whole(value).map(f64::from_bits);
-        let texts = |value: &Value| -> Result<Vec<String>> {
-            serde_json::from_value(value.clone()).map_err(|_| foreign())
-        };
-
-        // All is read before anything changes.
-        let names = self.weight_names();
-        let weights: Vec<Tensor<T>> = names
-            .iter()
-            .map(|name| reader.tensor(&format!("weights/{name}")))
-            .collect::<Result<_>>()?;
-        let of_optimizer = &training["optimizer"];
-        let slot = |name: String| {
-            let tensor = reader.tensor(&format!("optimizer/{name}"))?;
-            Ok((name, tensor))
-        };
-        let state = OptimizerState {
-            iterations: whole(&of_optimizer["iterations"])?,
-            learning_rate: bits(&of_optimizer["learning_rate"])?,
-            product: bits(&of_optimizer["product"])?,
-            slots: texts(&of_optimizer["slots"])?.into_iter().map(slot).collect::<Result<_>>()?,
-        };
-        let judged = (0..whole(&training["metrics"])?)
-            .map(|at| Ok(reader.tensor::<f64>(&format!("metrics/{at}"))?.into_data()))
-            .collect::<Result<Vec<_>>>()?;
-        let series = texts(&training["history"]["names"])?.into_iter().enumerate();
-        let series = series.map(|(at, name)| {
-            Ok((name, reader.tensor::<f64>(&format!("history/{at}"))?.into_data()))
-        });
-        let series = series.collect::<Result<Vec<_>>>()?;
-        let epochs = serde_json::from_value(training["history"]["epochs"].clone());
-        let place = &training["place"];
-        let place = Place {
-            epoch: whole(&place["epoch"])? as usize,
-            step: whole(&place["step"])? as usize,
-            begun: place["begun"] == true,
-            steps: place["steps"].as_u64().map(|steps| steps as usize),
-            source: serde_json::from_value(place["source"].clone()).map_err(|_| foreign())?,
-            stop: place["stop"] == true,
-            over: place["over"] == true,
-        };
-        let mut memories = Vec::new();
-        for (at, memory) in remembered.iter().enumerate() {
-            let numbers = memory["numbers"].as_array().ok_or_else(foreign)?.iter();
-            let numbers = numbers.map(|pair| {
-                let name = pair[0].as_str().ok_or_else(foreign)?;
-                Ok((name.to_owned(), bits(&pair[1])?))
-            });
-            let tensors = texts(&memory["tensors"])?.into_iter().map(|name| {
-                let tensor = reader.tensor(&format!("callbacks/{at}/{name}"))?;
-                Ok((name, tensor))
-            });
-            let numbers = numbers.collect::<Result<_>>()?;
-            memories.push(Memory { numbers, tensors: tensors.collect::<Result<_>>()? });
-        }
-        let carried = self.execution.carried().count();
-        let states: Vec<Tensor<T>> =
-            (0..carried).map(|at| reader.tensor(&format!("states/{at}"))).collect::<Result<_>>()?;
-
-        for (place, weight) in self.weights.iter().zip(&weights) {
-            self.check_shape(place, weight)?;
-        }
-        self.put_back_optimizer_state(&state)?;
-        self.put_back_weights(&weights);
-        for (state, from) in self.execution.carried().zip(&states) {
-            state.resize(from.data().len());
-            state.copy_from_slice(from.data());
-        }
-        self.compiled()?.judge.remember(&judged);
-        self.epochs = whole(&training["model"]["epochs"])?;
-        self.batches = whole(&training["model"]["batches"])?;
-        history.restore(epochs.map_err(|_| foreign())?, series);
-        for (callback, memory) in callbacks.iter_mut().zip(&memories) {
-            callback.remember(memory)?;
-        }
-        Ok(Some(place))
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 
 use super::Model;
 use super::backup::{Backup, Place};
+use super::conditions::Conditions;
 use super::fit::{Callbacks, Fit};
 use super::history::History;
 use super::logs::Logs;
@@ -24,6 +25,20 @@ impl<T: Float> Model<T> {
     pub(super) fn train_epochs<S: Source<T>>(
         &mut self,
         source: &mut S,
+        validate: Option<Validate<T>>,
+        options: &Fit<T>,
+        callbacks: Callbacks<T>,
+    ) -> Result<History> {
+        let outer = self.bptt;
+        self.set_bptt(options.bptt)?;
+        let history = self.run_epochs(source, validate, options, callbacks);
+        self.set_bptt(outer)?;
+        history
+    }
+
+    fn run_epochs<S: Source<T>>(
+        &mut self,
+        source: &mut S,
         mut validate: Option<Validate<T>>,
         options: &Fit<T>,
         callbacks: Callbacks<T>,
@@ -31,6 +46,23 @@ impl<T: Float> Model<T> {
         let batches = source.batches();
         if batches == Some(0) {
             return Err(Error::invalid("dataset", "it has no batch"));
+        }
+        let start = Place::start(options.initial_epoch, options.steps_per_epoch.or(batches));
+        let backup = match options.backup {
+            Some(Backup { path, save_freq }) => {
+                let known = (batches, validate.is_some());
+                Some((path, save_freq, Conditions::new(self, options, known, callbacks)))
+            }
+            None => None,
+        };
+        // What can be wrong with a backup is found before anyone knows of the training.
+        let saved = match &backup {
+            Some((path, _, conditions)) => self.saved(path, conditions, start, callbacks)?,
+            None => None,
+        };
+        let mut place = saved.as_ref().map_or(start, |saved| saved.place);
+        if place.goes_on(options.epochs) {
+            take_again(source, place.source)?;
         }
         // A callback may train, too: what it leaves is put right, here and before each batch.
         let outer = std::mem::replace(&mut self.stop, false);
@@ -40,30 +72,14 @@ impl<T: Float> Model<T> {
         let mut history = History::new(options.epochs.saturating_sub(options.initial_epoch));
         let mut logs = Logs::sorted(names.iter());
         let mut epoch_logs = Logs::sorted(names.iter().chain(&val_names));
-        let start = Place::start(options.initial_epoch, options.steps_per_epoch.or(batches));
         let mut fitted = 0;
         each(callbacks, |callback| callback.on_train_begin(self))?;
-        let found = match &options.backup {
-            Some(Backup { path, .. }) => {
-                self.restore(path, options, batches, &mut history, callbacks)?
-            }
-            None => None,
-        };
-        let mut place = found.unwrap_or(start);
-        if place.over && (place.stop || place.epoch >= options.epochs) {
-            (self.stop, self.seed) = (outer, options.seed);
-            return Ok(history);
+        if let Some(saved) = &saved {
+            self.put_back(saved, options, &mut history, callbacks)?;
         }
-        self.stop |= place.stop;
-        place.over = false;
-        if let Some((epoch, taken)) = place.source {
-            source.start(epoch);
-            for _ in 0..taken {
-                source.advance()?;
-            }
-        }
+        let mut written = true; // of a beginning, nothing has to be
         let mut progress = Progress::new(options.verbose, options.epochs, place.steps);
-        while place.epoch < options.epochs {
+        while place.goes_on(options.epochs) {
             let epoch = place.epoch;
             progress.epoch(epoch);
             if !place.begun {
@@ -94,17 +110,18 @@ impl<T: Float> Model<T> {
                 self.seed = options.seed;
                 let (data, rows) = source.batch();
                 self.fit_to(S::CHECKS, data, rows, &mut fitted)?;
-                self.train(data, rows)?;
+                let done = self.batches;
+                self.train_back(data, rows)?;
                 self.compiled()?.judge.results(&mut values);
                 logs.fill(&names, &values);
                 each(callbacks, |callback| callback.on_train_batch_end(step, self, &logs))?;
                 place.step += 1;
                 progress.step(place.step, &logs);
-                if let Some(Backup { path, save_freq: SaveFreq::Batches(every) }) = options.backup
-                    && self.batches.is_multiple_of(every as u64)
+                if let Some((path, SaveFreq::Batches(every), conditions)) = &backup
+                    && done / *every as u64 != self.batches / *every as u64
                 {
                     let place = Place { stop: self.stop, ..place };
-                    self.back_up(path, place, options, batches, &history, callbacks)?;
+                    self.back_up(path, place, conditions, &history, callbacks)?;
                 }
                 if self.stop {
                     break;
@@ -123,13 +140,16 @@ impl<T: Float> Model<T> {
             each(callbacks, |callback| callback.on_epoch_end(epoch, self, &mut epoch_logs))?;
             progress.finish_epoch(place.step, &epoch_logs);
             history.push(epoch, &epoch_logs);
-            place = Place { epoch: epoch + 1, step: 0, begun: false, ..place };
-            if self.stop {
-                break;
+            place = Place { epoch: epoch + 1, step: 0, begun: false, stop: self.stop, ..place };
+            written = false;
+            if let Some((path, SaveFreq::Epoch, conditions)) = &backup {
+                self.back_up(path, place, conditions, &history, callbacks)?;
+                written = true;
             }
-            if let Some(Backup { path, save_freq: SaveFreq::Epoch }) = options.backup {
-                self.back_up(path, place, options, batches, &history, callbacks)?;
-            }
+        }
+        // The end that follows is gone through again whenever the training is.
+        if let (Some((path, _, conditions)), false) = (&backup, written) {
+            self.back_up(path, place, conditions, &history, callbacks)?;
         }
         if options.epochs > 0 {
             self.finalize();
@@ -139,13 +159,8 @@ impl<T: Float> Model<T> {
         for callback in callbacks.iter_mut() {
             result = result.and(callback.on_train_end(self));
         }
-        let stopped = std::mem::replace(&mut self.stop, outer);
-        result?;
-        if let Some(Backup { path, .. }) = options.backup {
-            place = Place { over: true, stop: stopped, ..place };
-            self.back_up(path, place, options, batches, &history, callbacks)?;
-        }
-        Ok(history)
+        self.stop = outer;
+        result.map(|()| history)
     }
 
     /// Takes in batches from their beginning, at most so many: what losses and metrics gather.
@@ -190,6 +205,19 @@ impl<T: Float> Model<T> {
         }
         Ok(())
     }
+}
+
+/// Starts a source where it was, and leaves alone what was taken from it there.
+fn take_again<T, S: Source<T>>(source: &mut S, at: Option<(u64, usize)>) -> Result<()> {
+    let Some((epoch, taken)) = at else { return Ok(()) };
+    source.start(epoch);
+    for batch in 0..taken {
+        if !source.advance()? {
+            let why = format!("its epoch {epoch} has {batch} batches, where {taken} were taken");
+            return Err(Error::invalid("dataset", why));
+        }
+    }
+    Ok(())
 }
 
 /// Does something with one callback after another.

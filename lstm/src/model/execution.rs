@@ -9,7 +9,7 @@ use crate::engine::Stream;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::{Call, Graph};
-use crate::layer::{Flow, Inputs, Layer, Mask, Operation, Pass};
+use crate::layer::{Flow, Inputs, Layer, Mask, Operation, Pass, Recurrence};
 use crate::random::Draw;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -29,6 +29,10 @@ struct Step<T> {
     inputs: Vec<Shape>,
     /// Gradients of the inputs, before they flow on to whoever made them.
     dins: Vec<Flow<T>>,
+    /// Whether a loss or a penalty may be of its outputs.
+    judged: bool,
+    /// Whether gradients of its outputs have room: where they may begin, or lead to something wanted.
+    flows: bool,
 }
 
 /// The operations of a graph, the values between them, and the gradients of those values.
@@ -44,6 +48,8 @@ pub(super) struct Execution<T> {
     batch: usize,
     /// Whether all shapes follow from those of the inputs.
     settled: bool,
+    /// The bytes that recurrent layers keep for backward, if there is a bound.
+    budget: Option<usize>,
     /// How forward was run the last time.
     mode: Mode,
 }
@@ -131,8 +137,9 @@ impl<T: Float> Execution<T> {
         let steps: Vec<Step<T>> = graph
             .calls
             .iter()
-            .map(|call| (call, &graph.layers[call.layer].layer))
-            .map(|(call, layer)| Step {
+            .enumerate()
+            .map(|(at, call)| (at, call, &graph.layers[call.layer].layer))
+            .map(|(at, call, layer)| Step {
                 layer: layer.clone(),
                 operation: operation(call),
                 sources: call.sources.clone(),
@@ -141,6 +148,9 @@ impl<T: Float> Execution<T> {
                 outputs: call.outputs.clone(),
                 inputs: call.inputs.clone(),
                 dins: call.inputs.iter().map(|_| Flow::default()).collect(),
+                judged: layer.describe().activity_regularizer().is_some()
+                    || graph.outputs.iter().any(|&(output, _)| output == at),
+                flows: false,
             })
             .collect();
         let mut execution = Execution {
@@ -153,6 +163,7 @@ impl<T: Float> Execution<T> {
             steps,
             batch: 0,
             settled: false,
+            budget: None,
             mode: Mode::PREDICT,
         };
         execution.want_input_gradients(false);
@@ -170,6 +181,7 @@ impl<T: Float> Execution<T> {
             }
             let here = !step.weights.is_empty() || (wanted && step.sources.is_empty());
             leads[i] = here || step.dins.iter().any(|din| din.live);
+            step.flows = leads[i] || step.judged;
         }
     }
 
@@ -188,10 +200,13 @@ impl<T: Float> Execution<T> {
     ) -> Result<()> {
         self.settle(inputs)?;
         self.batch = batch;
+        if let (true, Some(budget)) = (gradients, self.budget) {
+            self.share(budget)?;
+        }
         for (i, step) in self.steps.iter_mut().enumerate() {
             for (o, shape) in step.outputs.iter().enumerate() {
                 self.values[i][o].resize(batch * shape.len());
-                if gradients {
+                if gradients && step.flows {
                     self.douts[i][o].grad.resize(batch * shape.len());
                 }
             }
@@ -362,8 +377,9 @@ impl<T: Float> Execution<T> {
         self.steps[call].operation.look_through(keep)
     }
 
-    /// The states that are kept from batch to batch, empty before the first one.
-    pub(super) fn carried(&mut self) -> impl Iterator<Item = &mut Buffer<T>> {
+    /// The states that are kept from batch to batch, empty before the first one, with the units of
+    /// each.
+    pub(super) fn carried(&mut self) -> impl Iterator<Item = (usize, &mut Buffer<T>)> {
         self.steps.iter_mut().flat_map(|step| step.operation.carried())
     }
 
@@ -375,6 +391,52 @@ impl<T: Float> Execution<T> {
     /// Makes every operation forget the states that it keeps from batch to batch.
     pub(super) fn reset(&mut self) {
         self.steps.iter_mut().for_each(|step| step.operation.reset());
+    }
+
+    /// Has recurrent layers keep so many bytes for backward, all together, if not all that they can
+    /// use.
+    pub(super) fn keep_within(&mut self, bytes: Option<usize>) {
+        self.budget = bytes;
+        if bytes.is_none() {
+            self.visit(&mut |it| it.engine.keep_within(None));
+        }
+    }
+
+    fn visit(&mut self, see: &mut dyn FnMut(Recurrence<T>)) {
+        for step in &mut self.steps {
+            step.operation.visit(self.batch, &step.inputs, see);
+        }
+    }
+
+    /// Shares out the bytes to keep for a batch.
+    ///
+    /// # Errors
+    ///
+    /// If they are too few.
+    fn share(&mut self, budget: usize) -> Result<()> {
+        let bytes = |it: &Recurrence<T>| it.engine.bytes(it.batch, it.steps, it.dropped);
+        let (mut whole, mut needed) = (0, 0);
+        self.visit(&mut |it| whole += bytes(&it).0);
+        // In proportion to what each can use.
+        let part = |of: usize, all: usize, whole: usize| {
+            usize::try_from(of as u128 * all as u128 / whole.max(1) as u128).unwrap_or(usize::MAX)
+        };
+        self.visit(&mut |it| {
+            let (all, least) = bytes(&it);
+            it.engine.keep_within(Some(part(budget, all, whole)));
+            needed = needed.max(part(least, whole, all).saturating_add(1));
+        });
+        if needed > budget.saturating_add(1) {
+            let why = format!("{budget} are too few to train with: {needed} are needed");
+            return Err(Error::invalid("bytes of Bptt::Checkpointed", why));
+        }
+        Ok(())
+    }
+
+    /// Has recurrent layers carry their states from call to call, starting with zeros, or not any more;
+    /// stateful ones do it anyway.
+    pub(super) fn carry(&mut self, on: bool) {
+        self.steps.iter_mut().for_each(|step| step.operation.carry(on));
     }
 
     /// Runs every operation.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::backup::{self, Backup};
 use super::source::{Arrays, Order, Streamed};
 use super::train::Data;
-use super::{History, Model, Verbose};
+use super::{Bptt, History, Model, Verbose};
 use crate::callback::Callback;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
@@ -57,12 +57,18 @@ pub struct Fit<'a, T = f32> {
     /// How many batches make an epoch; as many as there are unless set. The next epoch goes on
     /// where one ended; where the samples run out, an epoch ends early.
     pub steps_per_epoch: Option<usize>,
+    /// How gradients go back through time: to the first step unless set.
+    pub bptt: Bptt,
     /// A file to go on from: none unless set. What Keras's `BackupAndRestore` is for, exactly: where
     /// a training is broken off, the same program, run again, ends with the same bits as if it had
     /// not been, and the history is whole. Between the runs data, model, options and callbacks must
-    /// be the same, but for `epochs`, which may grow (averages and best weights that were put back at the
-    /// end are then what it goes on with). A callback goes on if it has a
-    /// [`memory`](Callback::memory), as all of this crate do.
+    /// be the same, but for `epochs`, which may grow: it is then as if there had been so many from the
+    /// beginning. All but the data is checked, before anything is changed or a callback is called. A
+    /// callback goes on if it has a [`memory`](Callback::memory), as all of this crate do; one that
+    /// compiles the model anew is not gone on from.
+    ///
+    /// A training that is over begins, and ends at once with what it came to: callbacks see its
+    /// beginning and its end, and no epoch.
     pub backup: Option<Backup<'a>>,
 }
 
@@ -100,6 +106,7 @@ impl<T> Fit<'_, T> {
         validation_freq: 1,
         initial_epoch: 0,
         steps_per_epoch: None,
+        bptt: Bptt::Full,
         backup: None,
     };
 }

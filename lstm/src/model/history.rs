@@ -7,14 +7,12 @@ use super::Logs;
 pub struct History {
     epoch: Vec<usize>,
     history: Vec<(String, Vec<f64>)>,
-    room: usize,
 }
 
 impl History {
     /// Room for `epochs` epochs, or as many as anyone waits for.
     pub(super) fn new(epochs: usize) -> Self {
-        let room = epochs.min(1 << 16);
-        History { epoch: Vec::with_capacity(room), history: Vec::new(), room }
+        History { epoch: Vec::with_capacity(epochs.min(1 << 16)), history: Vec::new() }
     }
 
     /// Adds an epoch.
@@ -24,7 +22,7 @@ impl History {
             match self.history.iter_mut().find(|(known, _)| known == name) {
                 Some((_, series)) => series.push(value),
                 None => {
-                    let mut series = Vec::with_capacity(self.room);
+                    let mut series = Vec::with_capacity(self.epoch.capacity());
                     series.push(value);
                     self.history.push((name.to_owned(), series));
                 }
@@ -32,9 +30,14 @@ impl History {
         }
     }
 
-    /// Begins with these epochs and series.
-    pub(super) fn restore(&mut self, epoch: Vec<usize>, history: Vec<(String, Vec<f64>)>) {
-        (self.epoch, self.history) = (epoch, history);
+    /// Begins with these epochs and series. The room stays.
+    pub(super) fn restore(&mut self, epoch: &[usize], history: Vec<(String, Vec<f64>)>) {
+        self.epoch.clear();
+        self.epoch.extend_from_slice(epoch);
+        self.history = history;
+        for (_, series) in &mut self.history {
+            series.reserve(self.epoch.capacity() - series.len());
+        }
     }
 
     /// The number of each epoch, from 0.
@@ -69,6 +72,21 @@ mod tests {
         logs.set("loss", 0.5);
         history.push(0, &logs);
         assert_eq!(history.loss(), [0.5]);
+    }
+
+    #[test]
+    fn two_are_equal_if_the_same_was_recorded() {
+        let recorded = |epochs, loss| {
+            let (mut history, mut logs) = (History::new(epochs), Logs::default());
+            logs.set("loss", loss);
+            history.push(0, &logs);
+            history
+        };
+        assert_eq!(recorded(1, 0.5), recorded(9, 0.5));
+        assert_ne!(recorded(1, 0.5), recorded(1, 0.25));
+        let mut restored = History::new(9);
+        restored.restore(&[0], vec![("loss".to_owned(), vec![0.5])]);
+        assert_eq!(restored, recorded(1, 0.5));
     }
 
     #[test]

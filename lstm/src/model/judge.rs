@@ -175,6 +175,39 @@ impl Judge {
         parts
     }
 
+    /// Checks that these, as many as there are [parts](Self::parts), are the memory of losses and
+    /// metrics like these; `what` names one.
+    ///
+    /// # Errors
+    ///
+    /// If one has another length.
+    pub(super) fn check_memory(
+        &mut self,
+        parts: &[Vec<f64>],
+        what: impl Fn(usize) -> String,
+    ) -> Result<()> {
+        let mut numbered = parts.iter().enumerate();
+        let mut check = |fits: &mut dyn FnMut(&[f64]) -> Result<(), usize>| {
+            let Some((at, part)) = numbered.next() else { return Ok(()) };
+            let wrong = |expected| Error::Count { what: what(at), expected, found: part.len() };
+            fits(part).map_err(wrong)
+        };
+        let mut mean = |part: &[f64]| (part.len() == 2).then_some(()).ok_or(2);
+        check(&mut mean)?;
+        for output in &mut self.outputs {
+            check(&mut mean)?;
+            for Watched { meter, layout, .. } in &mut output.watched {
+                check(&mut |part| meter.check_memory(part, layout.width))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many parts a memory has.
+    pub(super) fn parts(&self) -> usize {
+        1 + self.outputs.iter().map(|output| 1 + output.watched.len()).sum::<usize>()
+    }
+
     /// Goes on from there.
     pub(super) fn remember(&mut self, parts: &[Vec<f64>]) {
         let mut parts = parts.iter().map(Vec::as_slice);

@@ -1,7 +1,9 @@
 //! Models: layers with weights, trained and run as in Keras.
 
 mod backup;
+mod bptt;
 mod compile;
+mod conditions;
 mod epochs;
 mod execution;
 mod files;
@@ -15,6 +17,7 @@ mod penalties;
 mod predict;
 mod progress;
 mod rows;
+mod saved;
 mod sequential;
 mod source;
 mod stream;
@@ -27,6 +30,7 @@ use std::ops::Range;
 use kernels::{Buffer, Isa};
 
 pub use backup::Backup;
+pub use bptt::Bptt;
 pub use compile::Compile;
 pub use fit::{Callbacks, Fit, Validation};
 pub use gradients::Gradients;
@@ -99,6 +103,9 @@ pub struct Model<T = f32> {
     stop: bool,
     /// Scratch of the checks.
     shape: Vec<usize>,
+    /// How training goes back through time, and the window under way.
+    bptt: Bptt,
+    window: bptt::Window<T>,
 }
 
 /// Where a weight lies among the parameters.
@@ -165,6 +172,8 @@ impl<T: Float> Model<T> {
             targets: Vec::new(),
             stop: false,
             shape: Vec::new(),
+            bptt: Bptt::Full,
+            window: bptt::Window::default(),
         };
         model.reseed(0);
         for weight in &model.weights {
@@ -229,6 +238,11 @@ impl<T: Float> Model<T> {
     /// The optimizer that the model is compiled with, with the learning rate it has by now.
     pub fn optimizer(&self) -> Option<Optimizer> {
         self.compiled.as_ref().map(|compiled| compiled.optimizer.optimizer())
+    }
+
+    /// The same as it was given.
+    pub(crate) fn given_optimizer(&self) -> Option<&Optimizer> {
+        self.compiled.as_ref().map(|compiled| compiled.optimizer.given())
     }
 
     /// The learning rate of the next step of training.
@@ -306,24 +320,27 @@ impl<T: Float> Model<T> {
     /// If there are too few or too many, one has the wrong shape, or holds a NaN or infinity. The
     /// model is then as it was.
     pub fn set_weights(&mut self, weights: &[Tensor<T>]) -> Result<()> {
-        if weights.len() != self.weights.len() {
-            let what = format!("weights of `{}`", self.name);
-            return Err(Error::Count { what, expected: self.weights.len(), found: weights.len() });
-        }
+        self.check_weights(weights)?;
         for (place, weight) in self.weights.iter().zip(weights) {
-            self.check_shape(place, weight)?;
-            weight.check(&self.weight_name(place), &Shape::from(&place.weight.shape[1..]))?;
+            weight.check_finite(&self.weight_name(place))?;
         }
         self.put_back_weights(weights);
         Ok(())
     }
 
-    fn check_shape(&self, place: &WeightPlace, weight: &Tensor<T>) -> Result<()> {
-        if weight.shape() == place.weight.shape {
-            return Ok(());
+    /// Checks the number of weights, and their shapes.
+    pub(crate) fn check_weights(&self, weights: &[Tensor<T>]) -> Result<()> {
+        if weights.len() != self.weights.len() {
+            let what = format!("weights of `{}`", self.name);
+            return Err(Error::Count { what, expected: self.weights.len(), found: weights.len() });
         }
-        let expected = place.weight.shape.iter().copied().map(Some).collect();
-        Err(weight.misfit(&self.weight_name(place), expected))
+        for (place, weight) in self.weights.iter().zip(weights) {
+            if weight.shape() != place.weight.shape {
+                let expected = place.weight.shape.iter().copied().map(Some).collect();
+                return Err(weight.misfit(&self.weight_name(place), expected));
+            }
+        }
+        Ok(())
     }
 
     /// The same with weights that were its own, whatever they hold.
@@ -453,11 +470,9 @@ impl<T: Float> Model<T> {
                 let why = format!("an axis of its shape, {:?}, is empty", x.shape());
                 return Err(Error::invalid(self.graph.name(input), why));
             }
-            for reader in self.graph.readers(input) {
-                if let Layer::Embedding(embedding) = reader {
-                    embedding.check_indices(self.graph.name(input), x.data())?;
-                }
-            }
+            let mut embeddings = self.graph.embeddings(input);
+            embeddings
+                .try_for_each(|layer| layer.check_indices(self.graph.name(input), x.data()))?;
         }
         Ok(samples)
     }

@@ -52,6 +52,16 @@ impl<T: Float> Model<T> {
 
     /// The same with a state that was its own, whatever it holds.
     pub(super) fn put_back_optimizer_state(&mut self, state: &OptimizerState<T>) -> Result<()> {
+        self.check_optimizer_state(state)?;
+        let OptimizerState { iterations, learning_rate, product, .. } = *state;
+        let counters = Counters { iterations, learning_rate, product };
+        let slots = state.slots.iter().map(|(_, tensor)| tensor.data());
+        self.compiled()?.optimizer.resume(counters, slots);
+        Ok(())
+    }
+
+    /// Checks that the state is one of this optimizer and this model.
+    pub(super) fn check_optimizer_state(&self, state: &OptimizerState<T>) -> Result<()> {
         let expected = self.slots(self.state()?);
         if expected.len() != state.slots.len() {
             let what = format!("slots of the optimizer of `{}`", self.name);
@@ -70,11 +80,12 @@ impl<T: Float> Model<T> {
                 return Err(tensor.misfit(name, shape.iter().copied().map(Some).collect()));
             }
         }
-        let OptimizerState { iterations, learning_rate, product, .. } = *state;
-        let counters = Counters { iterations, learning_rate, product };
-        let slots = state.slots.iter().map(|(_, tensor)| tensor.data());
-        self.compiled()?.optimizer.resume(counters, slots);
         Ok(())
+    }
+
+    /// The names of the slots, in their order.
+    pub(super) fn slot_names(&self) -> Result<Vec<String>> {
+        Ok(self.slots(self.state()?).into_iter().map(|(name, _)| name).collect())
     }
 
     fn state(&self) -> Result<&State<T>> {

@@ -1,5 +1,7 @@
 //! The samples of a batch.
 
+use std::ops::Range;
+
 use kernels::Buffer;
 
 use crate::error::{Error, Result};
@@ -42,6 +44,22 @@ impl Rows<'_> {
                     to.copy_from_slice(&from.data()[row * size..][..size]);
                 }
             }
+        }
+    }
+
+    /// The same, of some steps of each: `from` is `[rows, steps, …]`.
+    pub(super) fn copy_steps<T: Float>(&self, from: &Tensor<T>, steps: Range<usize>, to: &mut [T]) {
+        let row = from.data().len() / from.batch();
+        let step = row / from.shape()[1];
+        let mut to = to.chunks_exact_mut((steps.len() * step).max(1));
+        let mut copy = |at: usize| {
+            if let Some(to) = to.next() {
+                to.copy_from_slice(&from.data()[at * row + steps.start * step..][..to.len()]);
+            }
+        };
+        match self {
+            Rows::Range(start, end) => (*start..*end).for_each(&mut copy),
+            Rows::These(rows) => rows.iter().copied().for_each(&mut copy),
         }
     }
 

@@ -6,30 +6,62 @@ use kernels::Buffer;
 
 use super::Model;
 use super::execution::{Execution, Mode, Params};
+use crate::activation::Activation;
 use crate::archive::Writer;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::{Call, Graph};
-use crate::layer::Layer;
-use crate::tensor::Tensor;
+use crate::layer::{Embedding, Layer};
+use crate::shape::Shape;
+use crate::tensor::{self, Tensor};
 
 /// What a value is in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// A step of a sequence.
     Step,
     /// What a sequence has come to so far, or what is no sequence.
     Whole,
 }
 
+/// An input of a stream.
+#[derive(Debug)]
+struct Feed<'m> {
+    /// The call that it is.
+    call: usize,
+    name: &'m str,
+    /// Those that read it.
+    embeddings: Vec<&'m Embedding>,
+    /// The shape of a batch of steps.
+    shape: Vec<usize>,
+}
+
+impl Feed<'_> {
+    /// Checks how many numbers a step has, and that they are finite.
+    fn check<T: Float>(&self, x: &[T]) -> Result<()> {
+        let expected = self.shape.iter().product();
+        if x.len() != expected {
+            let what = format!("numbers in a step of {}", self.name);
+            return Err(Error::Count { what, expected, found: x.len() });
+        }
+        tensor::check_finite(self.name, &self.shape, x)
+    }
+
+    /// Checks that the embeddings know the numbers of a step.
+    fn check_indices<T: Float>(&self, x: &[T]) -> Result<()> {
+        self.embeddings.iter().try_for_each(|embedding| embedding.check_indices(self.name, x))
+    }
+}
+
 /// A model that takes one step at a time and carries its states along: see [`Model::stream`].
 #[derive(Debug)]
 pub struct Stream<'m, T = f32> {
     execution: Execution<T>,
+    name: &'m str,
     weights: &'m [T],
     batch: usize,
-    /// The calls that are inputs, with the size of a row of each; where the outputs are.
-    inputs: Vec<(usize, usize)>,
+    inputs: Vec<Feed<'m>>,
+    /// Where the outputs are.
     outputs: Vec<(usize, usize)>,
     /// The names of the states, with their units: `h` and `c` of each.
     states: Vec<(String, usize)>,
@@ -62,7 +94,7 @@ impl<T: Float> Model<T> {
     /// let mut stream = model.stream(1)?;
     /// let mut last = 0.0;
     /// for step in x.data().chunks_exact(2) {
-    ///     last = stream.step(step)[0];
+    ///     last = stream.step(step)?[0];
     /// }
     /// assert_eq!(last, whole.data()[0]);
     /// # Ok::<(), lstm::Error>(())
@@ -76,7 +108,7 @@ impl<T: Float> Model<T> {
         if batch == 0 {
             return Err(Error::invalid("batch", "it must be positive"));
         }
-        let kinds = kinds(&self.graph)?;
+        let kinds = kinds(&self.graph, Masks::Refused)?;
         let ranges = self.ranges();
         let mut states = Vec::new();
         let mut calls = 0..self.graph.calls.len();
@@ -108,23 +140,27 @@ impl<T: Float> Model<T> {
             let why = "a stateful layer that reads no steps cannot be part of a stream";
             return Err(Error::invalid(format!("model `{}`", self.name), why));
         }
-        let shapes: Vec<(usize, Vec<usize>)> = (self.graph.inputs.iter())
-            .map(|&input| {
-                let axes = self.graph.calls[input].outputs[0].axes();
-                let mut axes: Vec<usize> = axes.iter().map(|axis| axis.unwrap_or(1)).collect();
-                if kinds[input][0] == Kind::Step {
-                    axes[0] = 1;
+        let inputs: Vec<Feed> = (self.graph.inputs.iter())
+            .map(|&call| {
+                let axes = self.graph.calls[call].outputs[0].axes();
+                let axes = axes.iter().map(|axis| axis.unwrap_or(1));
+                let mut shape: Vec<usize> = [batch].into_iter().chain(axes).collect();
+                if kinds[call][0] == Kind::Step {
+                    shape[1] = 1;
                 }
-                (input, axes)
+                let embeddings = self.graph.embeddings(call).collect();
+                Feed { call, name: self.graph.name(call), embeddings, shape }
             })
             .collect();
-        execution.reserve(batch, shapes.iter().map(|(at, axes)| (*at, &axes[..])), false)?;
+        let samples = inputs.iter().map(|feed| (feed.call, &feed.shape[1..]));
+        execution.reserve(batch, samples, false)?;
         let units = states.iter().map(|&(_, units)| units).max().unwrap_or(0);
         let mut stream = Stream {
             execution,
+            name: &self.name,
             weights: &self.params,
             batch,
-            inputs: shapes.iter().map(|(at, axes)| (*at, axes.iter().product())).collect(),
+            inputs,
             outputs: self.graph.outputs.clone(),
             states,
             room: [Buffer::zeros(batch * units), Buffer::zeros(batch * units)],
@@ -140,26 +176,35 @@ impl<T: Float> Stream<'_, T> {
     /// The output for the step `x`, `[batch, features]`, that comes after all those before: the first
     /// output, `[batch, ...]`, of a model with one input.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If `x` has another size, or the model several inputs.
-    pub fn step(&mut self, x: &[T]) -> &[T] {
-        self.step_all(&[x]);
-        self.output(0)
+    /// If `x` has another size, holds a NaN or infinity, or a number that an
+    /// [`Embedding`](crate::Embedding) does not know, as in [`predict`](Model::predict), or if the model
+    /// has several inputs. No step is taken then.
+    pub fn step(&mut self, x: &[T]) -> Result<&[T]> {
+        self.step_all(&[x])?;
+        Ok(self.output(0))
     }
 
     /// Takes a step of a model with several inputs; see [`output`](Self::output).
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If there are more or fewer inputs, or one has another size.
-    pub fn step_all(&mut self, x: &[&[T]]) {
-        assert_eq!(x.len(), self.inputs.len(), "inputs");
-        for (&x, &(input, size)) in x.iter().zip(&self.inputs) {
-            assert_eq!(x.len(), self.batch * size, "x");
-            self.execution.value((input, 0)).copy_from_slice(x);
+    /// As [`step`](Self::step), and if there are more or fewer inputs.
+    pub fn step_all(&mut self, x: &[&[T]]) -> Result<()> {
+        if x.len() != self.inputs.len() {
+            let what = format!("inputs of `{}`", self.name);
+            return Err(Error::Count { what, expected: self.inputs.len(), found: x.len() });
+        }
+        // In the order in which `predict` does.
+        let feeds = || self.inputs.iter().zip(x);
+        feeds().try_for_each(|(feed, x)| feed.check(x))?;
+        feeds().try_for_each(|(feed, x)| feed.check_indices(x))?;
+        for (&x, feed) in x.iter().zip(&self.inputs) {
+            self.execution.value((feed.call, 0)).copy_from_slice(x);
         }
         self.run();
+        Ok(())
     }
 
     /// An output after the last step, `[batch, ...]`.
@@ -178,7 +223,7 @@ impl<T: Float> Stream<'_, T> {
 
     /// How many numbers a row of each input has.
     pub fn input_sizes(&self) -> impl Iterator<Item = usize> {
-        self.inputs.iter().map(|&(_, size)| size)
+        self.inputs.iter().map(|feed| feed.shape[1..].iter().product())
     }
 
     /// The rows that take a step together.
@@ -328,8 +373,19 @@ impl<T: Float> Stream<'_, T> {
     }
 }
 
-/// What each output of each call is in a stream.
-fn kinds(graph: &Graph) -> Result<Vec<Vec<Kind>>> {
+/// Whether steps may be masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Masks {
+    Allowed,
+    Refused,
+}
+
+/// What each output of each call is where a model goes step by step.
+///
+/// # Errors
+///
+/// If a layer cannot.
+pub(super) fn kinds(graph: &Graph, masks: Masks) -> Result<Vec<Vec<Kind>>> {
     let mut kinds: Vec<Vec<Kind>> = Vec::new();
     for (at, call) in graph.calls.iter().enumerate() {
         let layer = &graph.layers[call.layer].layer;
@@ -341,7 +397,7 @@ fn kinds(graph: &Graph) -> Result<Vec<Vec<Kind>>> {
                     false => Kind::Whole,
                     true => {
                         let all = steps.clone().all(|kind| kind == Kind::Step);
-                        refusal(layer, call, all).map_or(Ok(()), |why| {
+                        refusal(layer, call, all, masks).map_or(Ok(()), |why| {
                             let (class, name) = (layer.describe().class(), graph.name(at));
                             let what = format!("{class} `{name}`");
                             let why = format!("it cannot take one step at a time: {why}");
@@ -353,7 +409,7 @@ fn kinds(graph: &Graph) -> Result<Vec<Vec<Kind>>> {
             }
         };
         // A recurrent layer may return its last output alone, and its states.
-        let kind = |output: &crate::Shape| match (layer, output.axes().len()) {
+        let kind = |output: &Shape| match (layer, output.axes().len()) {
             (Layer::LSTM(_) | Layer::RNN(_), 1) => Kind::Whole,
             _ => found,
         };
@@ -364,7 +420,7 @@ fn kinds(graph: &Graph) -> Result<Vec<Vec<Kind>>> {
 
 /// An input is a sequence if it has features beside an axis of steps, or is of indices.
 fn of_input(graph: &Graph, input: usize) -> Kind {
-    let embedded = graph.readers(input).any(|layer| matches!(layer, Layer::Embedding(_)));
+    let embedded = graph.embeddings(input).next().is_some();
     match graph.calls[input].outputs[0].axes().len() {
         2.. => Kind::Step,
         1 if embedded || graph.calls[input].outputs[0].axes()[0].is_none() => Kind::Step,
@@ -373,13 +429,16 @@ fn of_input(graph: &Graph, input: usize) -> Kind {
 }
 
 /// Why a layer cannot take one step at a time, if it cannot.
-fn refusal(layer: &Layer, call: &Call, all_steps: bool) -> Option<&'static str> {
+fn refusal(layer: &Layer, call: &Call, all_steps: bool, masks: Masks) -> Option<&'static str> {
     const WHOLE: &str = "it reads a sequence as a whole";
+    // Of an input of indices, the last axis is that of the steps.
+    let last_is_steps = call.inputs[0].axes().len() == 1;
     let along_steps = |axes: &[isize]| {
         let all = call.inputs[0].axes().len() as isize + 1;
         axes.iter().any(|&axis| axis == 1 || axis + all == 1)
     };
     let from_its_end = |backwards: bool| backwards.then_some("it reads a sequence from its end");
+    let masked = (masks == Masks::Refused).then_some("it masks steps; do not take those");
     if call.mask.is_some() {
         return Some("it was given a mask");
     }
@@ -390,18 +449,18 @@ fn refusal(layer: &Layer, call: &Call, all_steps: bool) -> Option<&'static str> 
         Layer::LSTM(lstm) => from_its_end(lstm.go_backwards),
         Layer::RNN(rnn) => from_its_end(rnn.go_backwards),
         Layer::Bidirectional(_) => from_its_end(true),
-        Layer::Masking(_) | Layer::Truth(_) => Some("it masks steps; do not take those"),
-        Layer::Embedding(embedding) if embedding.mask_zero => {
-            Some("it masks steps; do not take those")
-        }
+        Layer::Masking(_) | Layer::Truth(_) => masked,
+        Layer::Embedding(embedding) if embedding.mask_zero => masked,
         Layer::Softmax(softmax) if along_steps(&softmax.axes) => Some(WHOLE),
         Layer::LayerNormalization(layer) if along_steps(&layer.axes) => Some(WHOLE),
         Layer::Concatenate(join) if along_steps(&[join.axis]) => Some(WHOLE),
-        Layer::TimeDistributed(outer) => match &*outer.layer {
-            Layer::LSTM(lstm) if lstm.stateful => Some("a layer inside of it keeps states"),
-            _ => None,
-        },
-        Layer::Input(_)
+        Layer::Dense(_) if last_is_steps => Some(WHOLE),
+        Layer::Activation(layer) if last_is_steps && layer.activation == Activation::Softmax => {
+            Some(WHOLE)
+        }
+        // What is inside sees a step alone, and keeps no states: no model has one there that does.
+        Layer::TimeDistributed(_)
+        | Layer::Input(_)
         | Layer::Dense(_)
         | Layer::Dropout(_)
         | Layer::SpatialDropout1D(_)
@@ -415,9 +474,21 @@ fn refusal(layer: &Layer, call: &Call, all_steps: bool) -> Option<&'static str> 
         | Layer::Multiply(_)
         | Layer::Average(_)
         | Layer::Maximum(_)
-        | Layer::Minimum(_) => (!all_steps).then_some("it merges steps with what is none"),
+        | Layer::Minimum(_) => {
+            (!all_steps || !in_step(&call.inputs)).then_some("it merges steps with what is none")
+        }
         Layer::Flatten(_) | Layer::Reshape(_) | Layer::Permute(_) | Layer::RepeatVector(_) => {
             Some(WHOLE)
         }
     }
+}
+
+/// Whether sequences that are merged have their steps along the same axis, which is as long in all:
+/// merging widens the shorter ones, at the front.
+fn in_step(inputs: &[Shape]) -> bool {
+    let alike = |input: &Shape| {
+        let (axes, first) = (input.axes(), inputs[0].axes());
+        axes.len() == first.len() && (axes[0] == Some(1)) == (first[0] == Some(1))
+    };
+    inputs.iter().all(alike)
 }

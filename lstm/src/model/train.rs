@@ -2,11 +2,11 @@
 
 use std::borrow::Borrow;
 
-use super::Model;
 use super::compile::Compiled;
 use super::execution::{Mode, Outcome, Params};
 use super::judge::Sight;
 use super::rows::{Rows, batch_size};
+use super::{Bptt, Model};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::random::Draw;
@@ -242,6 +242,12 @@ impl<T: Float> Model<T> {
         gradient: Option<f64>,
     ) -> f64 {
         let penalty = self.penalty();
+        let counted = match (gradient, self.bptt) {
+            (Some(_), Bptt::Truncated { .. }) => {
+                rows.len() * data.x.first().map_or(1, |x| x.borrow().shape()[1])
+            }
+            _ => rows.len(),
+        };
         let Model { graph, execution, compiled, targets, .. } = self;
         let Some(Compiled { judge, .. }) = compiled else { return f64::NAN };
         targets.resize_with(graph.outputs.len(), Default::default);
@@ -272,7 +278,7 @@ impl<T: Float> Model<T> {
             at += 1;
         }
         total += penalty;
-        judge.add_total(T::from_f64(total).to_f64(), rows.len());
+        judge.add_total(T::from_f64(total).to_f64(), counted);
         total
     }
 }

@@ -122,6 +122,11 @@ impl<T: Float> State<T> {
         optimizer
     }
 
+    /// The optimizer as it was given.
+    pub(crate) fn given(&self) -> &Optimizer {
+        &self.optimizer
+    }
+
     /// Whether a step has been taken.
     pub(crate) fn has_stepped(&self) -> bool {
         self.iterations > 0

@@ -10,6 +10,8 @@
 //! A tile is the one without dropout, but for its left operand: a number for each of the four gates in
 //! place of one for all of them.
 
+use std::ops::Range;
+
 use kernels::gemm::accumulate_rows;
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch};
@@ -269,10 +271,10 @@ impl<T: Float> Products<T> {
     /// Makes room for groups with so many steps of rows in all.
     pub(super) fn reserve(&mut self, rows: usize, dims: Dims) {
         let Dims { inputs, units, .. } = dims;
-        self.dz.resize(rows * units);
-        self.left.resize(rows * units.max(inputs));
-        self.dx.resize(rows * units.max(inputs)); // it changes places with the one before
-        self.sum.resize(rows * inputs);
+        self.dz.refit(rows * units);
+        self.left.refit(rows * units.max(inputs));
+        self.dx.refit(rows * units.max(inputs)); // it changes places with the one before
+        self.sum.refit(rows * inputs);
     }
 
     /// The gradients of the weights and of the input, gate by gate.
@@ -280,32 +282,34 @@ impl<T: Float> Products<T> {
         &mut self,
         (isa, scratch): (Isa, &mut Scratch<T>),
         weights: Weights<T>,
-        view: &View<T>,
+        (view, steps): (&View<T>, Range<usize>),
         grads: Gradients<T>,
         mut dx: Option<(&mut [T], bool)>,
     ) {
-        let Dims { steps, inputs, units, width, slots, .. } = view.dims;
+        let Dims { steps: kept, start, total, inputs, units, width, slots, .. } = view.dims;
         let Some(Factors { recurrent, input }) = view.extent.dropout else { return };
         let Gradients { kernel, recurrent_kernel, mut bias } = grads;
         for group in view.dims.groups() {
-            let rows = view.steps(group) * group.rows;
-            if rows == 0 {
+            let steps = steps.start..steps.end.min(view.steps(group));
+            if steps.is_empty() {
                 continue;
             }
-            let x = &view.x[group.history(steps, inputs)][..rows * inputs];
-            let h = &view.h[group.history(slots, width)][..rows * width];
-            let dz = &view.gates[group.history(steps, 4 * width)][..rows * 4 * width];
+            let rows = steps.len() * group.rows;
+            let from = |slots, width| group.slot(slots, steps.start, width).start;
+            let x = &view.x[from(kept, inputs)..][..rows * inputs];
+            let h = &view.h[from(slots, width)..][..rows * width];
+            let dz = &view.gates[from(kept, 4 * width)..][..rows * 4 * width];
             let m = &recurrent[group.slot(1, 0, 4 * units)];
             let d = input.map(|input| &input[group.slot(1, 0, 4 * inputs)]);
-            self.dz.resize(rows * units);
-            self.sum.resize(rows * inputs);
+            self.dz.refit(rows * units);
+            self.sum.refit(rows * inputs);
             self.sum.fill(T::ZERO);
             for gate in 0..4 {
                 take_gate(isa.lanes::<T>(), gate, dz, (&mut self.dz, units, width));
                 let dz = MatRef::new(&self.dz, rows, units);
                 let columns = gate * units;
 
-                self.left.resize(rows * units);
+                self.left.refit(rows * units);
                 times_factors((h, width), (m, gate, units), &mut self.left);
                 let left = MatRef::new(&self.left, rows, units);
                 let sum = &mut recurrent_kernel[columns..];
@@ -315,7 +319,7 @@ impl<T: Float> Products<T> {
                 let left = match d {
                     None => MatRef::new(x, rows, inputs),
                     Some(d) => {
-                        self.left.resize(rows * inputs);
+                        self.left.refit(rows * inputs);
                         times_factors((x, inputs), (d, gate, inputs), &mut self.left);
                         MatRef::new(&self.left, rows, inputs)
                     }
@@ -330,13 +334,13 @@ impl<T: Float> Products<T> {
                     }
                 }
                 if dx.is_some() {
-                    self.dx.resize(rows * inputs);
+                    self.dx.refit(rows * inputs);
                     let of_gate = &weights.kernel[columns..];
                     let of_gate = MatRef::strided(of_gate, (inputs, units), (4 * units, 1));
                     let out = MatMut::new(&mut self.dx, rows, inputs);
                     Gemm::new(dz, of_gate.t()).isa(isa).run(out, scratch);
                     if let Some(d) = d {
-                        self.left.resize(rows * inputs);
+                        self.left.refit(rows * inputs);
                         times_factors((&self.dx, inputs), (d, gate, inputs), &mut self.left);
                         std::mem::swap(&mut self.left, &mut self.dx);
                     }
@@ -344,10 +348,9 @@ impl<T: Float> Products<T> {
                 }
             }
             if let Some((dx, reversed)) = &mut dx {
-                for t in 0..view.steps(group) {
-                    let rows = &self.sum[t * group.rows * inputs..][..group.rows * inputs];
-                    let t = if *reversed { steps - 1 - t } else { t };
-                    write_rows(rows, inputs, (dx, steps, inputs), group, t);
+                for (t, rows) in steps.zip(self.sum.chunks_exact(group.rows * inputs)) {
+                    let t = if *reversed { total - 1 - (start + t) } else { start + t };
+                    write_rows(rows, inputs, (dx, total, inputs), group, t);
                 }
             }
         }

@@ -33,7 +33,7 @@ impl<T: Float> OneRow<'_, '_, T> {
         steps: Range<usize>,
     ) {
         let View { dims, x, h, c, a, gates, .. } = self.view;
-        let Dims { inputs, units, width, gates: slots, .. } = *dims;
+        let Dims { start, inputs, units, width, gates: slots, .. } = *dims;
         let lanes = self.isa.lanes::<T>();
         let slot = |slot: usize| slot * width..(slot + 1) * width;
         for t in steps {
@@ -61,7 +61,7 @@ impl<T: Float> OneRow<'_, '_, T> {
             let all = Forward { step, lanes, first: 0, vectors: width / lanes };
             all.fork(self.isa, self.threads);
             if let Some(y) = &mut y {
-                y[t * units..][..units].copy_from_slice(&h[slot(after)][..units]);
+                y[(start + t) * units..][..units].copy_from_slice(&h[slot(after)][..units]);
             }
         }
     }
@@ -69,7 +69,7 @@ impl<T: Float> OneRow<'_, '_, T> {
     /// Backward over all steps, as [`super::Backward`] does it.
     pub(in crate::engine) fn backward(self, dy: Gradient<T>, initial: bool) {
         let View { dims, c, a, gates, dh, dc, .. } = self.view;
-        let Dims { steps, units, width, .. } = *dims;
+        let Dims { steps, start, total, units, width, .. } = *dims;
         let lanes = self.isa.lanes::<T>();
         let blocks = width.div_ceil(NV * lanes);
         let slot = |slot: usize| slot * width..(slot + 1) * width;
@@ -80,7 +80,7 @@ impl<T: Float> OneRow<'_, '_, T> {
                 weights: self.weights,
                 units,
                 width,
-                dy: dy.at(0, t, units, steps),
+                dy: dy.at(0, start + t, units, total),
                 after: (t + 1 < steps).then(|| &after[..4 * width]),
                 now: Some(Now { gates: now, c_prev: &c[slot(t)], a: &a[slot(t)], dc }),
                 dh,

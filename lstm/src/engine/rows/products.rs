@@ -1,4 +1,6 @@
-//! What ends backward: sums over all steps and rows, as matrix products of a whole group.
+//! What ends backward: sums over many steps and all rows, as matrix products of a whole group.
+
+use std::ops::Range;
 
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch};
@@ -6,26 +8,28 @@ use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch};
 use super::dropout;
 use super::pack::{Packed, unpack_rows};
 use crate::engine::sequence::write_rows;
-use crate::engine::workspace::{Dims, View};
+use crate::engine::workspace::{Dims, Group, View};
 use crate::engine::{Gradients, Weights};
 
-/// What the products over all steps need besides the workspace.
+/// What the products over many steps need besides the workspace.
 #[derive(Clone, Debug, Default)]
 pub(in crate::engine) struct Products<T> {
     /// `[k, 4 width]` of one weight's gradient, before its gates are put in Keras's order.
     interleaved: Buffer<T>,
-    /// `[steps, rows, inputs]` of one group.
+    /// `[steps, rows, inputs]` of one group and chunk.
     dx: Buffer<T>,
     gemm: Scratch<T>,
     dropout: dropout::Products<T>,
 }
 
 impl<T: Float> Products<T> {
-    /// Makes room for groups with so many steps of rows in all.
-    pub(in crate::engine) fn reserve(&mut self, rows: usize, dims: Dims, dropout: bool) {
-        self.dx.resize(rows * dims.inputs);
+    /// Makes room for chunks of groups with so many steps of rows in all, for `dx` if it is wanted,
+    /// and for dropout by gate.
+    pub(in crate::engine) fn reserve(&mut self, rows: usize, dims: Dims, [dx, dropout]: [bool; 2]) {
         if dropout {
             self.dropout.reserve(rows, dims);
+        } else if dx {
+            self.dx.refit(rows * dims.inputs);
         }
     }
 
@@ -34,89 +38,80 @@ impl<T: Float> Products<T> {
         &mut self,
         isa: Isa,
         weights: Weights<T>,
-        view: &View<T>,
+        (view, steps): (&View<T>, Range<usize>),
         grads: Gradients<T>,
         dx: Option<(&mut [T], bool)>,
     ) {
-        self.dropout.run((isa, &mut self.gemm), weights, view, grads, dx);
+        self.dropout.run((isa, &mut self.gemm), weights, (view, steps), grads, dx);
     }
 
-    /// `dW += xᵀ dz`, `dU += h₋ᵀ dz`, `db += Σ dz`, and `dx = dz Wᵀ`: one product each over all
+    /// `dW += xᵀ dz`, `dU += h₋ᵀ dz`, `db += Σ dz`, and `dx = dz Wᵀ`: one product each over these
     /// steps of a group.
     pub(in crate::engine) fn run(
         &mut self,
         isa: Isa,
         weights: &Packed<T>,
-        view: &View<T>,
+        (view, steps): (&View<T>, Range<usize>),
         grads: Gradients<T>,
         dx: Option<(&mut [T], bool)>,
     ) {
-        let Dims { steps, inputs, units, width, slots, .. } = view.dims;
+        let Dims { steps: kept, start, total, inputs, units, width, slots, .. } = view.dims;
         let depth = 4 * width;
         let lanes = isa.lanes::<T>();
+        let of = |group| steps.start..steps.end.min(view.steps(group)).max(steps.start);
+        let dz = |group: Group| {
+            let rows = of(group).len() * group.rows;
+            let at = group.slot(kept, steps.start, depth).start;
+            (&view.gates[at..][..rows * depth], rows)
+        };
+        let groups = || view.dims.groups().filter(|&group| !of(group).is_empty());
 
         let sums = [(grads.kernel, inputs), (grads.recurrent_kernel, units)];
         for (which, (grad, left_width)) in sums.into_iter().enumerate() {
-            self.interleaved.resize(left_width * depth);
-            if view.extent.lengths.is_some_and(|lengths| lengths[0] == 0) {
-                self.interleaved.fill(T::ZERO);
-            }
-            for group in view.dims.groups() {
-                let rows = view.steps(group) * group.rows;
-                if rows == 0 {
-                    continue;
-                }
-                let dz = MatRef::new(
-                    &view.gates[group.history(steps, depth)][..rows * depth],
-                    rows,
-                    depth,
-                );
+            self.interleaved.refit(left_width * depth);
+            let mut beta = T::ZERO;
+            for group in groups() {
+                let (dz, rows) = dz(group);
                 let left = match which {
-                    0 => MatRef::new(
-                        &view.x[group.history(steps, inputs)][..rows * inputs],
-                        rows,
-                        inputs,
-                    ),
-                    _ => MatRef::strided(
-                        &view.h[group.history(slots, width)],
-                        (rows, units),
-                        (width, 1),
-                    ),
+                    0 => {
+                        let at = group.slot(kept, steps.start, inputs).start;
+                        MatRef::new(&view.x[at..][..rows * inputs], rows, inputs)
+                    }
+                    _ => {
+                        let at = group.slot(slots, steps.start, width).start;
+                        MatRef::strided(&view.h[at..], (rows, units), (width, 1))
+                    }
                 };
-                let beta = if group.first == 0 { T::ZERO } else { T::ONE };
                 let sum = MatMut::new(&mut self.interleaved, left_width, depth);
-                Gemm::new(left.t(), dz).isa(isa).beta(beta).run(sum, &mut self.gemm);
+                let product = Gemm::new(left.t(), MatRef::new(dz, rows, depth));
+                product.isa(isa).beta(beta).run(sum, &mut self.gemm);
+                beta = T::ONE;
             }
-            unpack_rows(lanes, units, &self.interleaved, grad);
+            if beta == T::ONE {
+                unpack_rows(lanes, units, &self.interleaved, grad);
+            }
         }
 
         if let Some(db) = grads.bias {
-            self.interleaved.resize(depth);
+            self.interleaved.refit(depth);
             self.interleaved.fill(T::ZERO);
-            for group in view.dims.groups() {
-                let rows = &view.gates[group.history(steps, depth)];
-                let rows = &rows[..view.steps(group) * group.rows * depth];
-                isa.run(ColumnSums { rows, out: &mut self.interleaved });
+            for group in groups() {
+                isa.run(ColumnSums { rows: dz(group).0, out: &mut self.interleaved });
             }
             unpack_rows(lanes, units, &self.interleaved, db);
         }
 
         if let Some((dx, reversed)) = dx {
             let kernel = MatRef::new(&weights.kernel_rows, inputs, depth);
-            for group in view.dims.groups() {
-                let rows = view.steps(group) * group.rows;
-                if rows == 0 {
-                    continue;
-                }
-                let dz = &view.gates[group.history(steps, depth)];
-                let dz = MatRef::new(&dz[..rows * depth], rows, depth);
-                self.dx.resize(rows * inputs);
+            for group in groups() {
+                let (dz, rows) = dz(group);
+                self.dx.refit(rows * inputs);
                 let out = MatMut::new(&mut self.dx, rows, inputs);
-                Gemm::new(dz, kernel.t()).isa(isa).run(out, &mut self.gemm);
-                for t in 0..view.steps(group) {
-                    let rows = &self.dx[t * group.rows * inputs..][..group.rows * inputs];
-                    let t = if reversed { steps - 1 - t } else { t };
-                    write_rows(rows, inputs, (dx, steps, inputs), group, t);
+                let product = Gemm::new(MatRef::new(dz, rows, depth), kernel.t());
+                product.isa(isa).run(out, &mut self.gemm);
+                for (t, rows) in of(group).zip(self.dx.chunks_exact(group.rows * inputs)) {
+                    let t = if reversed { total - 1 - (start + t) } else { start + t };
+                    write_rows(rows, inputs, (&mut *dx, total, inputs), group, t);
                 }
             }
         }

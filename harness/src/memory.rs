@@ -1,0 +1,219 @@
+//! What exact gradients cost in little memory: a training pass of an LSTM layer that keeps all it can
+//! use, beside passes within budgets of bytes.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use kernels::Isa;
+use lstm::Float;
+use lstm::engine::{Call, Engine, Gradient, Gradients, Incoming, Options, Weights};
+
+use crate::allocation::peak;
+use crate::dtype::Dtype;
+use crate::random::Random;
+use crate::svg;
+use crate::table::short;
+use crate::throughput::Shape;
+use crate::timing::take_turns;
+
+/// The passes take turns for about this long.
+const BUDGET: Duration = Duration::from_secs(6);
+
+/// Steps of rows of a sequence that is short, but fills the blocks of matrix products.
+const FEW_STEPS: usize = 4096;
+
+/// A pass within so many bytes, and what came of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass {
+    /// What it may keep.
+    pub bytes: usize,
+    /// The most memory that it held at a time, beside what a short sequence needs, too, where the allocator
+    /// is [`Counting`](crate::allocation::Counting).
+    pub peak: usize,
+    /// The median of its times, in seconds.
+    pub seconds: f64,
+}
+
+/// A layer with its data: the gradient of its last output comes in, that of its weights goes out.
+#[derive(Debug)]
+struct Layer<T> {
+    shape: Shape,
+    weights: Vec<T>,
+    x: Vec<T>,
+    dy: Vec<T>,
+    grads: Vec<T>,
+}
+
+impl<T: Float> Layer<T> {
+    fn new(shape: Shape) -> Self {
+        let Shape { batch, steps, inputs, units } = shape;
+        let mut random = Random::new(0);
+        let weights = (inputs + units + 1) * 4 * units;
+        Layer {
+            shape,
+            weights: random.numbers(weights, (3.0 / (inputs + units) as f64).sqrt()),
+            x: random.numbers(batch * steps * inputs, 1.0),
+            dy: random.numbers(batch * units, 1.0),
+            grads: vec![T::ZERO; weights],
+        }
+    }
+
+    fn train(&mut self, engine: &mut Engine<T>) {
+        let Shape { batch, steps, inputs, units } = self.shape;
+        let call = Call {
+            weights: Weights::cut(&self.weights, inputs, units),
+            version: 1,
+            x: &self.x,
+            batch,
+            steps,
+            mask: None,
+            dropout: None,
+            initial: [None, None],
+            training: true,
+        };
+        engine.forward(&call, None);
+        self.grads.fill(T::ZERO);
+        let incoming = Incoming { dy: Gradient::Last(&self.dy), states: [None, None] };
+        let grads = Gradients::cut(&mut self.grads, inputs, units);
+        engine.backward(&call, incoming, grads, None, [None, None]);
+    }
+}
+
+/// Passes within all that a layer of a shape can use, half of it, and so on; the last within the least
+/// that is enough. All have given the same bits.
+///
+/// # Panics
+///
+/// If they have not.
+pub fn measure(dtype: Dtype, isa: Isa, shape: Shape) -> Vec<Pass> {
+    match dtype {
+        Dtype::F32 => timed(trained::<f32>(isa, shape)),
+        Dtype::F64 => timed(trained::<f64>(isa, shape)),
+    }
+}
+
+/// The same, not timed.
+///
+/// # Panics
+///
+/// As there.
+pub fn held<T: Float>(isa: Isa, shape: Shape) -> Vec<Pass> {
+    trained::<T>(isa, shape).into_iter().map(|(pass, _)| pass).collect()
+}
+
+/// A layer and its engine.
+type Trained<T> = (Layer<T>, Engine<T>);
+
+fn trained<T: Float>(isa: Isa, shape: Shape) -> Vec<(Pass, Trained<T>)> {
+    let Shape { batch, steps, inputs, units } = shape;
+    let engine = || Engine::<T>::new(isa, Options::new(inputs, units));
+    let (all, least) = engine().bytes(batch, steps, [false; 2]);
+    let halves = (0..usize::BITS).map(|halvings| all >> halvings);
+    let budgets = halves.take_while(|&bytes| bytes > least).chain([least]);
+
+    // Beside what grows with the steps there are packed weights and the blocks of matrix products.
+    let short = Shape { steps: FEW_STEPS.div_ceil(batch), ..shape };
+    let mut layer = Layer::new(short);
+    let fixed = peak(|| layer.train(&mut engine()));
+    let fixed = fixed.saturating_sub(engine().bytes(batch, short.steps, [false; 2]).0);
+
+    let mut passes: Vec<(Pass, Trained<T>)> = Vec::new();
+    for bytes in budgets {
+        let mut trained = (Layer::new(shape), engine());
+        let held = peak(|| {
+            trained.1.keep_within(Some(bytes));
+            trained.0.train(&mut trained.1);
+        });
+        if let Some((_, (first, _))) = passes.first() {
+            assert!(first.grads == trained.0.grads, "other gradients within {bytes} bytes");
+        }
+        let pass = Pass { bytes, peak: held.saturating_sub(fixed), seconds: 0.0 };
+        passes.push((pass, trained));
+    }
+    passes
+}
+
+fn timed<T: Float>(passes: Vec<(Pass, Trained<T>)>) -> Vec<Pass> {
+    let (mut passes, mut trained): (Vec<_>, Vec<_>) = passes.into_iter().unzip();
+    let mut runs: Vec<_> =
+        trained.iter_mut().map(|(layer, engine)| move || layer.train(engine)).collect();
+    let mut runs: Vec<&mut dyn FnMut()> = runs.iter_mut().map(|run| run as _).collect();
+    for (pass, timing) in passes.iter_mut().zip(take_turns(BUDGET, &mut runs)) {
+        pass.seconds = timing.median;
+    }
+    passes
+}
+
+/// Time over memory, both as multiples of the pass that keeps everything, which is the first.
+pub fn plot(passes: &[Pass], title: &str, note: &str) -> String {
+    const SIZE: (f64, f64) = (560.0, 300.0);
+    const CORNER: (f64, f64) = (70.0, 80.0);
+    let points: Vec<(f64, f64, usize)> = passes
+        .iter()
+        .map(|pass| {
+            let whole = &passes[0];
+            (pass.bytes as f64 / whole.bytes as f64, pass.seconds / whole.seconds, pass.peak)
+        })
+        .collect();
+    let low = points.iter().fold(1.0, |low: f64, point| low.min(point.0));
+    let high = points.iter().fold(1.5, |high: f64, point| high.max(point.1)) + 0.1;
+    let at = |memory: f64, time: f64| {
+        let x = 1.0 - memory.ln() / (low / 1.2).ln().min(-0.1);
+        (CORNER.0 + SIZE.0 * x, CORNER.1 + SIZE.1 * (1.0 - time / high))
+    };
+    let mut out = svg::open(CORNER.0 + SIZE.0 + 40.0, CORNER.1 + SIZE.1 + 60.0);
+    svg::text(&mut out, (20.0, 30.0), "start", "17", "#111", title);
+    svg::text(&mut out, (20.0, 50.0), "start", "12", "#555", note);
+    let bottom = CORNER.1 + SIZE.1;
+    for halvings in 0..60 {
+        let memory = 0.5f64.powi(halvings);
+        let (x, _) = at(memory, 0.0);
+        if x < CORNER.0 {
+            break;
+        }
+        svg::line(&mut out, (x, CORNER.1), (x, bottom), ("#ddd", 1.0));
+        let name = if halvings == 0 { "1".to_owned() } else { format!("1/{}", 1u64 << halvings) };
+        svg::text(&mut out, (x, bottom + 16.0), "middle", "11", "#555", &name);
+    }
+    for half in 0..=(high * 2.0) as usize {
+        let time = half as f64 / 2.0;
+        let (_, y) = at(1.0, time);
+        let colour = if half == 2 { "#111" } else { "#ddd" };
+        svg::line(&mut out, (CORNER.0, y), (CORNER.0 + SIZE.0, y), (colour, 1.0));
+        svg::text(&mut out, (CORNER.0 - 8.0, y + 4.0), "end", "11", "#555", &format!("{time}×"));
+    }
+    let mut path = String::new();
+    for &(memory, time, _) in &points {
+        let (x, y) = at(memory, time);
+        let _ = write!(path, "{x:.1},{y:.1} ");
+    }
+    let colour = svg::COLOURS[0];
+    let _ = writeln!(
+        out,
+        "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
+        path.trim_end()
+    );
+    for &(memory, time, peak) in &points {
+        let mega = short(peak as f64 / f64::from(1 << 20));
+        svg::dot(&mut out, at(memory, time), colour, &format!("{mega} MiB: {}×", short(time)));
+    }
+    let middle = CORNER.0 + SIZE.0 / 2.0;
+    let what = "memory kept for backward, of all that it can use";
+    svg::text(&mut out, (middle, bottom + 40.0), "middle", "12", "#333", what);
+    svg::text(&mut out, (CORNER.0, CORNER.1 - 10.0), "start", "12", "#333", "time");
+    out + "</svg>\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plot_has_a_dot_for_each_pass() {
+        let pass = |bytes, seconds| Pass { bytes, peak: bytes, seconds };
+        let plot = plot(&[pass(1 << 20, 1.0), pass(1 << 18, 1.3), pass(9999, 1.4)], "a < b", "c");
+        assert_eq!(plot.matches("<circle").count(), 3);
+        assert!(plot.contains("a &lt; b") && plot.contains("1/64"), "{plot}");
+        assert!(plot.starts_with("<svg") && plot.ends_with("</svg>\n"));
+    }
+}

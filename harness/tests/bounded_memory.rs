@@ -1,0 +1,73 @@
+//! Gradients within a budget of bytes hold no more of them, by the allocator's count.
+
+use harness::allocation::{Counting, peak};
+use harness::memory;
+use harness::random::Random;
+use harness::throughput::Shape;
+use kernels::Isa;
+use lstm::{
+    Adam, Bptt, Dense, Fit, Input, LSTM, Loss, Masking, Model, Sequential, Tensor, Verbose,
+};
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn model(mask: bool) -> Model {
+    let model = Sequential::new().add(Input::new([None, Some(2)]));
+    let model = if mask { model.add(Masking::new()) } else { model };
+    let mut model = model.add(LSTM::new(32)).add(Dense::new(1)).build().unwrap();
+    model.compile(Adam::default(), Loss::MeanSquaredError).unwrap();
+    model
+}
+
+/// The bytes that a training with one batch of so many rows and steps holds.
+fn held(bptt: Bptt, mask: bool, [rows, steps]: [usize; 2]) -> usize {
+    let mut random = Random::new(0);
+    let x = Tensor::new([rows, steps, 2], random.numbers(rows * steps * 2, 1.0)).unwrap();
+    let y = Tensor::new([rows, 1], random.numbers(rows, 1.0)).unwrap();
+    let mut model = model(mask);
+    let options = Fit { bptt, verbose: Verbose::Silent, ..Fit::default() };
+    peak(|| {
+        let history = model.fit(&x, &y, options).unwrap();
+        assert!(history.loss()[0].is_finite());
+    })
+}
+
+/// One test and one thread, so that nothing else allocates meanwhile.
+#[test]
+fn no_more_is_held_than_is_allowed() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    pool.install(check);
+}
+
+fn check() {
+    // The engine alone, to the byte, in both orientations.
+    for isa in Isa::available() {
+        for [batch, steps, inputs, units] in
+            [[16, 2000, 3, 20], [40, 1500, 2, 3], [1, 9000, 5, 17], [5, 3000, 1, 40]]
+        {
+            let shape = Shape { batch, steps, inputs, units };
+            let passes = memory::held::<f32>(isa, shape);
+            for pass in &passes {
+                assert!(pass.peak <= pass.bytes, "{shape} on {isa}: {pass:?}");
+            }
+            let (first, last) = (passes[0], passes[passes.len() - 1]);
+            assert!(first.peak > first.bytes / 2 && last.bytes < first.bytes / 4, "{shape}");
+        }
+    }
+
+    // A model: beside the bytes, what grows with the steps is the batch (and what is read of it
+    // through a mask, twice), eight bytes of order for a step of a row with a mask, nothing else.
+    let (rows, bytes) = (8, 4 << 20);
+    let fixed = held(Bptt::Full, false, [rows, 1]);
+    for mask in [false, true] {
+        let steps = 100_000;
+        let batch = rows * steps * 2 * size_of::<f32>();
+        let of_mask = if mask { 2 * batch + rows * steps * (2 + size_of::<usize>()) } else { 0 };
+        let found = held(Bptt::Checkpointed { bytes }, mask, [rows, steps]);
+        let allowed = bytes + fixed + batch + of_mask;
+        assert!(found <= allowed, "{found} bytes are held, {allowed} allowed, mask: {mask}");
+        // All that could be used would be far more: 7 units of each step.
+        assert!(allowed * 10 < rows * steps * 7 * 32 * size_of::<f32>());
+    }
+}
