@@ -19,8 +19,11 @@ use crate::timing::take_turns;
 /// The passes take turns for about this long.
 const BUDGET: Duration = Duration::from_secs(6);
 
-/// Steps of rows of a sequence that is short, but fills the blocks of matrix products.
+/// Steps of the rows of a group, of a sequence that is short, but fills the blocks of matrix products.
 const FEW_STEPS: usize = 4096;
+
+/// Rows of a group, at most.
+const GROUP: usize = 16;
 
 /// A pass within so many bytes, and what came of it.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +115,7 @@ fn trained<T: Float>(isa: Isa, shape: Shape) -> Vec<(Pass, Trained<T>)> {
     let budgets = halves.take_while(|&bytes| bytes > least).chain([least]);
 
     // Beside what grows with the steps there are packed weights and the blocks of matrix products.
-    let short = Shape { steps: FEW_STEPS.div_ceil(batch), ..shape };
+    let short = Shape { steps: FEW_STEPS.div_ceil(batch.min(GROUP)).min(steps), ..shape };
     let mut layer = Layer::new(short);
     let fixed = peak(|| layer.train(&mut engine()));
     let fixed = fixed.saturating_sub(engine().bytes(batch, short.steps, [false; 2]).0);

@@ -1,8 +1,10 @@
 //! Gradients of random models, of all layers, options and losses, are those that differences find:
-//! of whole steps of training, with the dropout, the masks and the penalties of each.
+//! of whole steps of training, with the dropout, the masks and the penalties of each. And they are the same
+//! on every instruction set whose multiply-adds round once.
 
 use std::collections::BTreeSet;
 
+use kernels::Isa;
 use lstm::gradcheck::{Gradcheck, random_batch};
 use lstm::{
     Activation, ActivationLayer, Add, Batch, Bidirectional, Compile, Concatenate, Dense, Dropout,
@@ -320,21 +322,50 @@ impl Random {
         Ok(model)
     }
 
-    fn check(&self, sample: usize) -> Result<(), String> {
-        let failed = |what: String| format!("{self:?}: {what}");
-        let model = self.model().map_err(|error| failed(error.to_string()))?;
+    /// The model, with a batch for it.
+    fn made(&self) -> Result<(Model, Batch), String> {
+        let failed = |error: lstm::Error| format!("{self:?}: {error}");
+        let model = self.model().map_err(failed)?;
         let data = random_batch(&model, self.batch, self.steps, self.seed);
-        let Batch { mut x, y, .. } = data.map_err(|error| failed(error.to_string()))?;
+        let mut data: Batch = data.map_err(failed)?;
         if let Start::Masked(features) = self.start {
-            let steps = x[0].data_mut().chunks_exact_mut(features);
+            let steps = data.x[0].data_mut().chunks_exact_mut(features);
             steps.filter(|step| step[0] < -0.3).for_each(|step| step.fill(0.0));
         }
+        Ok((model, data))
+    }
+
+    fn check_gradients(&self, sample: usize) -> Result<(), String> {
+        let (model, Batch { x, y, .. }) = self.made()?;
         let check = Gradcheck { sample: Some(sample), seed: self.seed, ..Gradcheck::default() };
-        let report =
-            check.training(&model, &x[0], &y[0]).map_err(|error| failed(error.to_string()))?;
-        match report.passed() {
+        match check.training(&model, &x[0], &y[0]) {
+            Ok(report) if report.passed() => Ok(()),
+            Ok(report) => Err(format!("{self:?}: {report}")),
+            Err(error) => Err(format!("{self:?}: {error}")),
+        }
+    }
+
+    /// The bits of the weights after two steps of training on an instruction set, with those of the
+    /// losses.
+    fn trained(&self, isa: Isa) -> Result<Vec<u32>, String> {
+        let (mut model, Batch { x, y, .. }) = self.made()?;
+        model.set_isa(isa);
+        let mut bits = Vec::new();
+        for _ in 0..2 {
+            let loss = model.train_on_batch(&x[0], &y[0]).map_err(|error| error.to_string())?;
+            bits.push(loss.to_bits());
+        }
+        let weights = model.get_weights();
+        bits.extend(weights.iter().flat_map(|weight| weight.data()).map(|w| w.to_bits()));
+        Ok(bits)
+    }
+
+    fn check_instructions(&self) -> Result<(), String> {
+        let with_fma = Isa::available().into_iter().filter(|isa| isa.name() != "portable");
+        let trained = with_fma.map(|isa| self.trained(isa)).collect::<Result<Vec<_>, _>>()?;
+        match trained.windows(2).all(|pair| pair[0] == pair[1]) {
             true => Ok(()),
-            false => Err(failed(report.to_string())),
+            false => Err(format!("{self:?}: other bits on another instruction set")),
         }
     }
 }
@@ -350,9 +381,12 @@ proptest! {
 
     #[test]
     fn gradients_of_random_models_are_right(random in random()) {
-        if let Err(error) = random.check(4) {
-            return Err(TestCaseError::fail(error));
-        }
+        random.check_gradients(4).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn random_models_train_to_the_same_bits_on_instruction_sets_with_fma(random in random()) {
+        random.check_instructions().map_err(TestCaseError::fail)?;
     }
 }
 

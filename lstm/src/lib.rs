@@ -62,6 +62,19 @@
 //! Arrays are batch first, `[batch, steps, features]`; gates are in the order i, f, c, o; weights
 //! have Keras's shapes and order. What differs is said where it does.
 //!
+//! # The same bits
+//!
+//! Outputs, gradients and whole trainings are the same to the last bit
+//!
+//! - for any number of threads,
+//! - on all instruction sets that round a multiply-add once, which are AVX2 with FMA and AVX-512,
+//! - with any [`Bptt::Checkpointed`] and with none, broken off and gone on with by [`Fit::backup`] or not,
+//!   and, for outputs, from [`Model::stream`] or [`Model::predict`], whatever the batch size.
+//!
+//! What breaks it: the portable instruction set, whose multiply-adds round twice; another batch size, seed or
+//! order of samples in training; another version of this crate or of Rust; and, for losses and optimizers
+//! that call `exp`, `ln` or `powf` of `f64`, another system, whose own these are.
+//!
 //! # How it is built
 //!
 //! | module        | holds                                                                    |

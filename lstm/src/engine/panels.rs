@@ -169,7 +169,12 @@ impl<T: Float> Forward<'_, T> {
         self.activations.forward(
             simd,
             cell::Forward {
-                run: Run { count: chunk.len(), stride: lanes, gate_stride: 4 * lanes },
+                run: Run {
+                    count: chunk.len(),
+                    stride: lanes,
+                    gate_stride: 4 * lanes,
+                    between: lanes,
+                },
                 z,
                 c_prev: &c_prev[at..],
                 c: &mut c[at..],
@@ -226,7 +231,8 @@ impl<T: Float> Kernel for Backward<'_, T> {
                     // The state after this step is not needed any more: its place serves as scratch.
                     held.copy_from_slice(dc);
                 }
-                let run = Run { count: units, stride: lanes, gate_stride: 4 * lanes };
+                let run =
+                    Run { count: units, stride: lanes, gate_stride: 4 * lanes, between: lanes };
                 let a = &a[group.slot(steps, t, units)];
                 let cells = cell::Backward { run, gates: &mut *gates, c_prev, a, dh, dc: &mut *dc };
                 self.activations.backward(simd, cells);

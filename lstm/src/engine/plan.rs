@@ -1,14 +1,15 @@
 //! How a call is computed: decided from its sizes, in one place.
 //!
 //! Nothing here changes a bit of what forward returns: every plan adds up `b + x W + h₋ U` in the
-//! same order. What backward adds up over rows and steps is cut by the plan, but never by the number
-//! of threads.
+//! same order. What backward adds up over rows and steps is cut by the orientation and the groups of
+//! rows, which are the same on every instruction set and for any number of threads.
 
 use std::fmt;
 
 use kernels::gemm::Caches;
 use kernels::{Float, Isa};
 
+use super::gates::line;
 use super::rows;
 
 /// What runs over the lanes of a vector.
@@ -93,16 +94,17 @@ impl Plan {
         threads: impl FnOnce() -> usize,
     ) -> Self {
         let Sizes { batch, steps, inputs, units, training } = sizes;
-        let lanes = isa.lanes::<T>();
+        let (lanes, line) = (isa.lanes::<T>(), line::<T>());
         let (padded_units, padded_batch) =
-            (units.next_multiple_of(lanes), batch.next_multiple_of(lanes));
-        // The orientation that leaves fewer lanes empty; units if there is little between them,
-        // since their products are proper matrix products.
+            (units.next_multiple_of(line), batch.next_multiple_of(line));
+        // The orientation that leaves less of a cache line empty; units if there is little between
+        // them, since their products are proper matrix products. Not fewer lanes of a vector: sums
+        // over the batch have another order than over units, and it is that of all instruction sets.
         let (full, empty) =
             (batch.saturating_mul(padded_units), units.saturating_mul(padded_batch));
         let by_batch = full.saturating_mul(4) > empty.saturating_mul(5);
         let (orientation, group, groups) = match by_batch {
-            true => (Lanes::Batch, lanes, padded_batch / lanes),
+            true => (Lanes::Batch, lanes, batch.div_ceil(lanes)),
             false => {
                 let group = rows::group(batch);
                 (Lanes::Units, group, batch.div_ceil(group))

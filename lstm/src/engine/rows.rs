@@ -4,8 +4,8 @@
 //! four gates side by side, `[unit vector][k][i f g o][lanes]`. A register tile of some rows then
 //! ends with all four gates of its units, and the cell follows while they are at hand.
 //!
-//! Arrays of gates have the same order, `[row][unit vector][i f g o][lanes]`; packed matrices of
-//! weights that are multiplied with `dz` have their gate axis in this order, too.
+//! Arrays of gates have the order that [`gates`] tells; packed matrices of weights that are multiplied
+//! with `dz` have their gate axis in this order, too.
 
 mod abreast;
 mod dropout;
@@ -21,6 +21,7 @@ use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
 use super::call::Factors;
 use super::cell::{self, Activations, Run};
+use super::gates::{self, between, place};
 use super::sequence::{Gradient, read_rows, write_rows};
 use super::workspace::{Dims, Group, View, before_and_after};
 pub(super) use dropout::Dropped;
@@ -85,7 +86,7 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
         let lanes = V::<S, T>::LANES;
-        let vectors = dims.width / lanes;
+        let vectors = dims.units.div_ceil(lanes);
         let dropout = self.view.extent.dropout.is_some();
         let alone = |group: &Group| group.rows == 1 && !dropout;
         // To fill it takes as long as a small step of one row, which has no use for it.
@@ -177,7 +178,7 @@ impl<T: Float> Forward<'_, '_, T> {
             c: &mut c[at..],
             gates: match kept_gates {
                 0 => &mut [],
-                slots => &mut gates[group.slot(slots, t % slots, 4 * width)][4 * at..],
+                slots => &mut gates[group.slot(slots, t % slots, 4 * width)][place::<T>(at)..],
             },
             a: self.kept.then(|| &mut a[group.slot(steps, t, width)][at..]),
         }
@@ -215,13 +216,14 @@ impl<T: Float> Step<'_, T> {
     fn vector<S: Simd>(self, simd: S, vector: usize, z: &mut Z<T>) {
         let Step { rows, units, width, h_prev, weights, .. } = self;
         let lanes = V::<S, T>::LANES;
-        let panel = 4 * lanes;
+        let (panel, at) = (4 * lanes, vector * lanes);
+        let between = between::<T>(lanes, width, at);
         let recurrent = &weights.recurrent[vector * units * panel..][..units * panel];
         let start = match self.x {
             Some(x) => {
                 let inputs = x.len() / rows;
                 let kernel = &weights.kernel[vector * inputs * panel..][..inputs * panel];
-                let bias = &weights.bias[vector * panel..][..panel];
+                let bias = &weights.bias[place::<T>(at)..];
                 Start::Input { x, kernel, bias, inputs }
             }
             None => Start::Hoisted(&*self.gates),
@@ -230,7 +232,7 @@ impl<T: Float> Step<'_, T> {
         // z = b + x W + h₋ U
         match self.dropped {
             Dropped::Nothing => {
-                let operands = &Operands { start, h_prev, recurrent, units, width };
+                let operands = &Operands { start, between, h_prev, recurrent, units, width };
                 for (first, height) in tiles(rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
                     let z = &mut z[first * 4 * lanes..];
                     match height {
@@ -243,13 +245,16 @@ impl<T: Float> Step<'_, T> {
                     }
                 }
             }
-            dropped => dropout::Tiles { start, dropped, recurrent, rows, units }.store(simd, z),
+            dropped => {
+                let tiles = dropout::Tiles { start, between, dropped, recurrent, rows, units };
+                tiles.store(simd, z);
+            }
         }
 
         self.activations.forward(
             simd,
             cell::Forward {
-                run: Run { count: rows, stride: width, gate_stride: 4 * width },
+                run: Run { count: rows, stride: width, gate_stride: 4 * width, between },
                 z: &mut z[..rows * panel],
                 c_prev: self.c_prev,
                 c: self.c,
@@ -288,6 +293,8 @@ fn tile<S: Simd>(simd: S, tile: impl Kernel<Output = ()>) {
 /// The operands of forward tiles of some rows.
 struct Operands<'a, T> {
     start: Start<'a, T>,
+    /// From a gate to the next, in what it starts from.
+    between: usize,
     h_prev: &'a [T],
     recurrent: &'a [T],
     units: usize,
@@ -310,24 +317,19 @@ impl<T: Float, const R: usize> Kernel for Sums<'_, T, R> {
             return; // no tile of this instruction set: the compiler drops it
         }
         let Sums { operands, first, z: sums } = self;
-        let Operands { start, h_prev, recurrent, units, width } = *operands;
+        let Operands { start, between, h_prev, recurrent, units, width } = *operands;
         let lanes = V::<S, T>::LANES;
         let tile = match start {
             Start::Input { x, kernel, bias, inputs } => {
-                let mut biases = [V::<S, T>::splat(simd, T::ZERO); 4];
-                for (to, bias) in biases.iter_mut().zip(bias.chunks_exact(lanes)) {
-                    *to = V::<S, T>::load(simd, bias);
-                }
+                let biases = gates::load::<S, T>(simd, bias, between);
                 let x = lines::<T, R>(&x[first * inputs..], inputs, inputs);
                 accumulate_rows::<S, T, R, 4>(simd, [biases; R], x, kernel)
             }
             Start::Hoisted(z) => {
                 let mut tile = [[V::<S, T>::splat(simd, T::ZERO); 4]; R];
-                let z = lines::<T, R>(&z[first * 4 * width..], 4 * width, 4 * lanes);
+                let z = lines::<T, R>(&z[first * 4 * width..], 4 * width, 3 * between + lanes);
                 for (row, z) in tile.iter_mut().zip(z) {
-                    for (sum, z) in row.iter_mut().zip(z.chunks_exact(lanes)) {
-                        *sum = V::<S, T>::load(simd, z);
-                    }
+                    *row = gates::load::<S, T>(simd, z, between);
                 }
                 tile
             }
@@ -360,7 +362,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let dims = self.view.dims;
-        let blocks = dims.width.div_ceil(NV * V::<S, T>::LANES);
+        let blocks = dims.units.div_ceil(NV * V::<S, T>::LANES);
         let dropout = self.view.extent.dropout.is_some();
         let alone = |group: &Group| group.rows == 1 && !dropout;
         for t in (0..dims.steps).rev() {
@@ -407,7 +409,7 @@ impl<T: Float> Backward<'_, T> {
         let dz = &self.view.gates[group.slot(steps, t, 4 * width)];
         let dh = &mut self.view.dh[group.slot(1, 0, width)][at..];
         match self.view.extent.dropout {
-            None => product(simd, self.weights, block, (live, width), dz, dh),
+            None => product(simd, self.weights, block, (live, units, width), dz, dh),
             Some(Factors { recurrent, .. }) => {
                 let factors = &recurrent[group.slot(1, 0, 4 * units)];
                 let dropped = dropout::Product { factors, live, width, units, at };
@@ -440,7 +442,7 @@ impl<T: Float> Backward<'_, T> {
             dh: &mut dh[group.slot(1, 0, width)],
             lanes,
             first: 0,
-            blocks: width.div_ceil(NV * lanes),
+            blocks: units.div_ceil(NV * lanes),
         }
     }
 
@@ -459,7 +461,7 @@ impl<T: Float> Backward<'_, T> {
             dh: &mut self.view.dh[group.slot(1, 0, width)],
             lanes,
             first: 0,
-            blocks: width.div_ceil(NV * lanes),
+            blocks: units.div_ceil(NV * lanes),
         }
     }
 
@@ -475,13 +477,14 @@ impl<T: Float> Backward<'_, T> {
             // Sums over all steps run over rows that have none here, too.
             gates[group.slot(steps, t, 4 * width)][live * 4 * width..].fill(T::ZERO);
         }
-        for at in (from..width.min(from + NV * lanes)).step_by(lanes) {
+        for at in (from..units.min(from + NV * lanes)).step_by(lanes) {
             let cells = Cells {
                 activations: self.activations,
                 rows: live,
-                units: units.saturating_sub(at),
+                at,
+                units,
                 width,
-                gates: &mut gates[group.slot(steps, t, 4 * width)][4 * at..],
+                gates: &mut gates[group.slot(steps, t, 4 * width)][place::<T>(at)..],
                 c_prev: &c[group.slot(slots, t, width)][at..],
                 a: &a[group.slot(steps, t, width)][at..],
                 dh: &mut dh[group.slot(1, 0, width)][at..],
@@ -499,14 +502,14 @@ fn product<S: Simd, T: Float>(
     simd: S,
     weights: &Packed<T>,
     block: usize,
-    (rows, width): (usize, usize),
+    (rows, units, width): (usize, usize, usize),
     dz: &[T],
     dh: &mut [T],
 ) {
     let lanes = V::<S, T>::LANES;
     let panel = 4 * width * NV * lanes;
     let panel = &weights.recurrent_t[block * panel..][..panel];
-    let pair = (block * NV + 1) * lanes < width;
+    let pair = (block * NV + 1) * lanes < units;
     for (first, height) in tiles(rows, tallest::<S>(BACKWARD_32, BACKWARD_16)) {
         let dh = &mut dh[first * width..];
         let dz = &dz[first * 4 * width..];
@@ -527,7 +530,9 @@ fn product<S: Simd, T: Float>(
 struct Cells<'a, T> {
     activations: Activations,
     rows: usize,
-    /// Those of the layer from here on.
+    /// The first of its units in the layer.
+    at: usize,
+    /// All units of the layer.
     units: usize,
     width: usize,
     gates: &'a mut [T],
@@ -541,21 +546,22 @@ impl<'y, T: Float> Cells<'_, T> {
     /// `dh += dy`, then the cells.
     #[inline(always)]
     fn run<S: Simd>(self, simd: S, dy: impl Fn(usize) -> Option<&'y [T]>) {
-        let Cells { activations, rows, units, width, gates, c_prev, a, dh, dc } = self;
+        let Cells { activations, rows, at, units, width, gates, c_prev, a, dh, dc } = self;
         for row in 0..rows {
             if let Some(dy) = dy(row) {
                 let dh = &mut dh[row * width..];
                 (V::<S, T>::load(simd, dh) + V::<S, T>::load(simd, dy)).store(dh);
             }
         }
-        let run = Run { count: rows, stride: width, gate_stride: 4 * width };
-        activations.backward(simd, cell::Backward { run, gates: &mut *gates, c_prev, a, dh, dc });
         let lanes = V::<S, T>::LANES;
-        if !activations.are_bounded() && units < lanes {
+        let between = between::<T>(lanes, width, at);
+        let run = Run { count: rows, stride: width, gate_stride: 4 * width, between };
+        activations.backward(simd, cell::Backward { run, gates: &mut *gates, c_prev, a, dh, dc });
+        if !activations.are_bounded() && units - at < lanes {
             // Padding has overflowed, maybe, and its `dz` is added up with the weight zero.
             for row in gates.chunks_mut(4 * width).take(rows) {
-                for gate in row[..4 * lanes].chunks_exact_mut(lanes) {
-                    gate[units..].fill(T::ZERO);
+                for gate in 0..4 {
+                    row[gate * between..][units - at..lanes].fill(T::ZERO);
                 }
             }
         }

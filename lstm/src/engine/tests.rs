@@ -116,6 +116,21 @@ fn every_plan_gives_the_same_bits() {
 }
 
 #[test]
+fn instruction_sets_with_fma_give_the_same_bits() {
+    let with_fma = Isa::available().into_iter().filter(|isa| isa.name() != "portable");
+    let with_fma: Vec<Isa> = with_fma.collect();
+    for [batch, steps, inputs, units] in SIZES {
+        let sizes = Sizes { batch, steps, inputs, units, training: true };
+        let outcomes = with_fma.iter().map(|&isa| {
+            let plan = Plan::of::<f32>(isa, Caches::COMMON, sizes, || 1);
+            (plan.lanes, run(isa, plan, sizes))
+        });
+        let outcomes: Vec<_> = outcomes.collect();
+        assert!(outcomes.windows(2).all(|pair| pair[0] == pair[1]), "{sizes:?}");
+    }
+}
+
+#[test]
 fn groups_and_lanes_do_not_change_what_forward_returns() {
     for isa in Isa::available() {
         let (batch, steps, inputs, units) = (13, 4, 3, 21);

@@ -57,20 +57,18 @@ impl Chosen {
     #[inline(always)]
     fn forward<S: Simd, T: Float>(self, simd: S, cells: Forward<T>) {
         let Forward { run, z, c_prev, c, h, mut kept } = cells;
-        let Run { count, stride, gate_stride } = run;
+        let Run { count, stride, between, .. } = run;
         let lanes = V::<S, T>::LANES;
         let cell = 4 * lanes;
         let z = &mut z[..count * cell];
         let mut keep = |z: &[T], of_gates: bool, of_cell: bool| {
             let Some((gates, _)) = &mut kept else { return };
             for (n, z) in z.chunks_exact(cell).enumerate() {
-                let gates = &mut gates[n * gate_stride..][..cell];
-                if of_gates {
-                    gates[..2 * lanes].copy_from_slice(&z[..2 * lanes]);
-                    gates[3 * lanes..].copy_from_slice(&z[3 * lanes..]);
-                }
-                if of_cell {
-                    gates[2 * lanes..3 * lanes].copy_from_slice(&z[2 * lanes..3 * lanes]);
+                let gates = &mut gates[run.gates(n, lanes)];
+                for (gate, z) in z.chunks_exact(lanes).enumerate() {
+                    if if gate == 2 { of_cell } else { of_gates } {
+                        gates[gate * between..][..lanes].copy_from_slice(z);
+                    }
                 }
             }
         };
@@ -130,7 +128,7 @@ impl Chosen {
         self.each(simd, &mut cells, |cells, n, y, slope| {
             let Backward { run, gates, c_prev, dh, dc, .. } = cells;
             let at = n * run.stride;
-            let gates = &mut gates[n * run.gate_stride..][..4 * lanes];
+            let (between, gates) = (run.between, &mut gates[run.gates(n, lanes)]);
             let Parts { i, f, o, g, a } = y;
             let dh = V::<S, T>::load(simd, &dh[at..]);
             let c_prev = V::<S, T>::load(simd, &c_prev[at..]);
@@ -138,9 +136,9 @@ impl Chosen {
             let dc_now = (dh * o).mul_add(slope.a, dc_after);
 
             (dc_now * g * slope.i).store(gates);
-            (dc_now * c_prev * slope.f).store(&mut gates[lanes..]);
-            (dc_now * i * slope.g).store(&mut gates[2 * lanes..]);
-            (dh * a * slope.o).store(&mut gates[3 * lanes..]);
+            (dc_now * c_prev * slope.f).store(&mut gates[between..]);
+            (dc_now * i * slope.g).store(&mut gates[2 * between..]);
+            (dh * a * slope.o).store(&mut gates[3 * between..]);
             (dc_now * f).store(&mut dc[at..]);
         });
     }
@@ -153,7 +151,7 @@ impl Chosen {
         cells: &mut Backward<T>,
         mut step: impl FnMut(&mut Backward<T>, usize, Parts<V<S, T>>, Parts<V<S, T>>),
     ) {
-        let Run { count, stride, gate_stride } = cells.run;
+        let Run { count, stride, between, .. } = cells.run;
         let lanes = V::<S, T>::LANES;
         let mut ys = [T::ZERO; CHUNK * PARTS * MAX_LANES];
         let mut slopes = [T::ZERO; CHUNK * PARTS * MAX_LANES];
@@ -162,11 +160,10 @@ impl Chosen {
             let chunk = CHUNK.min(count - first);
             let (ys, slopes) = (&mut ys[..chunk * part], &mut slopes[..chunk * part]);
             for (n, y) in (first..).zip(ys.chunks_exact_mut(part)) {
-                let gates = &cells.gates[n * gate_stride..][..4 * lanes];
-                let (i_f, g_o) = gates.split_at(2 * lanes);
-                y[..2 * lanes].copy_from_slice(i_f);
-                y[2 * lanes..3 * lanes].copy_from_slice(&g_o[lanes..]);
-                y[3 * lanes..4 * lanes].copy_from_slice(&g_o[..lanes]);
+                let gates = &cells.gates[cells.run.gates(n, lanes)];
+                for (y, gate) in y.chunks_exact_mut(lanes).zip([0, 1, 3, 2]) {
+                    y.copy_from_slice(&gates[gate * between..][..lanes]);
+                }
                 V::<S, T>::load(simd, &cells.a[n * stride..]).store(&mut y[4 * lanes..]);
             }
             for (activation, start, vectors) in [(self.gate, 0, 3), (self.cell, 3, 2)] {

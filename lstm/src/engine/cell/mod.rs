@@ -23,6 +23,8 @@ mod chosen;
 mod softmax;
 mod standard;
 
+use std::ops::Range;
+
 use kernels::simd::{Float, Simd};
 
 use crate::activation::Activation;
@@ -75,13 +77,23 @@ impl Activations {
     }
 }
 
-/// Where the cells lie: cell `n` is a vector at `n * stride` in arrays of states and, with its
-/// four gates side by side, at `n * gate_stride` in arrays of gates.
+/// Where the cells lie: cell `n` is a vector at `n * stride` in arrays of states; its four gates begin at
+/// `n * gate_stride` in arrays of gates, and are `between` apart.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub(super) count: usize,
     pub(super) stride: usize,
     pub(super) gate_stride: usize,
+    pub(super) between: usize,
+}
+
+impl Run {
+    /// The gates of a cell, where a vector has so many lanes.
+    #[inline(always)]
+    pub(super) fn gates(self, n: usize, lanes: usize) -> Range<usize> {
+        let start = n * self.gate_stride;
+        start..start + 3 * self.between + lanes
+    }
 }
 
 /// Forward: from `z` (`count` times four vectors, close together) and `c₋` to `c` and `h`.

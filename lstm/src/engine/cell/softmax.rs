@@ -66,11 +66,12 @@ pub(super) fn backward<S: Simd, T: Float>(chosen: Chosen, simd: S, mut cells: Ba
         let at = n * cells.run.stride;
         let load = |xs: &[T]| V::<S, T>::load(simd, &xs[at..]);
         let (dh, c_prev, dc) = (load(cells.dh), load(cells.c_prev), load(cells.dc));
-        let gates = &mut cells.gates[n * cells.run.gate_stride..][..4 * lanes];
+        let between = cells.run.between;
+        let gates = &mut cells.gates[cells.run.gates(n, lanes)];
         through(gate, dc * y.g, y.i, slope.i, sums.i).store(gates);
-        through(gate, dc * c_prev, y.f, slope.f, sums.f).store(&mut gates[lanes..]);
-        through(cell, dc * y.i, y.g, slope.g, sums.g).store(&mut gates[2 * lanes..]);
-        through(gate, dh * y.a, y.o, slope.o, sums.o).store(&mut gates[3 * lanes..]);
+        through(gate, dc * c_prev, y.f, slope.f, sums.f).store(&mut gates[between..]);
+        through(cell, dc * y.i, y.g, slope.g, sums.g).store(&mut gates[2 * between..]);
+        through(gate, dh * y.a, y.o, slope.o, sums.o).store(&mut gates[3 * between..]);
         (dc * y.f).store(&mut cells.dc[at..]);
     });
 }

@@ -27,24 +27,25 @@ impl Standard {
     #[inline(always)]
     pub(super) fn backward<S: Simd, T: Float>(self, simd: S, cells: Backward<T>) {
         let lanes = V::<S, T>::LANES;
-        let load = |xs: &[T], at: usize| V::<S, T>::load(simd, &xs[at..]);
+        let load = |xs: &[T], at: usize| V::<S, T>::load(simd, &xs[at..][..lanes]);
+        let Run { stride, between, .. } = cells.run;
         for n in 0..cells.run.count {
-            let at = n * cells.run.stride;
-            let gates = &mut cells.gates[n * cells.run.gate_stride..][..4 * lanes];
+            let at = n * stride;
+            let gates = &mut cells.gates[cells.run.gates(n, lanes)];
 
             let i = load(gates, 0);
-            let f = load(gates, lanes);
-            let g = load(gates, 2 * lanes);
-            let o = load(gates, 3 * lanes);
+            let f = load(gates, between);
+            let g = load(gates, 2 * between);
+            let o = load(gates, 3 * between);
             let c_prev = load(cells.c_prev, at);
             let a = load(cells.a, at);
             let dh = load(cells.dh, at);
             let dc = (dh * o).mul_add(math::tanh_grad(simd, a), load(cells.dc, at));
 
             (dc * g * math::sigmoid_grad(simd, i)).store(gates);
-            (dc * c_prev * math::sigmoid_grad(simd, f)).store(&mut gates[lanes..]);
-            (dc * i * math::tanh_grad(simd, g)).store(&mut gates[2 * lanes..]);
-            (dh * a * math::sigmoid_grad(simd, o)).store(&mut gates[3 * lanes..]);
+            (dc * c_prev * math::sigmoid_grad(simd, f)).store(&mut gates[between..]);
+            (dc * i * math::tanh_grad(simd, g)).store(&mut gates[2 * between..]);
+            (dh * a * math::sigmoid_grad(simd, o)).store(&mut gates[3 * between..]);
             (dc * f).store(&mut cells.dc[at..]);
         }
     }
@@ -55,7 +56,7 @@ impl<T: Float> Forward<'_, T> {
     #[inline(always)]
     fn abreast<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
         let lanes = V::<S, T>::LANES;
-        let Run { stride, gate_stride, .. } = self.run;
+        let Run { stride, between, .. } = self.run;
         let z = &self.z[first * 4 * lanes..][..N * 4 * lanes];
         let z = |gate: usize| {
             let mut vectors = [V::<S, T>::splat(simd, T::ZERO); N];
@@ -82,11 +83,11 @@ impl<T: Float> Forward<'_, T> {
         for n in 0..N {
             let at = (first + n) * stride;
             if let Some((gates, kept_a)) = &mut self.kept {
-                let gates = &mut gates[(first + n) * gate_stride..][..4 * lanes];
+                let gates = &mut gates[self.run.gates(first + n, lanes)];
                 i.0[n].store(gates);
-                f.0[n].store(&mut gates[lanes..]);
-                g.0[n].store(&mut gates[2 * lanes..]);
-                o.0[n].store(&mut gates[3 * lanes..]);
+                f.0[n].store(&mut gates[between..]);
+                g.0[n].store(&mut gates[2 * between..]);
+                o.0[n].store(&mut gates[3 * between..]);
                 a.0[n].store(&mut kept_a[at..]);
             }
             c.0[n].store(&mut self.c[at..]);

@@ -7,6 +7,7 @@ use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use super::pack::Packed;
 use super::{tiles, times_transpose, write_panel};
 use crate::engine::Gradients;
+use crate::engine::gates::line;
 use crate::engine::workspace::{Dims, Extent, Group, View};
 
 /// Units or inputs of a tile.
@@ -56,6 +57,10 @@ impl<T: Float> Kernel for Products<'_, '_, T> {
 }
 
 /// Sums over the batch and the steps with `dz`.
+///
+/// They are added up lane by lane for as many rows as fill a cache line, then the lanes, upper half to lower
+/// half. Where a vector is half a line, every other group is an upper half of its own: the order is that of
+/// all instruction sets.
 struct Sum<'a, T> {
     dims: Dims,
     extent: Extent<'a, T>,
@@ -64,10 +69,22 @@ struct Sum<'a, T> {
     steps: Range<usize>,
 }
 
+/// How many vectors fill a line.
+const fn parts<T>(lanes: usize) -> usize {
+    if lanes < line::<T>() { line::<T>() / lanes } else { 1 }
+}
+
 impl<T: Float> Sum<'_, T> {
     #[inline(always)]
     fn steps_of(&self, group: Group) -> Range<usize> {
         self.steps.start..self.steps.end.min(self.extent.steps(self.dims, group))
+    }
+
+    /// The groups that are such a part of a line, of so many.
+    #[inline(always)]
+    fn groups(&self, part: usize, parts: usize) -> impl Iterator<Item = Group> {
+        let rows = self.dims.group;
+        (part * rows..self.dims.batch).step_by(parts * rows).map(move |first| Group { first, rows })
     }
 
     /// `grad [rows, 4 units] += left dzᵀ`, with `left [slots][rows][lanes]` for each group.
@@ -95,25 +112,38 @@ impl<T: Float> Sum<'_, T> {
     ) {
         let lanes = V::<S, T>::LANES;
         let units = self.dims.units;
-        let mut tile = [[V::<S, T>::splat(simd, T::ZERO); 4]; R];
-        for group in self.dims.groups() {
-            for t in self.steps_of(group) {
-                let left = &left[group.slot(slots, t, rows)][first * lanes..][..R * lanes];
-                let dz = &self.gates[group.slot(self.dims.steps, t, 4 * units)];
-                let dz = &dz[unit * 4 * lanes..][..4 * lanes];
-                let mut gates = [V::<S, T>::splat(simd, T::ZERO); 4];
-                for (gate, dz) in gates.iter_mut().zip(dz.chunks_exact(lanes)) {
-                    *gate = V::<S, T>::load(simd, dz);
-                }
-                for (row, left) in tile.iter_mut().zip(left.chunks_exact(lanes)) {
-                    let left = V::<S, T>::load(simd, left);
-                    for (sum, dz) in row.iter_mut().zip(gates) {
-                        *sum = left.mul_add(dz, *sum);
+        let zero = V::<S, T>::splat(simd, T::ZERO);
+        let (mut total, parts) = ([[zero; 4]; R], parts::<T>(lanes));
+        for part in 0..parts {
+            let mut tile = [[zero; 4]; R];
+            for group in self.groups(part, parts) {
+                for t in self.steps_of(group) {
+                    let left = &left[group.slot(slots, t, rows)][first * lanes..][..R * lanes];
+                    let dz = &self.gates[group.slot(self.dims.steps, t, 4 * units)];
+                    let dz = &dz[unit * 4 * lanes..][..4 * lanes];
+                    let mut gates = [zero; 4];
+                    for (gate, dz) in gates.iter_mut().zip(dz.chunks_exact(lanes)) {
+                        *gate = V::<S, T>::load(simd, dz);
+                    }
+                    for (row, left) in tile.iter_mut().zip(left.chunks_exact(lanes)) {
+                        let left = V::<S, T>::load(simd, left);
+                        for (sum, dz) in row.iter_mut().zip(gates) {
+                            *sum = left.mul_add(dz, *sum);
+                        }
                     }
                 }
             }
+            if parts == 1 {
+                total = tile;
+                break;
+            }
+            for (total, sums) in total.iter_mut().zip(tile) {
+                for (total, sum) in total.iter_mut().zip(sums) {
+                    *total = *total + sum;
+                }
+            }
         }
-        for (row, sums) in (first..).zip(tile) {
+        for (row, sums) in (first..).zip(total) {
             for (gate, sum) in sums.into_iter().enumerate() {
                 grad[row * 4 * units + gate * units + unit] += sum.sum();
             }
@@ -126,16 +156,22 @@ impl<T: Float> Sum<'_, T> {
         let lanes = V::<S, T>::LANES;
         let Dims { steps, units, .. } = self.dims;
         for unit in 0..units {
-            let mut sums = [V::<S, T>::splat(simd, T::ZERO); 4];
-            for group in self.dims.groups() {
-                for t in self.steps_of(group) {
-                    let dz = &self.gates[group.slot(steps, t, 4 * units)][unit * 4 * lanes..];
-                    for (sum, dz) in sums.iter_mut().zip(dz.chunks_exact(lanes)) {
-                        *sum = *sum + V::<S, T>::load(simd, dz);
+            let mut total = [V::<S, T>::splat(simd, T::ZERO); 4];
+            for part in 0..parts::<T>(lanes) {
+                let mut sums = [V::<S, T>::splat(simd, T::ZERO); 4];
+                for group in self.groups(part, parts::<T>(lanes)) {
+                    for t in self.steps_of(group) {
+                        let dz = &self.gates[group.slot(steps, t, 4 * units)][unit * 4 * lanes..];
+                        for (sum, dz) in sums.iter_mut().zip(dz.chunks_exact(lanes)) {
+                            *sum = *sum + V::<S, T>::load(simd, dz);
+                        }
                     }
                 }
+                for (total, sum) in total.iter_mut().zip(sums) {
+                    *total = *total + sum;
+                }
             }
-            for (gate, sum) in sums.into_iter().enumerate() {
+            for (gate, sum) in total.into_iter().enumerate() {
                 db[gate * units + unit] += sum.sum();
             }
         }

@@ -8,6 +8,7 @@ use kernels::simd::{Float, MAX_LANES, Simd, V, Vector};
 use super::pack::Packed;
 use super::{NV, Step};
 use crate::engine::cell::{self, Run};
+use crate::engine::gates::{self, between, line, place};
 
 /// Vectors of a forward tile, at most.
 const ABREAST: usize = 4;
@@ -17,30 +18,36 @@ impl<T: Float> Step<'_, T> {
     /// Their cells follow together.
     #[inline(always)]
     pub(super) fn row<S: Simd>(self, simd: S, first: usize, count: usize) {
-        let Step { activations, weights, units, x, h_prev, c_prev, h, c, gates, mut a, .. } = self;
+        let Step {
+            activations, weights, units, width, x, h_prev, c_prev, h, c, gates, mut a, ..
+        } = self;
         let lanes = V::<S, T>::LANES;
         let mut z = [T::ZERO; ABREAST * 4 * MAX_LANES];
         let z = &mut z;
         let mut done = 0;
         while done < count {
             let at = done * lanes;
-            let row = Row { weights, x, h_prev: &h_prev[..units], first: first + done };
-            let hoisted = gates.get(4 * at..).unwrap_or(&[]);
+            let first = first + done;
+            let between = between::<T>(lanes, width, first * lanes);
+            let row = Row { weights, between, x, h_prev: &h_prev[..units], first };
+            let hoisted = gates.get(place::<T>(at)..).unwrap_or(&[]);
             let vectors = match count - done {
                 ABREAST.. if S::REGISTERS >= 32 => row.store::<S, ABREAST>(simd, hoisted, z),
                 2.. => row.store::<S, 2>(simd, hoisted, z),
                 _ => row.store::<S, 1>(simd, hoisted, z),
             };
             done += vectors;
+            // Either each vector is a line, or all of them lie in one.
+            let gate_stride = if lanes == line::<T>() { 4 * lanes } else { lanes };
             activations.forward(
                 simd,
                 cell::Forward {
-                    run: Run { count: vectors, stride: lanes, gate_stride: 4 * lanes },
+                    run: Run { count: vectors, stride: lanes, gate_stride, between },
                     z: &mut z[..vectors * 4 * lanes],
                     c_prev: &c_prev[at..],
                     c: &mut c[at..],
                     h: &mut h[at..],
-                    kept: a.as_deref_mut().map(|a| (&mut gates[4 * at..], &mut a[at..])),
+                    kept: a.as_deref_mut().map(|a| (&mut gates[place::<T>(at)..], &mut a[at..])),
                 },
             );
         }
@@ -50,6 +57,8 @@ impl<T: Float> Step<'_, T> {
 /// The operands of a forward tile.
 struct Row<'a, T> {
     weights: &'a Packed<T>,
+    /// From a gate to the next, in what a tile starts from.
+    between: usize,
     /// Nothing if `b + x W` is there already.
     x: Option<&'a [T]>,
     h_prev: &'a [T],
@@ -62,14 +71,13 @@ impl<T: Float> Row<'_, T> {
     fn store<S: Simd, const N: usize>(&self, simd: S, hoisted: &[T], z: &mut [T]) -> usize {
         let panel = 4 * V::<S, T>::LANES;
         let start = match self.x {
-            Some(_) => &self.weights.bias[self.first * panel..],
+            Some(_) => &self.weights.bias[place::<T>(self.first * V::<S, T>::LANES)..],
             None => hoisted,
         };
         let mut tile = [[V::<S, T>::splat(simd, T::ZERO); 4]; N];
-        for (tile, start) in tile.iter_mut().zip(start.chunks_exact(panel)) {
-            for (sum, start) in tile.iter_mut().zip(start.chunks_exact(V::<S, T>::LANES)) {
-                *sum = V::<S, T>::load(simd, start);
-            }
+        for (n, tile) in tile.iter_mut().enumerate() {
+            let start = &start[place::<T>(n * V::<S, T>::LANES)..];
+            *tile = gates::load::<S, T>(simd, start, self.between);
         }
         if let Some(x) = self.x {
             tile = accumulate_abreast(simd, tile, x, &self.weights.kernel, self.first);
@@ -112,12 +120,13 @@ fn accumulate_abreast<S: Simd, T: Float, const N: usize, const M: usize>(
     tile
 }
 
-/// `dh = dz Uᵀ` for the blocks of `NV` vectors that `dh` holds, the first of which is this one.
+/// `dh = dz Uᵀ` for some blocks of `NV` vectors, the first of which is this one and that `dh` begins
+/// with.
 #[inline(always)]
 pub(super) fn product<S: Simd, T: Float>(
     simd: S,
     weights: &Packed<T>,
-    first: usize,
+    (first, blocks): (usize, usize),
     dz: &[T],
     dh: &mut [T],
 ) {
@@ -138,7 +147,7 @@ pub(super) fn product<S: Simd, T: Float>(
     }
 
     let block = NV * V::<S, T>::LANES;
-    let (panels, blocks) = (&weights.recurrent_t[..], dh.len().div_ceil(block));
+    let panels = &weights.recurrent_t[..];
     let mut done = 0;
     while done < blocks {
         let (from, dh) = ((panels, first + done), &mut dh[done * block..]);

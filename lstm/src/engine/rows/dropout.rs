@@ -19,6 +19,7 @@ use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch};
 use super::pack::Packed;
 use super::{Start, lines, tallest, tiles};
 use crate::engine::call::Factors;
+use crate::engine::gates::{self, line};
 use crate::engine::sequence::write_rows;
 use crate::engine::workspace::{Dims, Group, View};
 use crate::engine::{Gradients, Weights};
@@ -71,6 +72,8 @@ fn multiply<T: Float>((rows, stride): (&[T], usize), factors: &[T], width: usize
 #[derive(Clone, Copy)]
 pub(super) struct Tiles<'a, T> {
     pub(super) start: Start<'a, T>,
+    /// From a gate to the next, in what a tile starts from.
+    pub(super) between: usize,
     pub(super) dropped: Dropped<'a, T>,
     pub(super) recurrent: &'a [T],
     pub(super) rows: usize,
@@ -105,7 +108,8 @@ impl<T: Float, const R: usize> Kernel for Sums<'_, T, R> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Sums { tiles: Tiles { start, dropped, recurrent, units, .. }, first, z } = self;
+        let Sums { tiles: Tiles { start, between, dropped, recurrent, units, .. }, first, z } =
+            self;
         if R > tallest::<S>(FORWARD_32, FORWARD_16) {
             return; // no tile of this instruction set: the compiler drops it
         }
@@ -116,10 +120,7 @@ impl<T: Float, const R: usize> Kernel for Sums<'_, T, R> {
             Dropped::Nothing => return,
         };
         let Start::Input { x, kernel, bias, inputs } = start else { return };
-        let mut biases = [V::<S, T>::splat(simd, T::ZERO); 4];
-        for (to, bias) in biases.iter_mut().zip(bias.chunks_exact(lanes)) {
-            *to = V::<S, T>::load(simd, bias);
-        }
+        let biases = gates::load::<S, T>(simd, bias, between);
         let tile = match x_in {
             None => {
                 let x = lines::<T, R>(&x[first * inputs..], inputs, inputs);
@@ -226,13 +227,15 @@ impl<T: Float, const R: usize> Kernel for StateGradients<'_, T, R> {
         const NV: usize = super::NV;
         let lanes = V::<S, T>::LANES;
         let (depth, zero) = (4 * width, V::<S, T>::splat(simd, T::ZERO));
+        let line = line::<T>();
         let mut total = [[zero; NV]; R];
         for gate in 0..4 {
             let mut tile = [[zero; NV]; R];
-            for vector in (0..depth).step_by(4 * lanes) {
-                let from = vector + gate * lanes;
-                let dz = lines::<T, R>(&dz[first * depth + from..], depth, lanes);
-                let panel = &panel[from * NV * lanes..][..lanes * NV * lanes];
+            for of_line in (0..depth).step_by(4 * line) {
+                let line = line.min((depth - of_line) / 4);
+                let from = of_line + gate * line;
+                let dz = lines::<T, R>(&dz[first * depth + from..], depth, line);
+                let panel = &panel[from * NV * lanes..][..line * NV * lanes];
                 tile = accumulate_rows::<S, T, R, NV>(simd, tile, dz, panel);
             }
             for (r, (total, sums)) in total.iter_mut().zip(&tile).enumerate() {
@@ -305,7 +308,7 @@ impl<T: Float> Products<T> {
             self.sum.refit(rows * inputs);
             self.sum.fill(T::ZERO);
             for gate in 0..4 {
-                take_gate(isa.lanes::<T>(), gate, dz, (&mut self.dz, units, width));
+                take_gate(gate, dz, (&mut self.dz, units, width));
                 let dz = MatRef::new(&self.dz, rows, units);
                 let columns = gate * units;
 
@@ -357,16 +360,12 @@ impl<T: Float> Products<T> {
     }
 }
 
-/// One gate of rows `[unit vector][4][lanes]`.
-fn take_gate<T: Float>(
-    lanes: usize,
-    gate: usize,
-    dz: &[T],
-    (out, units, width): (&mut [T], usize, usize),
-) {
+/// One gate of rows `[4 width]`.
+fn take_gate<T: Float>(gate: usize, dz: &[T], (out, units, width): (&mut [T], usize, usize)) {
+    let line = line::<T>();
     for (dz, out) in dz.chunks_exact(4 * width).zip(out.chunks_exact_mut(units)) {
-        for (dz, out) in dz.chunks_exact(4 * lanes).zip(out.chunks_mut(lanes)) {
-            out.copy_from_slice(&dz[gate * lanes..][..out.len()]);
+        for (dz, out) in dz.chunks(4 * line).zip(out.chunks_mut(line)) {
+            out.copy_from_slice(&dz[gate * (dz.len() / 4)..][..out.len()]);
         }
     }
 }

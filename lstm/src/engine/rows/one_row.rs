@@ -12,6 +12,7 @@ use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use super::pack::Packed;
 use super::{Cells, Dropped, NV, Step, abreast};
 use crate::engine::cell::Activations;
+use crate::engine::gates::{line, place};
 use crate::engine::sequence::Gradient;
 use crate::engine::workspace::{Dims, View, before_and_after};
 
@@ -58,7 +59,7 @@ impl<T: Float> OneRow<'_, '_, T> {
                 },
                 a: kept.then(|| &mut a[slot(t)]),
             };
-            let all = Forward { step, lanes, first: 0, vectors: width / lanes };
+            let all = Forward { step, lanes, first: 0, vectors: units.div_ceil(lanes) };
             all.fork(self.isa, self.threads);
             if let Some(y) = &mut y {
                 y[(start + t) * units..][..units].copy_from_slice(&h[slot(after)][..units]);
@@ -71,7 +72,7 @@ impl<T: Float> OneRow<'_, '_, T> {
         let View { dims, c, a, gates, dh, dc, .. } = self.view;
         let Dims { steps, start, total, units, width, .. } = *dims;
         let lanes = self.isa.lanes::<T>();
-        let blocks = width.div_ceil(NV * lanes);
+        let blocks = units.div_ceil(NV * lanes);
         let slot = |slot: usize| slot * width..(slot + 1) * width;
         for t in (0..steps).rev() {
             let (now, after) = gates[t * 4 * width..].split_at_mut(4 * width);
@@ -109,6 +110,12 @@ impl<T: Float> OneRow<'_, '_, T> {
     }
 }
 
+/// Of so many vectors or blocks, of which so many are a line or more of units, those of half of the threads:
+/// whole lines, some but not all.
+fn share(all: usize, line: usize, threads: usize) -> usize {
+    (all * (threads / 2) / threads / line * line).max(line)
+}
+
 /// A forward step of neighbouring vectors of units.
 pub(super) struct Forward<'a, T> {
     pub(super) step: Step<'a, T>,
@@ -119,17 +126,18 @@ pub(super) struct Forward<'a, T> {
 
 impl<T: Float> Forward<'_, T> {
     fn fork(self, isa: Isa, threads: usize) {
-        if threads == 1 || self.vectors == 1 {
+        let line = (line::<T>() / self.lanes).max(1);
+        if threads == 1 || self.vectors <= line {
             return isa.run(self);
         }
-        let (left, right) = self.split(threads);
+        let half = share(self.vectors, line, threads);
+        let (left, right) = self.split(half);
         rayon::join(|| left.fork(isa, threads / 2), || right.fork(isa, threads - threads / 2));
     }
 
-    /// The vectors of one half of the threads, and those of the other.
-    fn split(self, threads: usize) -> (Self, Self) {
+    /// So many of the vectors, and the others.
+    fn split(self, half: usize) -> (Self, Self) {
         let Forward { step, lanes, first, vectors } = self;
-        let half = (vectors * (threads / 2) / threads).max(1);
         let at = half * lanes;
         let (c_prev, c_prev_rest) = step.c_prev.split_at(at);
         let (h, h_rest) = step.h.split_at_mut(at);
@@ -193,16 +201,17 @@ pub(super) struct Now<'a, T> {
 
 impl<T: Float> Backward<'_, T> {
     fn fork(self, isa: Isa, threads: usize) {
-        if threads == 1 || self.blocks == 1 {
+        let line = (line::<T>() / (NV * self.lanes)).max(1);
+        if threads == 1 || self.blocks <= line {
             return isa.run(self);
         }
-        let (left, right) = self.split(threads);
+        let half = share(self.blocks, line, threads);
+        let (left, right) = self.split(half);
         rayon::join(|| left.fork(isa, threads / 2), || right.fork(isa, threads - threads / 2));
     }
 
-    /// The blocks of one half of the threads, and those of the other.
-    fn split(self, threads: usize) -> (Self, Self) {
-        let half = (self.blocks * (threads / 2) / threads).max(1);
+    /// So many of the blocks, and the others.
+    fn split(self, half: usize) -> (Self, Self) {
         let at = half * NV * self.lanes;
         let (now, now_rest) = self.now.map(|now| now.split(at)).unzip();
         let (dh, dh_rest) = self.dh.split_at_mut(at);
@@ -253,18 +262,20 @@ impl<T: Float> Kernel for Backward<'_, T> {
         } = self;
         let lanes = V::<S, T>::LANES;
         if let Some(dz) = after {
-            abreast::product(simd, weights, first, dz, dh);
+            abreast::product(simd, weights, (first, blocks), dz, dh);
         }
         for n in 0..blocks {
             let from = n * NV * lanes;
             let Some(now) = &mut now else { continue };
-            for at in (from..dh.len().min(from + NV * lanes)).step_by(lanes) {
+            let end = units - first * NV * lanes;
+            for at in (from..end.min(from + NV * lanes)).step_by(lanes) {
                 let cells = Cells {
                     activations,
                     rows: 1,
-                    units: units.saturating_sub(first * NV * lanes + at),
+                    at: first * NV * lanes + at,
+                    units,
                     width,
-                    gates: &mut now.gates[4 * at..],
+                    gates: &mut now.gates[place::<T>(at)..],
                     c_prev: &now.c_prev[at..],
                     a: &now.a[at..],
                     dh: &mut dh[at..],

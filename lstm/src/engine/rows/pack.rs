@@ -5,6 +5,7 @@ use kernels::{Buffer, Isa};
 
 use super::NV;
 use crate::engine::Weights;
+use crate::engine::gates::line;
 
 /// The weights of a layer, packed for this orientation.
 #[derive(Clone, Debug, Default)]
@@ -13,11 +14,12 @@ pub(in crate::engine) struct Packed<T> {
     pub(super) kernel: Buffer<T>,
     /// `[unit vector][units][4][lanes]`
     pub(super) recurrent: Buffer<T>,
-    /// `[unit vector][4][lanes]`
+    /// `[4 width]`, as gates lie
     pub(super) bias: Buffer<T>,
-    /// `[pair of unit vectors][4 width][2 lanes]`: the transpose of the recurrent kernel.
+    /// `[pair of unit vectors][4 width][2 lanes]`: the transpose of the recurrent kernel, its rows as
+    /// gates lie.
     pub(super) recurrent_t: Buffer<T>,
-    /// `[inputs, 4 width]`
+    /// `[inputs, 4 width]`, its columns as gates lie
     pub(super) kernel_rows: Buffer<T>,
 }
 
@@ -38,15 +40,16 @@ fn pack_panels<T: Float>(lanes: usize, units: usize, weights: &[T], out: &mut Bu
     }
 }
 
-/// Copies rows of weights `[k, 4 units]` into rows `[k][unit vector][4][lanes]`.
+/// Copies rows of weights `[k, 4 units]` into rows `[k, 4 width]`, as gates lie.
 fn pack_rows<T: Float>(lanes: usize, units: usize, weights: &[T], out: &mut Buffer<T>) {
+    let line = line::<T>();
     let width = units.next_multiple_of(lanes);
     out.resize(weights.len() / (4 * units) * 4 * width);
     for (row, out) in weights.chunks_exact(4 * units).zip(out.chunks_exact_mut(4 * width)) {
-        for (vector, out) in out.chunks_exact_mut(4 * lanes).enumerate() {
-            let first = vector * lanes;
-            let live = lanes.min(units - first);
-            for (gate, out) in out.chunks_exact_mut(lanes).enumerate() {
+        for (at, out) in out.chunks_mut(4 * line).enumerate() {
+            let first = at * line;
+            let live = line.min(units - first);
+            for (gate, out) in out.chunks_exact_mut(out.len() / 4).enumerate() {
                 out[..live].copy_from_slice(&row[gate * units + first..][..live]);
                 out[live..].fill(T::ZERO);
             }
@@ -54,14 +57,15 @@ fn pack_rows<T: Float>(lanes: usize, units: usize, weights: &[T], out: &mut Buff
     }
 }
 
-/// Adds rows `[k][unit vector][4][lanes]` to rows `[k, 4 units]`.
+/// Adds rows `[k, 4 width]`, as gates lie, to rows `[k, 4 units]`.
 pub(super) fn unpack_rows<T: Float>(lanes: usize, units: usize, packed: &[T], out: &mut [T]) {
+    let line = line::<T>();
     let width = units.next_multiple_of(lanes);
     for (row, out) in packed.chunks_exact(4 * width).zip(out.chunks_exact_mut(4 * units)) {
-        for (vector, row) in row.chunks_exact(4 * lanes).enumerate() {
-            let first = vector * lanes;
-            let live = lanes.min(units - first);
-            for (gate, row) in row.chunks_exact(lanes).enumerate() {
+        for (at, row) in row.chunks(4 * line).enumerate() {
+            let first = at * line;
+            let live = line.min(units - first);
+            for (gate, row) in row.chunks_exact(row.len() / 4).enumerate() {
                 let out = &mut out[gate * units + first..][..live];
                 out.iter_mut().zip(row).for_each(|(out, &x)| *out += x);
             }
@@ -70,7 +74,7 @@ pub(super) fn unpack_rows<T: Float>(lanes: usize, units: usize, packed: &[T], ou
 }
 
 /// Copies the recurrent kernel `[units, 4 units]` into panels of two unit vectors of its
-/// transpose, `[pair][unit vector][4][lanes][2 lanes]`.
+/// transpose, `[pair][4 width][2 lanes]`, its rows as gates lie.
 struct Transpose<'a, T> {
     units: usize,
     weights: &'a [T],
@@ -99,11 +103,14 @@ impl<T: Float> Transpose<'_, T> {
             return; // another instruction set's: the compiler drops it
         }
         let Transpose { units, weights, out } = self;
-        let (width, panel) = (units.next_multiple_of(L), NV * L);
+        let (line, panel) = (line::<T>(), NV * L);
+        let width = units.next_multiple_of(L);
         out.resize(units.div_ceil(panel) * 4 * width * panel);
         for (pair, out) in out.chunks_exact_mut(4 * width * panel).enumerate() {
             for (square, out) in out.chunks_exact_mut(L * panel).enumerate() {
-                let (vector, gate) = (square / 4 * L, square % 4);
+                let (at, row) = (square * L / (4 * line) * line, square * L % (4 * line));
+                let between = line.min(width - at);
+                let (vector, gate) = (at + row % between, row / between);
                 let live = L.min(units - vector);
                 for v in 0..NV {
                     let first = pair * panel + v * L;
@@ -142,7 +149,7 @@ impl<T: Float> Packed<T> {
         let lanes = isa.lanes::<T>();
         pack_panels(lanes, units, weights.recurrent_kernel, &mut self.recurrent);
         match weights.bias {
-            Some(bias) => pack_panels(lanes, units, bias, &mut self.bias),
+            Some(bias) => pack_rows(lanes, units, bias, &mut self.bias),
             None => {
                 self.bias.resize(4 * units.next_multiple_of(lanes));
                 self.bias.fill(T::ZERO);
