@@ -6,7 +6,7 @@ use std::time::Instant;
 use kernels::Isa;
 use lstm::engine::{Options, Stream, Weights};
 use lstm::gradcheck::random_batch;
-use lstm::{Batch, Float, Model};
+use lstm::{Batch, Float, Input, Layer as ModelLayer, Model};
 
 use crate::allocation;
 use crate::dtype::Dtype;
@@ -105,6 +105,42 @@ pub fn measure_model<T: Float>(
             black_box(stream.output(0));
         }
     }))
+}
+
+/// What half of the steps of a model would take no longer than, in nanoseconds, if a step took as long as
+/// those of its layers, each a model and a stream of its own; with one reading of the clock. None if the model
+/// is no chain of layers.
+///
+/// # Errors
+///
+/// As [`measure_model`].
+///
+/// # Panics
+///
+/// As there.
+pub fn measure_layers<T: Float>(
+    model: &Model<T>,
+    isa: Isa,
+    batch: usize,
+    steps: usize,
+) -> lstm::Result<Option<f64>> {
+    let mut shapes = model.input_shapes();
+    let (Some(shape), None) = (shapes.next(), shapes.next()) else { return Ok(None) };
+    let mut below = shape.clone();
+    let (mut sum, mut clock) = (0.0, 0.0);
+    for layer in model.layers().filter(|layer| !matches!(layer, ModelLayer::Input(_))) {
+        let input = Input::new(below);
+        let Ok(output) = layer.clone().call(&[&input]) else {
+            return Ok(None); // it has several inputs
+        };
+        let mut alone = Model::<T>::new_as(&input, &output)?;
+        alone.set_isa(isa);
+        let latency = measure_model(&alone, batch, steps)?;
+        (sum, clock) = (sum + latency.p50 - latency.clock, latency.clock);
+        below = output.shape().clone();
+    }
+    let chain = model.output_shapes().eq([&below]);
+    Ok(chain.then_some(sum + clock))
 }
 
 /// Times steps, one after another and one by one.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use harness::dtype::Dtype;
 use harness::json;
-use harness::latency::{Latency, Layer, measure, measure_model};
+use harness::latency::{Latency, Layer, measure, measure_layers, measure_model};
 use harness::style::Style;
 use harness::table::{Table, short, thousands};
 use harness::throughput::LARGEST;
@@ -18,7 +18,8 @@ use super::{Outcome, size};
 /// Measures single steps of an LSTM layer, or of a whole model, that carries its states along.
 ///
 /// Nanoseconds. The mean is that of steps one after another; percentiles include one reading of the
-/// clock, which the last column shows. Exit status 1 if a step has called the allocator.
+/// clock, which the last column shows. Of a model that is a chain of layers, its layers are measured on their
+/// own, too. Exit status 1 if a step has called the allocator.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Units; may be given several times
@@ -126,6 +127,7 @@ fn run_model<T: Float>(path: &Path, args: &Args, isa: Isa, out: &mut impl Write)
     model.set_isa(isa);
     let Args { batch, steps, dtype, .. } = *args;
     let latency = measure_model(&model, batch, steps).map_err(|error| failed(&error))?;
+    let layers = measure_layers(&model, isa, batch, steps).map_err(|error| failed(&error))?;
     if args.json {
         let mut fields = vec![
             ("model", model.name().into()),
@@ -135,6 +137,9 @@ fn run_model<T: Float>(path: &Path, args: &Args, isa: Isa, out: &mut impl Write)
             ("isa", isa.name().into()),
         ];
         fields.extend(numbers(&latency));
+        if let Some(layers) = layers {
+            fields.push(("layers_p50_ns", json::rounded(layers)));
+        }
         writeln!(out, "{}", json::line(&fields))?;
     } else {
         let mut table =
@@ -145,6 +150,13 @@ fn run_model<T: Float>(path: &Path, args: &Args, isa: Isa, out: &mut impl Write)
         let dtype = dtype.name();
         writeln!(out, "\n{title} · {steps} steps, batch {batch}, {dtype}, {isa} · nanoseconds\n")?;
         writeln!(out, "{}", table.render(style))?;
+        if let Some(layers) = layers {
+            let layers = short(layers);
+            writeln!(
+                out,
+                "Half of the steps of its layers, each on its own, take no longer than {layers}.\n"
+            )?;
+        }
     }
     Ok(latency.allocations == 0)
 }

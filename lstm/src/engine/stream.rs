@@ -90,7 +90,20 @@ impl<T: Float> Stream<T> {
     ///
     /// If `x` has another size.
     pub fn step(&mut self, x: &[T]) -> &[T] {
+        let mut y = std::mem::take(&mut self.y);
+        self.step_to(x, &mut y);
+        self.y = y;
+        &self.y
+    }
+
+    /// Writes the output for `x` to `y`: see [`step`](Self::step).
+    ///
+    /// # Panics
+    ///
+    /// If one of them has another size.
+    pub fn step_to(&mut self, x: &[T], y: &mut [T]) {
         assert_eq!(x.len(), self.batch * self.dims.inputs, "x");
+        assert_eq!(y.len(), self.batch * self.dims.units, "y");
         let job = Forward {
             isa: self.isa,
             options: self.options,
@@ -99,17 +112,9 @@ impl<T: Float> Stream<T> {
             kept: false,
             live: self.batch,
         };
-        T::forward(
-            job,
-            self.workspace.view(self.dims, Extent::ALIKE),
-            x,
-            Some(&mut self.y),
-            &mut [],
-            1,
-        );
+        T::forward(job, self.workspace.view(self.dims, Extent::ALIKE), x, Some(y), &mut [], 1);
         // The states after this step are those before the next one.
         self.dims.first = self.dims.around(1).0;
-        &self.y
     }
 
     /// Copies the state, `h` and `c`, `[batch, units]` each.

@@ -43,12 +43,14 @@ impl<T: crate::Float> FlowOn<T> {
 
 impl<T: crate::Float> Operation<T> for FlowOn<T> {
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
-        let mut below: Option<&[T]> = None;
-        for cell in &mut self.cells {
-            below = Some(cell.step(below.unwrap_or(pass.inputs.at(0))));
-        }
         let (y, states) = outputs.split_at_mut(1);
-        y[0].copy_from_slice(below.unwrap_or(&[]));
+        let mut below = pass.inputs.at(0);
+        if let Some((last, first)) = self.cells.split_last_mut() {
+            for cell in first {
+                below = cell.step(below);
+            }
+            last.step_to(below, &mut y[0]);
+        }
         for (cell, states) in self.cells.iter().zip(states.chunks_exact_mut(2)) {
             let (h, c) = states.split_at_mut(1);
             cell.state(&mut h[0], &mut c[0]);

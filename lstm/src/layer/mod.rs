@@ -201,6 +201,15 @@ impl Layer {
         Shared::new(self).call_masked(inputs, mask)
     }
 
+    /// Whether its output has a mask that no input had.
+    pub(crate) fn makes_a_mask(&self) -> bool {
+        match self {
+            Layer::Masking(_) => true,
+            Layer::Embedding(embedding) => embedding.mask_zero,
+            _ => false,
+        }
+    }
+
     pub(crate) fn describe(&self) -> &dyn Describe {
         match self {
             Layer::Input(input) => input,

@@ -48,6 +48,8 @@ pub(super) struct Execution<T> {
     batch: usize,
     /// Whether all shapes follow from those of the inputs.
     settled: bool,
+    /// Whether any value may have a mask.
+    masked: bool,
     /// The bytes that recurrent layers keep for backward, if there is a bound.
     budget: Option<usize>,
     /// How forward was run the last time.
@@ -163,6 +165,10 @@ impl<T: Float> Execution<T> {
             steps,
             batch: 0,
             settled: false,
+            masked: graph
+                .calls
+                .iter()
+                .any(|call| call.mask.is_some() || graph.layers[call.layer].layer.makes_a_mask()),
             budget: None,
             mode: Mode::PREDICT,
         };
@@ -443,14 +449,19 @@ impl<T: Float> Execution<T> {
     pub(super) fn forward(&mut self, params: Params<T>, mode: Mode) {
         self.mode = mode;
         for (i, step) in self.steps.iter_mut().enumerate() {
+            if step.sources.is_empty() {
+                continue; // its value is there
+            }
             let (before, rest) = self.values.split_at_mut(i);
             let (masks, outputs) = self.masks.split_at_mut(i);
             if let Some((mask, (call, output))) = &mut step.given {
                 mask.set(before[*call][*output].iter().map(|&entry| entry != T::ZERO));
             }
-            outputs[0].iter_mut().for_each(Mask::clear);
             let (pass, operation, _) = step.parts((before, masks), params, (self.batch, mode, i));
-            operation.mask(pass.inputs, &mut outputs[0]);
+            if self.masked {
+                outputs[0].iter_mut().for_each(Mask::clear);
+                operation.mask(pass.inputs, &mut outputs[0]);
+            }
             operation.forward(pass, &mut rest[0]);
         }
     }

@@ -274,6 +274,12 @@ impl<T: Float> Model<T> {
         self.graph.inputs.iter().map(|&input| self.graph.name(input).to_owned()).collect()
     }
 
+    /// The layers, inputs among them, in the order of [`summary`](Self::summary): Keras's
+    /// `model.layers`.
+    pub fn layers(&self) -> impl Iterator<Item = &Layer> {
+        self.graph.layers.iter().map(|instance| &instance.layer)
+    }
+
     /// The shape of one sample of each input.
     pub fn input_shapes(&self) -> impl Iterator<Item = &Shape> {
         self.graph.inputs.iter().map(|&call| &self.graph.calls[call].outputs[0])
