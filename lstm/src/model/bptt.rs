@@ -13,12 +13,28 @@ use crate::tensor::Tensor;
 /// How [`fit`](Model::fit) goes back through time.
 ///
 /// ```
-/// use lstm::{Bptt, Fit};
+/// use lstm::{Adam, Bptt, Dense, Fit, Input, LSTM, Loss, Sequential, Tensor, Verbose};
 ///
-/// // Exact gradients of sequences of any length in 256 MB.
-/// let exact: Fit = Fit { bptt: Bptt::Checkpointed { bytes: 256 << 20 }, ..Fit::default() };
-/// // A step of the optimizer after every 50 steps of a sequence.
-/// let truncated: Fit = Fit { bptt: Bptt::Truncated { window: 50 }, ..Fit::default() };
+/// // The next number of a wave, after each of twenty thousand.
+/// let wave: Vec<f32> = (0..20_001).map(|t| (0.1 * t as f32).sin()).collect();
+/// let x = Tensor::new([1, 20_000, 1], wave[..20_000].to_vec())?;
+/// let y = Tensor::new([1, 20_000, 1], wave[1..].to_vec())?;
+/// let train = |bptt| {
+///     let mut model = Sequential::new()
+///         .add(Input::new([None, Some(1)]))
+///         .add(LSTM::new(16).return_sequences(true))
+///         .add(Dense::new(1))
+///         .build()?;
+///     model.compile(Adam::default(), Loss::MeanSquaredError)?;
+///     model.fit(&x, &y, Fit { epochs: 3, bptt, verbose: Verbose::Silent, ..Fit::default() })
+/// };
+/// // Exact gradients in 2 MB, where all that backward could use would be 9 MB.
+/// let exact = train(Bptt::Checkpointed { bytes: 2_000_000 })?;
+/// assert_eq!(exact.loss(), train(Bptt::Full)?.loss());
+/// // Four hundred steps of the optimizer in each epoch, which go back fifty steps.
+/// let truncated = train(Bptt::Truncated { window: 50 })?;
+/// assert!(truncated.loss()[2] < exact.loss()[2]);
+/// # Ok::<(), lstm::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Bptt {
