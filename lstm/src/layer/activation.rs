@@ -3,7 +3,7 @@
 use kernels::{Buffer, Float, Isa};
 
 use super::through::Through;
-use super::{Describe, Flow, Inputs, Layer, Mask, Operation, Pass, named, one_input};
+use super::{Describe, Flow, Inputs, Layer, Mask, OfLoss, Operation, Pass, named, one_input};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
@@ -79,8 +79,8 @@ impl<T: Float> Operation<T> for Activate<T> {
         self.through.look(keep)
     }
 
-    fn operand(&mut self, direct: bool) -> Option<&[T]> {
-        self.through.operand(direct)
+    fn operand(&mut self, of_loss: OfLoss) -> Option<(&[T], Option<&mut [T]>)> {
+        self.through.operand(of_loss)
     }
 
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
@@ -103,9 +103,7 @@ impl<T: Float> Operation<T> for Activate<T> {
         let x = pass.inputs.at(0);
         let kept = if self.activation.keeps_operand() { x } else { &outputs[0] };
         dx.copy_from_slice(dy);
-        if !self.through.passes_by() {
-            self.activation.backward(self.isa, units, kept, dx);
-        }
+        self.through.backward(dx, |dx| self.activation.backward(self.isa, units, kept, dx));
     }
 
     fn mask(&mut self, inputs: Inputs<T>, outputs: &mut [Mask]) {

@@ -8,7 +8,9 @@
 use kernels::{Bias, Buffer, Float, Gemm, Isa, MatMut, MatRef, Scratch};
 
 use super::through::Through;
-use super::{Describe, Flow, Inputs, Layer, Mask, Operation, Pass, Weight, options, setters};
+use super::{
+    Describe, Flow, Inputs, Layer, Mask, OfLoss, Operation, Pass, Weight, options, setters,
+};
 use crate::activation::Activation;
 use crate::constraint::Constraint;
 use crate::error::{Error, Result};
@@ -222,8 +224,8 @@ impl<T: Float> Operation<T> for Affine<T> {
         self.through.look(keep)
     }
 
-    fn operand(&mut self, direct: bool) -> Option<&[T]> {
-        self.through.operand(direct)
+    fn operand(&mut self, of_loss: OfLoss) -> Option<(&[T], Option<&mut [T]>)> {
+        self.through.operand(of_loss)
     }
 
     fn backward(
@@ -243,9 +245,7 @@ impl<T: Float> Operation<T> for Affine<T> {
         // dz = dy φ'(y)
         let dz = &mut douts[0].grad;
         let kept = if self.activation.keeps_operand() { &self.z } else { &outputs[0] };
-        if !self.through.passes_by() {
-            self.activation.backward(self.isa, self.units, kept, dz);
-        }
+        self.through.backward(dz, |dz| self.activation.backward(self.isa, self.units, kept, dz));
 
         // dW += xᵀ dz, db += Σ dz
         let dz = MatRef::new(dz, rows, self.units);

@@ -53,7 +53,7 @@ pub use layer_normalization::LayerNormalization;
 pub use lstm::LSTM;
 pub use masking::Masking;
 pub use merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
-pub(crate) use operation::{Flow, Inputs, Mask, Operation, Pass, Recurrence};
+pub(crate) use operation::{Flow, Inputs, Mask, OfLoss, Operation, Pass, Recurrence};
 pub use permute::Permute;
 pub use recurrent::Recurrent;
 pub(crate) use recurrent::Sequence;

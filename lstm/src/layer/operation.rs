@@ -146,6 +146,18 @@ impl<T: Float> Flow<T> {
     }
 }
 
+/// What the gradient of a loss is with respect to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OfLoss {
+    /// The output of an operation.
+    Output,
+    /// What the activation that ends the operation is applied to. It takes the place of the gradient of the
+    /// output.
+    Operand,
+    /// The same, where other operations read the output, too: beside its gradient.
+    Beside,
+}
+
 /// An LSTM, and the sizes of its calls.
 #[derive(Debug)]
 pub(crate) struct Recurrence<'a, T> {
@@ -193,9 +205,9 @@ pub(crate) trait Operation<T: Float>: Debug + Send {
         None
     }
 
-    /// What that activation was applied to. The gradient that the next backward reads is with
-    /// respect to this, where `direct`.
-    fn operand(&mut self, _direct: bool) -> Option<&[T]> {
+    /// What that activation was applied to, and, [beside](OfLoss::Beside) other gradients, room for that
+    /// of the loss, which the next backward reads.
+    fn operand(&mut self, _of_loss: OfLoss) -> Option<(&[T], Option<&mut [T]>)> {
         None
     }
 

@@ -5,7 +5,7 @@ use kernels::{Buffer, Float, Isa};
 use super::concatenate::axis_of_sample;
 use super::places::LastAxes;
 use super::through::Through;
-use super::{Describe, Flow, Inputs, Layer, Mask, Operation, Pass, named, one_input};
+use super::{Describe, Flow, Inputs, Layer, Mask, OfLoss, Operation, Pass, named, one_input};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
@@ -117,8 +117,8 @@ impl<T: Float> Operation<T> for Shares<T> {
         self.through.look(keep)
     }
 
-    fn operand(&mut self, direct: bool) -> Option<&[T]> {
-        self.through.operand(direct)
+    fn operand(&mut self, of_loss: OfLoss) -> Option<(&[T], Option<&mut [T]>)> {
+        self.through.operand(of_loss)
     }
 
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
@@ -156,9 +156,8 @@ impl<T: Float> Operation<T> for Shares<T> {
             self.last.scatter(&self.dy, dx);
         } else {
             dx.copy_from_slice(dy);
-            if !self.through.passes_by() {
-                Activation::Softmax.backward(self.isa, units, &outputs[0], dx);
-            }
+            let y = &outputs[0];
+            self.through.backward(dx, |dx| Activation::Softmax.backward(self.isa, units, y, dx));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use kernels::{Buffer, Float};
 
+use super::OfLoss;
 use crate::activation::Activation;
 
 /// What a layer keeps for such a loss.
@@ -11,8 +12,10 @@ pub(super) struct Through<T> {
     operand: Buffer<T>,
     /// Whether the operand is kept.
     kept: bool,
-    /// Whether the gradient of the output is in fact that of the operand.
-    direct: bool,
+    /// What the next gradient of a loss is with respect to.
+    of_loss: OfLoss,
+    /// That gradient, if it comes beside others.
+    beside: Buffer<T>,
 }
 
 impl<T: Float> Through<T> {
@@ -24,7 +27,13 @@ impl<T: Float> Through<T> {
 
     /// Of a layer that is not looked through.
     pub(super) fn closed() -> Self {
-        Through { activation: None, operand: Buffer::new(), kept: false, direct: false }
+        Through {
+            activation: None,
+            operand: Buffer::new(),
+            kept: false,
+            of_loss: OfLoss::Output,
+            beside: Buffer::new(),
+        }
     }
 
     /// See [`look_through`](super::Operation::look_through).
@@ -34,9 +43,14 @@ impl<T: Float> Through<T> {
     }
 
     /// See [`operand`](super::Operation::operand).
-    pub(super) fn operand(&mut self, direct: bool) -> Option<&[T]> {
-        self.direct = direct && self.kept;
-        self.kept.then_some(&self.operand)
+    pub(super) fn operand(&mut self, of_loss: OfLoss) -> Option<(&[T], Option<&mut [T]>)> {
+        if !self.kept {
+            self.of_loss = OfLoss::Output;
+            return None;
+        }
+        self.of_loss = of_loss;
+        self.beside.resize(self.operand.len());
+        Some((&self.operand, (of_loss == OfLoss::Beside).then_some(&mut self.beside)))
     }
 
     /// Keeps what the activation is about to be applied to, if it is asked for.
@@ -47,8 +61,19 @@ impl<T: Float> Through<T> {
         }
     }
 
-    /// Whether backward passes the activation by, this once.
-    pub(super) fn passes_by(&mut self) -> bool {
-        std::mem::take(&mut self.direct)
+    /// Makes the gradient of the output that of the operand, with what `activation` does to it, unless a loss
+    /// has passed it by.
+    pub(super) fn backward(&mut self, gradient: &mut [T], activation: impl FnOnce(&mut [T])) {
+        match std::mem::replace(&mut self.of_loss, OfLoss::Output) {
+            OfLoss::Output => activation(gradient),
+            OfLoss::Operand => {}
+            OfLoss::Beside => {
+                activation(gradient);
+                gradient
+                    .iter_mut()
+                    .zip(&self.beside[..])
+                    .for_each(|(sum, &of_loss)| *sum += of_loss);
+            }
+        }
     }
 }

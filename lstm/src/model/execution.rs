@@ -9,7 +9,7 @@ use crate::engine::Stream;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::{Call, Graph};
-use crate::layer::{Flow, Inputs, Layer, Mask, Operation, Pass, Recurrence};
+use crate::layer::{Flow, Inputs, Layer, Mask, OfLoss, Operation, Pass, Recurrence};
 use crate::random::Draw;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -363,23 +363,34 @@ impl<T: Float> Execution<T> {
         wanted: bool,
         direct: bool,
     ) -> Outcome<'_, T> {
+        let of_loss = match wanted && direct {
+            false => OfLoss::Output,
+            true if self.is_read(call) => OfLoss::Beside,
+            true => OfLoss::Operand,
+        };
         let flow = &mut self.douts[call][output];
+        if of_loss == OfLoss::Beside && !flow.live {
+            flow.grad.fill(T::ZERO); // others will add to it
+        }
         flow.live |= wanted;
+        let gradient = wanted.then_some(&mut flow.grad[..]);
+        let (operand, beside) = self.steps[call].operation.operand(of_loss).unzip();
         Outcome {
             value: &self.values[call][output],
-            gradient: wanted.then_some(&mut flow.grad[..]),
+            gradient: beside.flatten().or(gradient),
             mask: self.masks[call][output].get(),
-            operand: self.steps[call].operation.operand(wanted && direct),
+            operand,
         }
     }
 
+    /// Whether another operation reads an output of a call.
+    fn is_read(&self, call: usize) -> bool {
+        self.steps.iter().any(|step| step.sources.iter().any(|&(at, _)| at == call))
+    }
+
     /// Whether the next forward keeps what a call gives before its activation; which activation
-    /// that is, if nothing else but the loss uses the call.
+    /// that is, if the loss can look through it.
     pub(super) fn look_through(&mut self, call: usize, keep: bool) -> Option<Activation> {
-        let used = self.steps.iter().any(|step| step.sources.iter().any(|&(at, _)| at == call));
-        if used {
-            return None;
-        }
         self.steps[call].operation.look_through(keep)
     }
 

@@ -13,9 +13,13 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers, losses, metrics
 
 keras.config.set_floatx("float64")
+# TensorFlow ranks float32 alone.
+in_top_k = tf.math.in_top_k
+tf.math.in_top_k = lambda targets, predictions, k: in_top_k(targets, tf.cast(predictions, "float32"), k)
 CASES = []
 
 
@@ -158,4 +162,30 @@ case("plateau", plain(), X, Y, loss="mse", validation_split=0.4, epochs=12, csv=
 case("saturated_sigmoid", plain("sigmoid"), X * 40, BITS, loss="binary_crossentropy")
 case("saturated_softmax", plain("softmax", 3), X * 60, one_hot(LABELS, 3), loss="categorical_crossentropy")
 case("saturated_labels", plain("softmax", 3), X * 60, LABELS, loss="sparse_categorical_crossentropy")
+
+
+def read_on(activation, units, through):
+    """An output that a loss looks through, and that another layer reads."""
+    x = keras.Input((3,), name="in")
+    a = layers.Dense(units, activation=None if through else activation, name="a")(x)
+    a = through(a) if through else a
+    return keras.Model(x, [a, layers.Dense(1, name="b")(a)])
+
+
+for scale, size in [(1, "mild"), (60, "saturated")]:
+    case(f"{size}_softmax_read_on", read_on("softmax", 3, None), X * scale, [one_hot(LABELS, 3), BIT],
+         loss=["categorical_crossentropy", "mse"])
+    case(f"{size}_sigmoid_read_on", read_on("sigmoid", 2, None), X * scale, [BITS, BIT],
+         loss=["binary_crossentropy", "mae"])
+    case(f"{size}_activation_read_on", read_on(None, 3, layers.Activation("softmax")), X * scale,
+         [LABELS, BIT], loss=["sparse_categorical_crossentropy", "mse"])
+RANKS = classes(12, 5, 11)
+case("top_k", plain("softmax", 5), X, one_hot(RANKS, 5), loss="categorical_crossentropy", sample_weight=np.arange(1.0, 12),
+     compile={"metrics": [metrics.TopKCategoricalAccuracy(k=2), metrics.TopKCategoricalAccuracy(k=3, name="three")],
+              "weighted_metrics": [metrics.TopKCategoricalAccuracy(k=2, name="weighted")]})
+case("sparse_top_k", plain("softmax", 5), X, RANKS, loss="sparse_categorical_crossentropy", sample_weight=np.arange(1.0, 12),
+     compile={"metrics": [metrics.SparseTopKCategoricalAccuracy(k=2), metrics.SparseTopKCategoricalAccuracy(k=4, name="four")],
+              "weighted_metrics": [metrics.SparseTopKCategoricalAccuracy(k=2, name="weighted")]})
+case("top_k_of_steps", steps("softmax", 3, masking=True), MX, SL, loss="sparse_categorical_crossentropy",
+     compile={"metrics": [metrics.SparseTopKCategoricalAccuracy(k=2)]})
 print(json.dumps({"keras": keras.__version__, "cases": CASES}, indent=0))
