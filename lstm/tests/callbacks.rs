@@ -2,8 +2,8 @@
 
 use lstm::{
     Activation, ActivationLayer, Adam, Callback, Compile, Dense, EarlyStopping, Error, Fit, Input,
-    LSTM, Loss, Measure, Metric, Model, Result, SGD, Sequential, Softmax, Tensor, TerminateOnNaN,
-    Threshold, Verbose,
+    LSTM, LambdaCallback, LearningRateScheduler, Logs, Loss, Measure, Metric, Model, Result, SGD,
+    Sequential, Softmax, Tensor, TerminateOnNaN, Threshold, Validation, Verbose,
 };
 
 const QUIET: Fit<'static> =
@@ -162,4 +162,35 @@ fn metrics_leave_ignored_labels_to_the_loss_and_know_their_classes() {
         let error = model.evaluate(&x, &one_hot).unwrap_err().to_string();
         assert!(error.starts_with(wrong), "{error}");
     }
+}
+
+/// The names and their order in a line of Keras 3.15.1, `verbose=2`, of a fit with these options:
+/// `4/4 - 1s - 171ms/step - accuracy: 0.5000 - loss: …`.
+#[test]
+fn what_an_epoch_came_to_has_the_names_and_order_of_keras() {
+    const LINE: &str = "accuracy loss mae mse val_accuracy val_loss val_mae val_mse learning_rate";
+    let mut model = Sequential::new()
+        .add(Input::new([3]))
+        .add(Dense::new(2).activation(Activation::Softmax))
+        .build()
+        .unwrap();
+    let compile = Compile {
+        metrics: vec!["mae".parse().unwrap(), Metric::ACCURACY],
+        weighted_metrics: vec!["mse".parse().unwrap()],
+        ..Compile::default()
+    };
+    let loss = "categorical_crossentropy".parse::<Loss>().unwrap();
+    model.compile_with(SGD::default(), loss, compile).unwrap();
+    let x = Tensor::new([8, 3], vec![1.0; 24]).unwrap();
+    let y = Tensor::new([8, 2], [1.0, 0.0, 0.0, 1.0].repeat(4)).unwrap();
+    let mut seen = Vec::new();
+    let mut see = LambdaCallback(|_: usize, _: &mut Model, logs: &mut Logs| {
+        seen.push(logs.iter().map(|(name, _)| name).collect::<Vec<_>>().join(" "));
+        Ok::<(), Error>(())
+    });
+    let mut rate = LearningRateScheduler::new(|_, _| 0.1);
+    let validation_data = Validation { x: &[&x], y: &[&y], sample_weight: &[] };
+    let options = Fit { epochs: 2, validation_data, ..QUIET };
+    model.fit_with(&x, &y, options, &mut [&mut rate, &mut see]).unwrap();
+    assert_eq!(seen, [LINE, LINE]);
 }
