@@ -71,6 +71,11 @@ pub fn calls(work: impl FnOnce()) -> usize {
     CALLS.get() - before
 }
 
+/// The bytes that all threads hold, where the allocator is [`Counting`].
+pub fn held() -> usize {
+    HELD.load(Relaxed)
+}
+
 /// The most bytes that all threads held at a time during `work`, beyond what they held before, where the
 /// allocator is [`Counting`]. For one thing at a time.
 pub fn peak(work: impl FnOnce()) -> usize {

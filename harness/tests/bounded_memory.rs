@@ -1,12 +1,13 @@
 //! Gradients within a budget of bytes hold no more of them, by the allocator's count.
 
-use harness::allocation::{Counting, peak};
+use harness::allocation::{self, Counting, peak};
 use harness::memory;
 use harness::random::Random;
 use harness::throughput::Shape;
 use kernels::Isa;
 use lstm::{
-    Adam, Bptt, Dense, Fit, Input, LSTM, Loss, Masking, Model, Sequential, Tensor, Verbose,
+    Adam, Bptt, Dense, Fit, Input, LSTM, Loss, Masking, Model, Sequential, Tensor, Validation,
+    Verbose,
 };
 
 #[global_allocator]
@@ -70,4 +71,22 @@ fn check() {
         // All that could be used would be far more: 7 units of each step.
         assert!(allowed * 10 < rows * steps * 7 * 32 * size_of::<f32>());
     }
+
+    // Neither what a training without a budget has left nor validation adds to it.
+    let steps = 20_000;
+    let mut random = Random::new(0);
+    let x = Tensor::new([rows, steps, 2], random.numbers(rows * steps * 2, 1.0)).unwrap();
+    let y = Tensor::new([rows, 1], random.numbers(rows, 1.0)).unwrap();
+    let before = allocation::held();
+    let mut model = model(false);
+    let mut train = |bptt| {
+        let validation_data = Validation { x: &[&x], y: &[&y], sample_weight: &[] };
+        let options = Fit { bptt, validation_data, verbose: Verbose::Silent, ..Fit::default() };
+        model.fit(&x, &y, options).unwrap();
+        allocation::held() - before
+    };
+    let whole = train(Bptt::Full);
+    let found = train(Bptt::Checkpointed { bytes });
+    let allowed = bytes + fixed + rows * steps * 2 * size_of::<f32>();
+    assert!(whole > 10 * bytes && found <= allowed, "{whole}, then {found} of {allowed} bytes");
 }

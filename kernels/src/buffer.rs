@@ -40,6 +40,11 @@ impl<T: Float> Buffer<T> {
         (len * size_of::<T>()).next_multiple_of(size_of::<CacheLine>())
     }
 
+    /// The memory that the buffer holds once it has been that long.
+    pub fn held(&self, len: usize) -> usize {
+        Self::bytes(len).max(self.lines.len() * size_of::<CacheLine>())
+    }
+
     /// Changes the length. Allocates only to grow beyond what the buffer ever held; elements kept
     /// or regained have their last value.
     pub fn resize(&mut self, len: usize) {

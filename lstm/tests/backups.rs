@@ -785,6 +785,7 @@ fn a_process_that_is_killed_again_and_again_ends_with_the_same_bits() {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child", "--ignored"])
             .env(CHILD, &path)
+            .env("RAYON_NUM_THREADS", (1 + kills % 3).to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -1,8 +1,9 @@
 //! `fit` with truncated backpropagation through time, and with exact gradients in few bytes.
 
 use lstm::{
-    Adam, Bidirectional, Bptt, Dense, Dropout, Embedding, Error, Fit, Input, LSTM, LSTMCell, Loss,
-    Masking, Model, RNN, RepeatVector, SGD, Sequential, Tensor, TimeDistributed, Verbose,
+    Adam, Bidirectional, Bptt, Callback, Dense, Dropout, Embedding, Error, Fit, Input, LSTM,
+    LSTMCell, Loss, Masking, Model, RNN, RepeatVector, SGD, Sequential, Tensor, TimeDistributed,
+    Verbose,
 };
 
 fn numbers(seed: u32, len: usize) -> Vec<f32> {
@@ -222,8 +223,67 @@ fn few_bytes_train_to_the_same_bits() {
     };
     let expected = trained(Bptt::Full).unwrap();
     let least = needed(&trained(Bptt::Checkpointed { bytes: 1000 }).unwrap_err());
-    assert!(trained(Bptt::Checkpointed { bytes: least / 2 }).is_err());
+    for bytes in [least / 2, least - 1] {
+        assert!(trained(Bptt::Checkpointed { bytes }).is_err());
+    }
     for bytes in [least, 2 * least, 1 << 40] {
         assert_eq!(trained(Bptt::Checkpointed { bytes }).unwrap(), expected, "{bytes} bytes");
     }
+}
+
+/// One layer upon another share what there is by a division that leaves a rest.
+#[test]
+fn as_many_bytes_as_are_asked_for_are_enough_and_fewer_are_not() {
+    let layer = || LSTM::new(32).return_sequences(true);
+    for upper in [None, Some(LSTM::new(16).return_sequences(true))] {
+        let (x, y) = (tensor(1, &[16, 1000, 2]), tensor(2, &[16, 1]));
+        let trained = |bytes| {
+            let model = Sequential::new().add(Input::new([None, Some(2)])).add(layer());
+            let model = upper.iter().cloned().fold(model, Sequential::add);
+            let mut model = model.add(LSTM::new(3)).add(Dense::new(1)).build().unwrap();
+            model.compile(SGD::default(), Loss::MeanSquaredError).unwrap();
+            let bptt = Bptt::Checkpointed { bytes };
+            let options = Fit { batch_size: 16, bptt, verbose: Verbose::Silent, ..Fit::default() };
+            model.fit(&x, &y, options)
+        };
+        let least = needed(&trained(1).unwrap_err());
+        assert_eq!(needed(&trained(least - 1).unwrap_err()), least);
+        trained(least).unwrap();
+    }
+}
+
+/// Sees whether a training has begun.
+#[derive(Default)]
+struct Witness(bool);
+
+impl Callback<f32> for Witness {
+    fn on_train_begin(&mut self, _: &mut Model) -> lstm::Result<()> {
+        self.0 = true;
+        Ok(())
+    }
+}
+
+/// The last batch is smaller, and needs more: its chunks of steps are longer.
+#[test]
+fn all_batches_are_looked_at_before_the_training_begins() {
+    let (x, y) = (tensor(1, &[19, 1000, 2]), tensor(2, &[19, 1]));
+    let mut model = Sequential::new()
+        .add(Input::new([None, Some(2)]))
+        .add(LSTM::new(3))
+        .add(Dense::new(1))
+        .build()
+        .unwrap();
+    model.compile(SGD::default(), Loss::MeanSquaredError).unwrap();
+    let before = bits(&model);
+    let mut train = |bytes| {
+        let bptt = Bptt::Checkpointed { bytes };
+        let options = Fit { batch_size: 16, bptt, verbose: Verbose::Silent, ..Fit::default() };
+        let mut witness = Witness::default();
+        let result = model.fit_with(&x, &y, options, &mut [&mut witness]);
+        (result, witness.0, bits(&model))
+    };
+    let (refused, begun, after) = train(300_000);
+    let least = needed(&refused.unwrap_err());
+    assert!(least > 300_000 && !begun && after == before);
+    assert!(train(least).0.is_ok());
 }

@@ -101,6 +101,15 @@ fn states_can_be_read_set_and_forgotten_by_row() -> Result<()> {
     let mut other = model.stream(3)?;
     other.load_state(&path)?;
     assert_eq!(other.step(&next)?, after);
+    // One row of it, into a stream of its own and back into another.
+    other.load_state(&path)?;
+    other.save_row_state(1, &path)?;
+    alone.load_state(&path)?;
+    assert_eq!(*alone.step(&next[3..6])?, after[4..8]);
+    other.load_row_state(2, &path)?;
+    assert_eq!(other.row_state(2), other.row_state(1));
+    assert!(other.load_state(&path).is_err());
+    three.save_state(&path)?;
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
     let error = other.load_state(&path).unwrap_err().to_string();

@@ -135,29 +135,34 @@ impl<T: Float> Engine<T> {
         batch: usize,
         dropped: [bool; 2],
     ) -> usize {
-        let Options { inputs, units, .. } = self.options;
         let Windows { steps, window } = windows;
         let dims = dims::<T>(self.isa, self.options, plan, (batch, 0..window, steps), true);
         let history = workspace::lens(dims, self.options, true, dropped);
         let states = windows::checkpoints(windows, dims) / 2;
+        let lens = history.into_iter().chain([states, states]);
+        lens.map(Buffer::<T>::bytes).sum::<usize>()
+            + self.products_of(plan, (batch, steps), dropped)
+    }
+
+    /// Those of the products that end backward.
+    fn products_of(&self, plan: Plan, (batch, steps): (usize, usize), dropped: [bool; 2]) -> usize {
+        let Options { inputs, units, .. } = self.options;
         let rows = plan.group.min(batch) * windows::chunk(batch).min(steps);
         let products = match dropped {
             [false, _] => [inputs, 0, 0, 0],
             [true, _] => [units, units.max(inputs), units.max(inputs), inputs],
         };
-        let products = products.map(|width| rows * width);
-        let lens = history.into_iter().chain([states, states]).chain(products);
-        lens.map(Buffer::<T>::bytes).sum()
+        products.map(|width| Buffer::<T>::bytes(rows * width)).iter().sum()
     }
 
     fn windows(&self, plan: Plan, call: &Call<T>) -> Windows {
-        let Some(budget) = self.budget.filter(|_| call.training) else {
-            return Windows::one(call.steps);
-        };
+        let Some(budget) = self.budget else { return Windows::one(call.steps) };
         let bytes = |windows| self.bytes_of((plan, windows), call.batch, call.dropped());
         match Windows::within(budget, call.batch, call.steps, bytes) {
             Ok(windows) => windows,
-            Err(least) => panic!("{budget} bytes for a call that needs {least}"),
+            Err(least) if call.training => panic!("{budget} bytes for a call that needs {least}"),
+            // Nothing is kept but the input, of as few steps as may be.
+            Err(_) => Windows::shortest(call.batch, call.steps),
         }
     }
 
@@ -229,6 +234,20 @@ impl<T: Float> Engine<T> {
         let Windows { steps, window } = windows;
         let sizes = (call.batch, 0..window, steps);
         let dims = dims::<T>(self.isa, self.options, plan, sizes, call.training);
+        if let Some(budget) = self.budget {
+            // What other calls have left may be too much beside it.
+            let lens = workspace::lens(dims, self.options, call.training, call.dropped());
+            let held = self.workspace.held(lens) + self.checkpoints.held(windows, dims);
+            let products = match call.training {
+                true => self.products_of(plan, (call.batch, steps), call.dropped()),
+                false => 0,
+            };
+            if held + products.max(self.products.held()) > budget {
+                self.workspace = Workspace::default();
+                self.checkpoints = Checkpoints::default();
+                self.products = rows::Products::default();
+            }
+        }
         self.workspace.reserve(dims, self.options, call.training, call.dropped());
         self.checkpoints.reserve(windows, dims);
     }
@@ -248,6 +267,8 @@ impl<T: Float> Engine<T> {
         }
         self.reserve((plan, windows), call);
         let masked = extent.lengths.is_some();
+        // Without backward there is no need for any but the last.
+        let kept_as = |at: usize| if training { at } else { 0 };
         for (at, window) in windows.iter().enumerate() {
             let last = at + 1 == windows.count();
             let kept = training && last;
@@ -259,11 +280,11 @@ impl<T: Float> Engine<T> {
                 for (states, initial) in [(h, call.initial[0]), (c, call.initial[1])] {
                     put_states(dims, plan.lanes, (states, Padding::LastRow), initial);
                 }
-                if !last {
-                    self.checkpoints.take_first(at, &self.workspace, dims);
+                if !last && training {
+                    self.checkpoints.take_first(0, &self.workspace, dims);
                 }
             } else {
-                self.checkpoints.put(at, &mut self.workspace, dims);
+                self.checkpoints.put(kept_as(at), &mut self.workspace, dims);
             }
             self.run_window(
                 (plan, dims),
@@ -275,7 +296,8 @@ impl<T: Float> Engine<T> {
             if last {
                 self.last = Some(Last { batch, dims, windows, plan, training, masked });
             } else {
-                self.checkpoints.take_last(at + 1, &self.workspace, dims, extent.of(dims));
+                let extent = extent.of(dims);
+                self.checkpoints.take_last(kept_as(at + 1), &self.workspace, dims, extent);
             }
         }
     }

@@ -75,6 +75,11 @@ impl Windows {
         Err(least)
     }
 
+    /// The shortest there are.
+    pub(super) fn shortest(batch: usize, steps: usize) -> Self {
+        Windows { steps, window: chunk(batch).min(steps) }
+    }
+
     pub(super) fn count(self) -> usize {
         self.steps.div_ceil(self.window)
     }
@@ -99,6 +104,11 @@ pub(super) fn checkpoints(windows: Windows, dims: Dims) -> usize {
 }
 
 impl<T: Float> Checkpoints<T> {
+    /// The bytes that are held once there is room for these.
+    pub(super) fn held(&self, windows: Windows, dims: Dims) -> usize {
+        self.0.iter().map(|states| states.held(checkpoints(windows, dims) / 2)).sum()
+    }
+
     pub(super) fn reserve(&mut self, windows: Windows, dims: Dims) {
         for states in &mut self.0 {
             states.resize(checkpoints(windows, dims) / 2);

@@ -128,6 +128,11 @@ impl<T: Float> Workspace<T> {
         }
     }
 
+    /// The bytes that are held once there is room for arrays of these lengths.
+    pub(super) fn held(&mut self, lens: [usize; 10]) -> usize {
+        self.arrays().into_iter().zip(lens).map(|(array, len)| array.held(len)).sum()
+    }
+
     fn arrays(&mut self) -> [&mut Buffer<T>; 10] {
         let Workspace { x, h, c, a, gates, dropped: [h_in, x_in], z, dh, dc } = self;
         [x, h, c, a, gates, h_in, x_in, z, dh, dc]

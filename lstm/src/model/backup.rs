@@ -75,6 +75,8 @@ pub(super) struct Place {
     /// Which epoch of its own the source is in, and how many batches of it were taken; none before
     /// its first.
     pub(super) source: Option<(u64, usize)>,
+    /// Batches that are done, of all epochs.
+    pub(super) batches: u64,
     /// Whether its end was asked for.
     pub(super) stop: bool,
 }
@@ -82,7 +84,7 @@ pub(super) struct Place {
 impl Place {
     /// Before the first epoch.
     pub(super) fn start(epoch: usize, steps: Option<usize>) -> Self {
-        Place { epoch, step: 0, begun: false, steps, source: None, stop: false }
+        Place { epoch, step: 0, begun: false, steps, source: None, batches: 0, stop: false }
     }
 
     /// Whether there is anything left to do of a training of so many epochs.
@@ -131,11 +133,12 @@ impl<T: Float> Model<T> {
             let tensors: Vec<_> = tensors.iter().map(|(name, _)| name).collect();
             remembered.push(json!({ "numbers": numbers, "tensors": tensors }));
         }
-        let Place { epoch, step, begun, source, stop, .. } = place;
+        let Place { epoch, step, begun, source, batches, stop, .. } = place;
         let training = json!({
             "version": VERSION,
             "place": {
-                "epoch": epoch, "step": step, "begun": begun, "source": source, "stop": stop,
+                "epoch": epoch, "step": step, "begun": begun, "source": source, "batches": batches,
+                "stop": stop,
             },
             "model": { "epochs": self.epochs, "batches": self.batches },
             "optimizer": {

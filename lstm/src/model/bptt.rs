@@ -49,7 +49,8 @@ pub enum Bptt {
     /// some steps, and what a stretch between two of them is computed anew with. Recurrent layers
     /// share the bytes in proportion to what they would take. What is not theirs is not counted:
     /// data, outputs of layers and their gradients; nor are the copies that a layer with a mask makes
-    /// of its own.
+    /// of its own. How many are needed depends on rows and steps of a batch, and fewer rows may need more:
+    /// batches of arrays are checked before the training begins, one of a dataset when its turn comes.
     Checkpointed {
         /// The bytes.
         bytes: usize,
@@ -62,7 +63,7 @@ pub enum Bptt {
     ///
     /// It is what Keras does with stateful layers and data cut by hand. Each window has a step of the
     /// optimizer, its own dropout, and losses that are means over it; the loss of an epoch counts each
-    /// window by its steps. Callbacks see whole batches. The model must go step by step from its
+    /// window by its steps, those of the outputs of several and metrics as Keras counts batches. Callbacks see whole batches. The model must go step by step from its
     /// inputs to its outputs, as in a [`stream`](Model::stream), but for masks, which it may have; a
     /// masked step that starts a window puts out zeros.
     Truncated {

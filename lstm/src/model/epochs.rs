@@ -31,7 +31,9 @@ impl<T: Float> Model<T> {
     ) -> Result<History> {
         let outer = self.bptt;
         self.set_bptt(options.bptt)?;
-        let history = self.run_epochs(source, validate, options, callbacks);
+        let mut sizes = source.sizes().into_iter().flatten();
+        let enough = sizes.try_for_each(|rows| self.execution.check_budget(rows));
+        let history = enough.and_then(|()| self.run_epochs(source, validate, options, callbacks));
         self.set_bptt(outer)?;
         history
     }
@@ -110,15 +112,15 @@ impl<T: Float> Model<T> {
                 self.seed = options.seed;
                 let (data, rows) = source.batch();
                 self.fit_to(S::CHECKS, data, rows, &mut fitted)?;
-                let done = self.batches;
                 self.train_back(data, rows)?;
                 self.compiled()?.judge.results(&mut values);
                 logs.fill(&names, &values);
                 each(callbacks, |callback| callback.on_train_batch_end(step, self, &logs))?;
                 place.step += 1;
+                place.batches += 1;
                 progress.step(place.step, &logs);
                 if let Some((path, SaveFreq::Batches(every), conditions)) = &backup
-                    && done / *every as u64 != self.batches / *every as u64
+                    && place.batches.is_multiple_of(*every as u64)
                 {
                     let place = Place { stop: self.stop, ..place };
                     self.back_up(path, place, conditions, &history, callbacks)?;

@@ -434,20 +434,32 @@ impl<T: Float> Execution<T> {
         let bytes = |it: &Recurrence<T>| it.engine.bytes(it.batch, it.steps, it.dropped);
         let (mut whole, mut needed) = (0, 0);
         self.visit(&mut |it| whole += bytes(&it).0);
-        // In proportion to what each can use.
-        let part = |of: usize, all: usize, whole: usize| {
-            usize::try_from(of as u128 * all as u128 / whole.max(1) as u128).unwrap_or(usize::MAX)
-        };
         self.visit(&mut |it| {
             let (all, least) = bytes(&it);
-            it.engine.keep_within(Some(part(budget, all, whole)));
-            needed = needed.max(part(least, whole, all).saturating_add(1));
+            // In proportion to what each can use; so much that it is enough for this one.
+            let part = budget as u128 * all as u128 / whole.max(1) as u128;
+            it.engine.keep_within(Some(usize::try_from(part).unwrap_or(usize::MAX)));
+            let enough = (least as u128 * whole as u128).div_ceil(all.max(1) as u128);
+            needed = needed.max(usize::try_from(enough).unwrap_or(usize::MAX));
         });
-        if needed > budget.saturating_add(1) {
+        if needed > budget {
             let why = format!("{budget} are too few to train with: {needed} are needed");
             return Err(Error::invalid("bytes of Bptt::Checkpointed", why));
         }
         Ok(())
+    }
+
+    /// Checks that the bytes to keep are enough for batches of so many rows.
+    ///
+    /// # Errors
+    ///
+    /// If they are too few.
+    pub(super) fn check_budget(&mut self, rows: usize) -> Result<()> {
+        let Some(budget) = self.budget else { return Ok(()) };
+        let batch = std::mem::replace(&mut self.batch, rows);
+        let enough = self.share(budget);
+        self.batch = batch;
+        enough
     }
 
     /// Has recurrent layers carry their states from call to call, starting with zeros, or not any more;

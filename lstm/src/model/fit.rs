@@ -63,7 +63,7 @@ pub struct Fit<'a, T = f32> {
     /// a training is broken off, the same program, run again, ends with the same bits as if it had
     /// not been, and the history is whole. Between the runs data, model, options and callbacks must
     /// be the same, but for `epochs`, which may grow: it is then as if there had been so many from the
-    /// beginning. All but the data is checked, before anything is changed or a callback is called. A
+    /// beginning. All but the data and the settings of callbacks is checked, before anything is changed or a callback is called. A
     /// callback goes on if it has a [`memory`](Callback::memory), as all of this crate do; one that
     /// compiles the model anew is not gone on from.
     ///

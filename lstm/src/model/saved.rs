@@ -290,6 +290,7 @@ fn read_place(place: &Field, start: Place) -> Result<Place> {
                 _ => return Err(source.broken()),
             },
         },
+        batches: place.get("batches").whole()?,
         stop: place.get("stop").flag()?,
         ..start
     };

@@ -22,6 +22,11 @@ pub(super) trait Source<T> {
     /// How many batches an epoch has, if that is known.
     fn batches(&self) -> Option<usize>;
 
+    /// How many rows batches have, where that is known: one number, and another of the last.
+    fn sizes(&self) -> [Option<usize>; 2] {
+        [None; 2]
+    }
+
     /// Goes to the beginning of an epoch.
     fn start(&mut self, epoch: u64);
 
@@ -73,6 +78,11 @@ impl<T: Float, X: Borrow<Tensor<T>>> Source<T> for Arrays<'_, X> {
 
     fn batches(&self) -> Option<usize> {
         Some(self.order.len().div_ceil(self.batch_size))
+    }
+
+    fn sizes(&self) -> [Option<usize>; 2] {
+        let (all, size) = (self.order.len(), self.batch_size);
+        [(all >= size).then_some(size), (all % size > 0).then_some(all % size)]
     }
 
     fn start(&mut self, epoch: u64) {

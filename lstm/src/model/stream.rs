@@ -337,12 +337,8 @@ impl<T: Float> Stream<'_, T> {
     ///
     /// If it cannot be written.
     pub fn save_state(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        let (names, states) = (self.state_names(), self.state());
-        let mut writer = Writer::default();
-        for (name, state) in names.into_iter().zip(&states) {
-            writer.add(name, state.shape(), state.data());
-        }
-        writer.finish(path.as_ref())
+        let states = self.state();
+        self.write_states(&states, path.as_ref())
     }
 
     /// Reads what [`save_state`](Self::save_state) has written.
@@ -354,6 +350,44 @@ impl<T: Float> Stream<'_, T> {
         let names = self.state_names();
         let states = super::files::read(path.as_ref(), &names)?;
         self.set_state(&states)
+    }
+
+    /// Writes the states of one row to a file, as [`save_state`](Self::save_state) does those of all: a
+    /// stream of one row may [load](Self::load_state) it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    pub fn save_row_state(&mut self, row: usize, path: impl AsRef<Path>) -> Result<()> {
+        let states = self.row_state(row);
+        self.write_states(&states, path.as_ref())
+    }
+
+    /// Reads the states of one row: what [`save_row_state`](Self::save_row_state) has written, or
+    /// [`save_state`](Self::save_state) of a stream of one row.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or holds other states. They are then as they were.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    pub fn load_row_state(&mut self, row: usize, path: impl AsRef<Path>) -> Result<()> {
+        let states = super::files::read(path.as_ref(), &self.state_names())?;
+        self.set_row_state(row, &states)
+    }
+
+    fn write_states(&self, states: &[Tensor<T>], path: &Path) -> Result<()> {
+        let mut writer = Writer::default();
+        for (name, state) in self.state_names().into_iter().zip(states) {
+            writer.add(name, state.shape(), state.data());
+        }
+        writer.finish(path)
     }
 
     fn check(&self, states: &[Tensor<T>], rows: usize) -> Result<()> {

@@ -271,6 +271,11 @@ pub(super) struct Products<T> {
 }
 
 impl<T: Float> Products<T> {
+    /// The bytes that are held.
+    pub(super) fn held(&self) -> usize {
+        [&self.dz, &self.left, &self.dx, &self.sum].map(|array| array.held(0)).iter().sum()
+    }
+
     /// Makes room for groups with so many steps of rows in all.
     pub(super) fn reserve(&mut self, rows: usize, dims: Dims) {
         let Dims { inputs, units, .. } = dims;

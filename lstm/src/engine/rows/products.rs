@@ -7,6 +7,7 @@ use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch};
 
 use super::dropout;
 use super::pack::{Packed, unpack_rows};
+use crate::engine::gates::line;
 use crate::engine::sequence::write_rows;
 use crate::engine::workspace::{Dims, Group, View};
 use crate::engine::{Gradients, Weights};
@@ -23,6 +24,11 @@ pub(in crate::engine) struct Products<T> {
 }
 
 impl<T: Float> Products<T> {
+    /// The bytes that are held, of what [`reserve`](Self::reserve) makes room for.
+    pub(in crate::engine) fn held(&self) -> usize {
+        self.dx.held(0) + self.dropout.held()
+    }
+
     /// Makes room for chunks of groups with so many steps of rows in all, for `dx` if it is wanted,
     /// and for dropout by gate.
     pub(in crate::engine) fn reserve(&mut self, rows: usize, dims: Dims, [dx, dropout]: [bool; 2]) {
@@ -109,6 +115,10 @@ impl<T: Float> Products<T> {
                 let out = MatMut::new(&mut self.dx, rows, inputs);
                 let product = Gemm::new(MatRef::new(dz, rows, depth), kernel.t());
                 product.isa(isa).run(out, &mut self.gemm);
+                if !units.is_multiple_of(line::<T>()) {
+                    // Which zero a sum that underflows comes to depends on how much padding follows.
+                    self.dx.iter_mut().for_each(|dx| *dx += T::ZERO);
+                }
                 for (t, rows) in of(group).zip(self.dx.chunks_exact(group.rows * inputs)) {
                     let t = if reversed { total - 1 - (start + t) } else { start + t };
                     write_rows(rows, inputs, (&mut *dx, total, inputs), group, t);

@@ -1,0 +1,80 @@
+//! A model's own gradient check finds nothing wrong, whatever of the engine it runs through: lanes over units
+//! and over the batch, one row, tiles of all heights, masks, dropouts, activations in the loop and apart.
+//! (`harness/mutants` plants errors, which it must find.)
+
+use lstm::gradcheck::{Gradcheck, random_batch};
+use lstm::{
+    Activation, Adam, Batch, Bidirectional, Dense, Input, LSTM, Layer, Loss, Masking, MergeMode,
+    Model, Result, Sequential, TimeDistributed,
+};
+
+/// A layer, the rows of a batch, and whether some of its steps are masked.
+fn check(layer: impl Into<Layer>, rows: usize, masked: bool) -> Result<()> {
+    let layer = layer.into();
+    let what = format!("{layer:?}, {rows} rows, masked: {masked}");
+    let model = Sequential::new().add(Input::new([None, Some(3)]));
+    let model = if masked { model.add(Masking::new()) } else { model };
+    // What is below it has a gradient from it; a penalty on its kernel would hide nothing.
+    let model = model.add(TimeDistributed::new(Dense::new(3).use_bias(false))).add(layer);
+    let mut model: Model = model.add(Dense::new(2)).build()?;
+    model.compile(Adam::default(), Loss::MeanSquaredError)?;
+    let Batch { mut x, y, .. }: Batch = random_batch(&model, rows, 5, 1)?;
+    if masked {
+        let steps = x[0].data_mut().chunks_exact_mut(3);
+        steps.filter(|step| step[0] < -0.3).for_each(|step| step.fill(0.0));
+    }
+    let report =
+        Gradcheck { sample: Some(5), ..Gradcheck::default() }.training(&model, &x[0], &y[0])?;
+    assert!(report.passed(), "{what}\n{report}");
+    Ok(())
+}
+
+/// Few units, so that lanes run over the batch, and some, so that they run over units.
+const SIZES: [(usize, usize); 6] = [(3, 20), (5, 33), (17, 1), (40, 1), (19, 7), (21, 20)];
+
+#[test]
+fn sequences_and_their_ends() -> Result<()> {
+    for (units, rows) in SIZES {
+        for masked in [false, true] {
+            check(LSTM::new(units).return_sequences(true), rows, masked)?;
+            check(LSTM::new(units), rows, masked)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn activations_apart() -> Result<()> {
+    for (units, rows) in [(3, 20), (19, 7), (40, 1)] {
+        for (cell, gate) in [
+            (Activation::Softsign, Activation::HardSigmoid),
+            (Activation::Gelu, Activation::Silu),
+            (Activation::Softmax, Activation::Sigmoid),
+            (Activation::Tanh, Activation::Softmax),
+        ] {
+            let layer = LSTM::new(units).activation(cell).recurrent_activation(gate);
+            check(layer.return_sequences(true), rows, false)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn dropout_by_gate() -> Result<()> {
+    for (units, rows) in [(3, 5), (19, 7), (21, 20)] {
+        for dropout in [0.0, 0.3] {
+            let layer = LSTM::new(units).recurrent_dropout(0.3).dropout(dropout);
+            check(layer.return_sequences(true), rows, false)?;
+        }
+    }
+    check(LSTM::new(4).dropout(0.3).return_sequences(true), 6, true)
+}
+
+#[test]
+fn both_ways() -> Result<()> {
+    for merge_mode in [MergeMode::Concat, MergeMode::Sum, MergeMode::Mul, MergeMode::Ave] {
+        let layer = LSTM::new(4).return_sequences(true).zero_output_for_mask(true);
+        check(Bidirectional::new(layer).merge_mode(merge_mode), 6, true)?;
+    }
+    Ok(())
+}
