@@ -1,5 +1,6 @@
 //! A training that was broken off, at any moment, goes on as if it had not been.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -781,6 +782,7 @@ fn a_process_that_is_killed_again_and_again_ends_with_the_same_bits() {
     let path = file("killed");
     let end = train(None, &mut model(Adam::default()), NEVER).unwrap();
     let (mut kills, mut wait) = (0, 1u64);
+    let mut places = HashSet::new();
     loop {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child", "--ignored"])
@@ -809,10 +811,12 @@ fn a_process_that_is_killed_again_and_again_ends_with_the_same_bits() {
                 child.kill().unwrap(); // SIGKILL
                 child.wait().unwrap();
                 kills += 1;
+                // Whole, if there is one: what it holds tells where it was broken off.
+                places.extend(std::fs::read(&path).ok());
             }
         }
     }
-    assert!(kills > 3, "{kills} kills");
+    assert!(kills > 3 && places.len() > 3, "{kills} kills, {} places", places.len());
     let found = train(Some(Backup::new(&path).every(1)), &mut model(Adam::default()), 1).unwrap();
     assert!(found == end, "after {kills} kills");
     let beside = path.with_extension("safetensors.part");
