@@ -274,7 +274,9 @@ impl<T: Float> Engine<T> {
             let kept = training && last;
             let sizes = (batch, window, windows.steps);
             let dims = dims::<T>(self.isa, options, plan, sizes, kept);
-            self.workspace.reserve(dims, options, kept, call.dropped());
+            if windows.count() > 1 {
+                self.workspace.reserve(dims, options, kept, call.dropped());
+            }
             if at == 0 {
                 let (h, c) = (&mut self.workspace.h, &mut self.workspace.c);
                 for (states, initial) in [(h, call.initial[0]), (c, call.initial[1])] {

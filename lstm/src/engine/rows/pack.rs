@@ -5,7 +5,7 @@ use kernels::{Buffer, Isa};
 
 use super::NV;
 use crate::engine::Weights;
-use crate::engine::gates::line;
+use crate::engine::gates::{between, line, place};
 
 /// The weights of a layer, packed for this orientation.
 #[derive(Clone, Debug, Default)]
@@ -23,51 +23,86 @@ pub(in crate::engine) struct Packed<T> {
     pub(super) kernel_rows: Buffer<T>,
 }
 
-/// Copies `rows` of weights `[k, 4 units]` into panels `[unit vector][k][4][lanes]`.
-fn pack_panels<T: Float>(lanes: usize, units: usize, weights: &[T], out: &mut Buffer<T>) {
-    let depth = weights.len() / (4 * units);
-    let vectors = units.div_ceil(lanes);
-    out.resize(vectors * depth * 4 * lanes);
-    for (vector, panel) in out.chunks_exact_mut((depth * 4 * lanes).max(1)).enumerate() {
-        let first = vector * lanes;
-        let live = lanes.min(units - first);
-        for (row, out) in weights.chunks_exact(4 * units).zip(panel.chunks_exact_mut(4 * lanes)) {
-            for (gate, out) in out.chunks_exact_mut(lanes).enumerate() {
-                out[..live].copy_from_slice(&row[gate * units + first..][..live]);
-                out[live..].fill(T::ZERO);
+/// Copies weights `[k, 4 units]` into panels `[unit vector][k][4][lanes]`.
+struct Panels<'a, T> {
+    units: usize,
+    weights: &'a [T],
+    out: &'a mut Buffer<T>,
+}
+
+impl<T: Float> Kernel for Panels<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Panels { units, weights, out } = self;
+        let lanes = V::<S, T>::LANES;
+        let depth = weights.len() / (4 * units);
+        let panel = depth * 4 * lanes;
+        out.resize(units.div_ceil(lanes) * panel);
+        for (first, panel) in (0..units).step_by(lanes).zip(out.chunks_exact_mut(panel.max(1))) {
+            let live = lanes.min(units - first);
+            for (row, out) in weights.chunks_exact(4 * units).zip(panel.chunks_exact_mut(4 * lanes))
+            {
+                for (gate, out) in out.chunks_exact_mut(lanes).enumerate() {
+                    V::<S, T>::load(simd, &row[gate * units + first..][..live]).store(out);
+                }
             }
         }
     }
 }
 
 /// Copies rows of weights `[k, 4 units]` into rows `[k, 4 width]`, as gates lie.
-fn pack_rows<T: Float>(lanes: usize, units: usize, weights: &[T], out: &mut Buffer<T>) {
-    let line = line::<T>();
-    let width = units.next_multiple_of(lanes);
-    out.resize(weights.len() / (4 * units) * 4 * width);
-    for (row, out) in weights.chunks_exact(4 * units).zip(out.chunks_exact_mut(4 * width)) {
-        for (at, out) in out.chunks_mut(4 * line).enumerate() {
-            let first = at * line;
-            let live = line.min(units - first);
-            for (gate, out) in out.chunks_exact_mut(out.len() / 4).enumerate() {
-                out[..live].copy_from_slice(&row[gate * units + first..][..live]);
-                out[live..].fill(T::ZERO);
+struct Rows<'a, T> {
+    units: usize,
+    weights: &'a [T],
+    out: &'a mut Buffer<T>,
+}
+
+impl<T: Float> Kernel for Rows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Rows { units, weights, out } = self;
+        let lanes = V::<S, T>::LANES;
+        let width = units.next_multiple_of(lanes);
+        out.resize(weights.len() / units * width);
+        for (row, out) in weights.chunks_exact(4 * units).zip(out.chunks_exact_mut(4 * width)) {
+            for first in (0..units).step_by(lanes) {
+                let (live, between) = (lanes.min(units - first), between::<T>(lanes, width, first));
+                for gate in 0..4 {
+                    let out = &mut out[place::<T>(first) + gate * between..][..lanes];
+                    V::<S, T>::load(simd, &row[gate * units + first..][..live]).store(out);
+                }
             }
         }
     }
 }
 
 /// Adds rows `[k, 4 width]`, as gates lie, to rows `[k, 4 units]`.
-pub(super) fn unpack_rows<T: Float>(lanes: usize, units: usize, packed: &[T], out: &mut [T]) {
-    let line = line::<T>();
-    let width = units.next_multiple_of(lanes);
-    for (row, out) in packed.chunks_exact(4 * width).zip(out.chunks_exact_mut(4 * units)) {
-        for (at, row) in row.chunks(4 * line).enumerate() {
-            let first = at * line;
-            let live = line.min(units - first);
-            for (gate, row) in row.chunks_exact(row.len() / 4).enumerate() {
-                let out = &mut out[gate * units + first..][..live];
-                out.iter_mut().zip(row).for_each(|(out, &x)| *out += x);
+pub(super) struct Unpack<'a, T> {
+    pub(super) units: usize,
+    pub(super) rows: &'a [T],
+    pub(super) out: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Unpack<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Unpack { units, rows, out } = self;
+        let lanes = V::<S, T>::LANES;
+        let width = units.next_multiple_of(lanes);
+        for (row, out) in rows.chunks_exact(4 * width).zip(out.chunks_exact_mut(4 * units)) {
+            for first in (0..units).step_by(lanes) {
+                let (live, between) = (lanes.min(units - first), between::<T>(lanes, width, first));
+                for gate in 0..4 {
+                    let row = &row[place::<T>(first) + gate * between..][..lanes];
+                    let out = &mut out[gate * units + first..][..live];
+                    (V::<S, T>::load(simd, out) + V::<S, T>::load(simd, row)).store(out);
+                }
             }
         }
     }
@@ -136,7 +171,7 @@ impl<T: Float> Transpose<'_, T> {
 impl<T: Float> Packed<T> {
     /// Packs what the tiles of forward read of the kernel.
     pub(in crate::engine) fn pack_kernel(&mut self, isa: Isa, units: usize, weights: Weights<T>) {
-        pack_panels(isa.lanes::<T>(), units, weights.kernel, &mut self.kernel);
+        isa.run(Panels { units, weights: weights.kernel, out: &mut self.kernel });
     }
 
     /// Packs what they read of the recurrent kernel, and the bias.
@@ -146,12 +181,12 @@ impl<T: Float> Packed<T> {
         units: usize,
         weights: Weights<T>,
     ) {
-        let lanes = isa.lanes::<T>();
-        pack_panels(lanes, units, weights.recurrent_kernel, &mut self.recurrent);
+        let recurrent = weights.recurrent_kernel;
+        isa.run(Panels { units, weights: recurrent, out: &mut self.recurrent });
         match weights.bias {
-            Some(bias) => pack_rows(lanes, units, bias, &mut self.bias),
+            Some(bias) => isa.run(Rows { units, weights: bias, out: &mut self.bias }),
             None => {
-                self.bias.resize(4 * units.next_multiple_of(lanes));
+                self.bias.resize(4 * units.next_multiple_of(isa.lanes::<T>()));
                 self.bias.fill(T::ZERO);
             }
         }
@@ -170,6 +205,6 @@ impl<T: Float> Packed<T> {
         units: usize,
         weights: Weights<T>,
     ) {
-        pack_rows(isa.lanes::<T>(), units, weights.kernel, &mut self.kernel_rows);
+        isa.run(Rows { units, weights: weights.kernel, out: &mut self.kernel_rows });
     }
 }

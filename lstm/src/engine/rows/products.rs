@@ -6,7 +6,7 @@ use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch};
 
 use super::dropout;
-use super::pack::{Packed, unpack_rows};
+use super::pack::{Packed, Unpack};
 use crate::engine::gates::line;
 use crate::engine::sequence::write_rows;
 use crate::engine::workspace::{Dims, Group, View};
@@ -63,7 +63,6 @@ impl<T: Float> Products<T> {
     ) {
         let Dims { steps: kept, start, total, inputs, units, width, slots, .. } = view.dims;
         let depth = 4 * width;
-        let lanes = isa.lanes::<T>();
         let of = |group| steps.start..steps.end.min(view.steps(group)).max(steps.start);
         let dz = |group: Group| {
             let rows = of(group).len() * group.rows;
@@ -94,7 +93,7 @@ impl<T: Float> Products<T> {
                 beta = T::ONE;
             }
             if beta == T::ONE {
-                unpack_rows(lanes, units, &self.interleaved, grad);
+                isa.run(Unpack { units, rows: &self.interleaved, out: grad });
             }
         }
 
@@ -104,7 +103,7 @@ impl<T: Float> Products<T> {
             for group in groups() {
                 isa.run(ColumnSums { rows: dz(group).0, out: &mut self.interleaved });
             }
-            unpack_rows(lanes, units, &self.interleaved, db);
+            isa.run(Unpack { units, rows: &self.interleaved, out: db });
         }
 
         if let Some((dx, reversed)) = dx {
