@@ -221,8 +221,8 @@ fn gradcheck_checks_a_model_of_the_users_own() {
 fn latency_measures_a_model_of_the_users_own() {
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/control.json");
     let lines = json(&["latency", "--model", model, "--steps", "500", "--json"]);
-    let names = ["allocations", "batch", "clock_ns", "dtype", "isa", "max_ns", "mean_ns", "model"];
-    let more = ["p50_ns", "p999_ns", "p99_ns", "steps"];
+    let names = ["allocations", "batch", "clock_ns", "dtype", "isa", "layers_p50_ns", "max_ns"];
+    let more = ["mean_ns", "model", "p50_ns", "p999_ns", "p99_ns", "steps"];
     assert_eq!(fields(&lines[0]), [&names[..], &more].concat());
     assert_eq!((&lines[0]["model"], &lines[0]["allocations"]), (&"control".into(), &0.into()));
     let two_ways = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/tagger.json");
