@@ -3,7 +3,7 @@
 use lstm::{
     Adam, Bidirectional, Bptt, Callback, Dense, Dropout, Embedding, Error, Fit, Input, LSTM,
     LSTMCell, Loss, Masking, Model, RNN, RepeatVector, SGD, Sequential, Tensor, TimeDistributed,
-    Verbose,
+    Validation, Verbose,
 };
 
 fn numbers(seed: u32, len: usize) -> Vec<f32> {
@@ -286,4 +286,14 @@ fn all_batches_are_looked_at_before_the_training_begins() {
     let least = needed(&refused.unwrap_err());
     assert!(least > 300_000 && !begun && after == before);
     assert!(train(least).0.is_ok());
+
+    // Sequences to validate on that are longer need nothing more: nothing goes back through them.
+    let (longer, targets) = (tensor(3, &[19, 9000, 2]), tensor(4, &[19, 1]));
+    let validation_data = Validation { x: &[&longer], y: &[&targets], sample_weight: &[] };
+    let bptt = Bptt::Checkpointed { bytes: least };
+    let options =
+        Fit { batch_size: 16, bptt, validation_data, verbose: Verbose::Silent, ..Fit::default() };
+    let found = model.fit(&x, &y, options).unwrap();
+    let expected = model.evaluate(&longer, &targets).unwrap();
+    assert!((found.get("val_loss").unwrap()[0] - expected).abs() < 1e-6);
 }

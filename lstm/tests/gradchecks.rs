@@ -10,6 +10,10 @@ use lstm::{
 
 /// A layer, the rows of a batch, and whether some of its steps are masked.
 fn check(layer: impl Into<Layer>, rows: usize, masked: bool) -> Result<()> {
+    check_steps(layer, rows, 5, masked)
+}
+
+fn check_steps(layer: impl Into<Layer>, rows: usize, steps: usize, masked: bool) -> Result<()> {
     let layer = layer.into();
     let what = format!("{layer:?}, {rows} rows, masked: {masked}");
     let model = Sequential::new().add(Input::new([None, Some(3)]));
@@ -18,7 +22,7 @@ fn check(layer: impl Into<Layer>, rows: usize, masked: bool) -> Result<()> {
     let model = model.add(TimeDistributed::new(Dense::new(3).use_bias(false))).add(layer);
     let mut model: Model = model.add(Dense::new(2)).build()?;
     model.compile(Adam::default(), Loss::MeanSquaredError)?;
-    let Batch { mut x, y, .. }: Batch = random_batch(&model, rows, 5, 1)?;
+    let Batch { mut x, y, .. }: Batch = random_batch(&model, rows, steps, 1)?;
     if masked {
         let steps = x[0].data_mut().chunks_exact_mut(3);
         steps.filter(|step| step[0] < -0.3).for_each(|step| step.fill(0.0));
@@ -41,6 +45,17 @@ fn sequences_and_their_ends() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Sums over steps are added up in chunks, of 128 steps of 16 rows.
+#[test]
+fn more_steps_than_a_chunk_has() -> Result<()> {
+    for (units, rows) in [(17, 17), (3, 20)] {
+        for masked in [false, true] {
+            check_steps(LSTM::new(units).return_sequences(true), rows, 140, masked)?;
+        }
+    }
+    check_steps(LSTM::new(5).recurrent_dropout(0.3).return_sequences(true), 17, 140, false)
 }
 
 #[test]

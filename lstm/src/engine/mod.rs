@@ -135,13 +135,38 @@ impl<T: Float> Engine<T> {
         batch: usize,
         dropped: [bool; 2],
     ) -> usize {
-        let Windows { steps, window } = windows;
-        let dims = dims::<T>(self.isa, self.options, plan, (batch, 0..window, steps), true);
-        let history = workspace::lens(dims, self.options, true, dropped);
-        let states = windows::checkpoints(windows, dims) / 2;
-        let lens = history.into_iter().chain([states, states]);
+        let (lens, states) = self.lens((plan, windows), batch, true, dropped);
+        let lens = lens.into_iter().chain([states; 2]);
         lens.map(Buffer::<T>::bytes).sum::<usize>()
-            + self.products_of(plan, (batch, steps), dropped)
+            + self.products_of(plan, (batch, windows.steps), dropped)
+    }
+
+    /// The bytes that are held once there is room for a call, with what other calls have left.
+    fn held(&self, (plan, windows): (Plan, Windows), call: &Call<T>) -> usize {
+        let (batch, training, dropped) = (call.batch, call.training, call.dropped());
+        let (lens, states) = self.lens((plan, windows), batch, training, dropped);
+        let products = match training {
+            true => self.products_of(plan, (batch, windows.steps), dropped),
+            false => 0,
+        };
+        let products = products.max(self.products.held());
+        self.workspace.held(lens) + self.checkpoints.held(states) + products
+    }
+
+    /// The elements of the arrays of the workspace, in training or not, and those of either state
+    /// between windows.
+    fn lens(
+        &self,
+        (plan, windows): (Plan, Windows),
+        batch: usize,
+        training: bool,
+        dropped: [bool; 2],
+    ) -> ([usize; 10], usize) {
+        let Windows { steps, window } = windows;
+        let sizes = (batch, 0..window, steps);
+        let dims = dims::<T>(self.isa, self.options, plan, sizes, training);
+        let lens = workspace::lens(dims, self.options, training, dropped);
+        (lens, windows::checkpoints(windows, dims, training))
     }
 
     /// Those of the products that end backward.
@@ -157,13 +182,19 @@ impl<T: Float> Engine<T> {
 
     fn windows(&self, plan: Plan, call: &Call<T>) -> Windows {
         let Some(budget) = self.budget else { return Windows::one(call.steps) };
-        let bytes = |windows| self.bytes_of((plan, windows), call.batch, call.dropped());
-        match Windows::within(budget, call.batch, call.steps, bytes) {
-            Ok(windows) => windows,
-            Err(least) if call.training => panic!("{budget} bytes for a call that needs {least}"),
-            // Nothing is kept but the input, of as few steps as may be.
-            Err(_) => Windows::shortest(call.batch, call.steps),
-        }
+        let within = |bytes: &dyn Fn(Windows) -> usize| {
+            Windows::within(budget, call.batch, call.steps, bytes)
+        };
+        // Beside what other calls have left, if that can be, so that none of it has to be given back.
+        within(&|windows| self.held((plan, windows), call))
+            .or_else(|_| {
+                within(&|windows| self.bytes_of((plan, windows), call.batch, call.dropped()))
+            })
+            .unwrap_or_else(|least| {
+                assert!(!call.training, "{budget} bytes for a call that needs {least}");
+                // Nothing is kept but the input, of as few steps as may be.
+                Windows::shortest(call.batch, call.steps)
+            })
     }
 
     /// Runs the layer over `call.x`. Writes the output of every step, `[batch, steps, units]`, to
@@ -231,25 +262,17 @@ impl<T: Float> Engine<T> {
 
     /// Makes room for the longest window of a call.
     fn reserve(&mut self, (plan, windows): (Plan, Windows), call: &Call<T>) {
-        let Windows { steps, window } = windows;
-        let sizes = (call.batch, 0..window, steps);
-        let dims = dims::<T>(self.isa, self.options, plan, sizes, call.training);
-        if let Some(budget) = self.budget {
-            // What other calls have left may be too much beside it.
-            let lens = workspace::lens(dims, self.options, call.training, call.dropped());
-            let held = self.workspace.held(lens) + self.checkpoints.held(windows, dims);
-            let products = match call.training {
-                true => self.products_of(plan, (call.batch, steps), call.dropped()),
-                false => 0,
-            };
-            if held + products.max(self.products.held()) > budget {
-                self.workspace = Workspace::default();
-                self.checkpoints = Checkpoints::default();
-                self.products = rows::Products::default();
-            }
+        let (training, dropped) = (call.training, call.dropped());
+        let (lens, states) = self.lens((plan, windows), call.batch, training, dropped);
+        if let Some(budget) = self.budget
+            && self.held((plan, windows), call) > budget
+        {
+            self.workspace = Workspace::default();
+            self.checkpoints = Checkpoints::default();
+            self.products = rows::Products::default();
         }
-        self.workspace.reserve(dims, self.options, call.training, call.dropped());
-        self.checkpoints.reserve(windows, dims);
+        self.workspace.reserve(lens);
+        self.checkpoints.reserve(states);
     }
 
     fn run_forward(
@@ -275,7 +298,7 @@ impl<T: Float> Engine<T> {
             let sizes = (batch, window, windows.steps);
             let dims = dims::<T>(self.isa, options, plan, sizes, kept);
             if windows.count() > 1 {
-                self.workspace.reserve(dims, options, kept, call.dropped());
+                self.workspace.reserve(workspace::lens(dims, options, kept, call.dropped()));
             }
             if at == 0 {
                 let (h, c) = (&mut self.workspace.h, &mut self.workspace.c);
@@ -475,7 +498,7 @@ impl<T: Float> Engine<T> {
             let sizes = (batch, window, windows.steps);
             let dims = dims::<T>(self.isa, options, plan, sizes, true);
             if at + 1 < windows.count() {
-                self.workspace.reserve(dims, options, true, call.dropped());
+                self.workspace.reserve(workspace::lens(dims, options, true, call.dropped()));
                 self.checkpoints.put(at, &mut self.workspace, dims);
                 self.run_window((plan, dims), options, (true, batch), (x, extent), None);
             }

@@ -7,7 +7,7 @@ use super::packings::Packings;
 use super::panels::Padding;
 use super::parts::Forward;
 use super::plan::{Plan, Sizes};
-use super::workspace::{Dims, Extent, Workspace};
+use super::workspace::{self, Dims, Extent, Workspace};
 use super::{dims, get_states, plan_for, put_states};
 use crate::float::Float;
 
@@ -77,7 +77,7 @@ impl<T: Float> Stream<T> {
         let mut packings = Packings::default();
         T::pack_forward(&mut packings, isa, options, plan, &call);
         let mut workspace = Workspace::default();
-        workspace.reserve(dims, options, training, [false; 2]);
+        workspace.reserve(workspace::lens(dims, options, training, [false; 2]));
         let y = Buffer::zeros(batch * units);
         let mut stream = Stream { isa, options, plan, dims, batch, packings, workspace, y };
         stream.reset();

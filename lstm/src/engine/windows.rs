@@ -95,24 +95,25 @@ impl Windows {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Checkpoints<T>([Buffer<T>; 2]);
 
-/// Elements of [`Checkpoints`].
-pub(super) fn checkpoints(windows: Windows, dims: Dims) -> usize {
-    match windows.count() {
+/// Elements of either state in [`Checkpoints`]: without backward, one is enough.
+pub(super) fn checkpoints(windows: Windows, dims: Dims, training: bool) -> usize {
+    let states = match windows.count() {
         1 => 0,
-        count => 2 * count * dims.batch * dims.width,
-    }
+        count if training => count,
+        _ => 1,
+    };
+    states * dims.batch * dims.width
 }
 
 impl<T: Float> Checkpoints<T> {
-    /// The bytes that are held once there is room for these.
-    pub(super) fn held(&self, windows: Windows, dims: Dims) -> usize {
-        self.0.iter().map(|states| states.held(checkpoints(windows, dims) / 2)).sum()
+    /// The bytes that are held once there is room for so many elements of either state.
+    pub(super) fn held(&self, len: usize) -> usize {
+        self.0.iter().map(|states| states.held(len)).sum()
     }
 
-    pub(super) fn reserve(&mut self, windows: Windows, dims: Dims) {
-        for states in &mut self.0 {
-            states.resize(checkpoints(windows, dims) / 2);
-        }
+    /// Makes room for so many elements of either state.
+    pub(super) fn reserve(&mut self, len: usize) {
+        self.0.iter_mut().for_each(|states| states.resize(len));
     }
 
     /// Takes the states before the first step in memory, which is the first of window `at`.

@@ -119,18 +119,18 @@ pub(super) struct Workspace<T> {
 }
 
 impl<T: Float> Workspace<T> {
-    /// Makes room for a window of these sizes, `kept` for backward or not, with dropout of `h` and of `x`
-    /// by gate or without.
-    pub(super) fn reserve(&mut self, dims: Dims, options: Options, kept: bool, dropout: [bool; 2]) {
-        let lens = lens(dims, options, kept, dropout);
+    /// Makes room for arrays of these lengths.
+    pub(super) fn reserve(&mut self, lens: [usize; 10]) {
         for (array, len) in self.arrays().into_iter().zip(lens) {
             array.resize(len);
         }
     }
 
     /// The bytes that are held once there is room for arrays of these lengths.
-    pub(super) fn held(&mut self, lens: [usize; 10]) -> usize {
-        self.arrays().into_iter().zip(lens).map(|(array, len)| array.held(len)).sum()
+    pub(super) fn held(&self, lens: [usize; 10]) -> usize {
+        let Workspace { x, h, c, a, gates, dropped: [h_in, x_in], z, dh, dc } = self;
+        let arrays = [x, h, c, a, gates, h_in, x_in, z, dh, dc];
+        arrays.into_iter().zip(lens).map(|(array, len)| array.held(len)).sum()
     }
 
     fn arrays(&mut self) -> [&mut Buffer<T>; 10] {
@@ -157,7 +157,8 @@ impl<T: Float> Workspace<T> {
     }
 }
 
-/// Elements of each array of a [`Workspace`], in the order of its fields.
+/// Elements of each array of a [`Workspace`], in the order of its fields, for a window of these sizes, `kept`
+/// for backward or not, with dropout of `h` and of `x` by gate or without.
 pub(super) fn lens(
     dims: Dims,
     options: Options,

@@ -49,12 +49,15 @@ impl<T: Float> Through<T> {
             return None;
         }
         self.of_loss = of_loss;
-        self.beside.resize(self.operand.len());
+        if of_loss == OfLoss::Beside {
+            self.beside.resize(self.operand.len());
+        }
         Some((&self.operand, (of_loss == OfLoss::Beside).then_some(&mut self.beside)))
     }
 
     /// Keeps what the activation is about to be applied to, if it is asked for.
     pub(super) fn keep(&mut self, operand: &[T]) {
+        self.of_loss = OfLoss::Output;
         if self.kept {
             self.operand.resize(operand.len());
             self.operand.copy_from_slice(operand);

@@ -2,7 +2,6 @@
 
 use std::borrow::Borrow;
 
-use super::Model;
 use super::backup::{Backup, Place};
 use super::conditions::Conditions;
 use super::fit::{Callbacks, Fit};
@@ -12,6 +11,7 @@ use super::progress::Progress;
 use super::rows::Rows;
 use super::source::Source;
 use super::train::{Checks, Data};
+use super::{Model, shapes};
 use crate::callback::{Callback, SaveFreq};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -31,11 +31,23 @@ impl<T: Float> Model<T> {
     ) -> Result<History> {
         let outer = self.bptt;
         self.set_bptt(options.bptt)?;
-        let mut sizes = source.sizes().into_iter().flatten();
-        let enough = sizes.try_for_each(|rows| self.execution.check_budget(rows));
+        let enough = match source.sizes() {
+            Some((x, sizes)) => self.check_budget(x, sizes),
+            None => Ok(()),
+        };
         let history = enough.and_then(|()| self.run_epochs(source, validate, options, callbacks));
         self.set_bptt(outer)?;
         history
+    }
+
+    /// Checks that [`Bptt::Checkpointed`](super::Bptt) has enough bytes for batches of so many rows.
+    fn check_budget<X: Borrow<Tensor<T>>>(
+        &mut self,
+        x: &[X],
+        sizes: [Option<usize>; 2],
+    ) -> Result<()> {
+        self.execution.settle(shapes(&self.graph, x))?;
+        sizes.into_iter().flatten().try_for_each(|rows| self.execution.check_budget(rows))
     }
 
     fn run_epochs<S: Source<T>>(

@@ -22,9 +22,10 @@ pub(super) trait Source<T> {
     /// How many batches an epoch has, if that is known.
     fn batches(&self) -> Option<usize>;
 
-    /// How many rows batches have, where that is known: one number, and another of the last.
-    fn sizes(&self) -> [Option<usize>; 2] {
-        [None; 2]
+    /// What batches are taken from, and how many rows they have, where that is known: one number, and
+    /// another of the last.
+    fn sizes(&self) -> Option<(&[Self::Array], [Option<usize>; 2])> {
+        None
     }
 
     /// Goes to the beginning of an epoch.
@@ -80,9 +81,10 @@ impl<T: Float, X: Borrow<Tensor<T>>> Source<T> for Arrays<'_, X> {
         Some(self.order.len().div_ceil(self.batch_size))
     }
 
-    fn sizes(&self) -> [Option<usize>; 2] {
+    fn sizes(&self) -> Option<(&[X], [Option<usize>; 2])> {
         let (all, size) = (self.order.len(), self.batch_size);
-        [(all >= size).then_some(size), (all % size > 0).then_some(all % size)]
+        let sizes = [(all >= size).then_some(size), (all % size > 0).then_some(all % size)];
+        Some((self.data.x, sizes))
     }
 
     fn start(&mut self, epoch: u64) {
