@@ -12,6 +12,9 @@ use crate::float::Float;
 use crate::random::Rng;
 use crate::tensor::Tensor;
 
+/// What batches are taken from, and how many rows they have: one number, and another of the last.
+pub(super) type Known<'a, X> = (&'a [X], [Option<usize>; 2]);
+
 /// Batches, epoch after epoch.
 pub(super) trait Source<T> {
     type Array: Borrow<Tensor<T>>;
@@ -24,7 +27,7 @@ pub(super) trait Source<T> {
 
     /// What batches are taken from, and how many rows they have, where that is known: one number, and
     /// another of the last.
-    fn sizes(&self) -> Option<(&[Self::Array], [Option<usize>; 2])> {
+    fn sizes(&self) -> Option<Known<'_, Self::Array>> {
         None
     }
 
@@ -81,7 +84,7 @@ impl<T: Float, X: Borrow<Tensor<T>>> Source<T> for Arrays<'_, X> {
         Some(self.order.len().div_ceil(self.batch_size))
     }
 
-    fn sizes(&self) -> Option<(&[X], [Option<usize>; 2])> {
+    fn sizes(&self) -> Option<Known<'_, X>> {
         let (all, size) = (self.order.len(), self.batch_size);
         let sizes = [(all >= size).then_some(size), (all % size > 0).then_some(all % size)];
         Some((self.data.x, sizes))
