@@ -233,7 +233,7 @@ impl Gradcheck {
         let at_zero = point.outputs()?;
         for at in chosen {
             let x = point.tensor(tensor).data()[at];
-            if point.masks[tensor] == Some(x) {
+            if point.is_masked(tensor, x) {
                 checked.kinks += 1;
                 continue;
             }
@@ -355,13 +355,22 @@ impl<'a> Point<'a> {
         }
     }
 
-    /// A random number up to `limit` for every entry.
+    /// Whether an entry of a tensor that is `x` may mask a step, and must stay as it is.
+    fn is_masked(&self, tensor: usize, x: f64) -> bool {
+        self.masks[tensor] == Some(x)
+    }
+
+    /// A random number up to `limit` for every entry that may move. A step that became valid would be a
+    /// jump of the loss.
     fn direction(&self, limit: f64, seed: u64, stream: u64) -> Vec<Vec<f64>> {
         let mut rng = Rng::new(seed, stream);
-        let tensors = self.weights.iter().chain(&self.inputs).zip(&self.checked);
-        let limit = |checked: bool| if checked { limit } else { 0.0 };
-        let numbers = |(tensor, &checked): (&Tensor<f64>, &bool)| {
-            numbers(&mut rng, tensor.data().len(), limit(checked))
+        let tensors = self.weights.iter().chain(&self.inputs).enumerate();
+        let numbers = |(i, tensor): (usize, &Tensor<f64>)| {
+            let limit = if self.checked[i] { limit } else { 0.0 };
+            let mut ways = numbers(&mut rng, tensor.data().len(), limit);
+            let masked = ways.iter_mut().zip(tensor.data()).filter(|(_, x)| self.is_masked(i, **x));
+            masked.for_each(|(way, _)| *way = 0.0);
+            ways
         };
         tensors.map(numbers).collect()
     }
