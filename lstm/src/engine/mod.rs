@@ -306,7 +306,7 @@ impl<T: Float> Engine<T> {
                     put_states(dims, plan.lanes, (states, Padding::LastRow), initial);
                 }
                 if !last && training {
-                    self.checkpoints.take_first(0, &self.workspace, dims);
+                    self.checkpoints.take_first(&self.workspace, dims);
                 }
             } else {
                 self.checkpoints.put(kept_as(at), &mut self.workspace, dims);

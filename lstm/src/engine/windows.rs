@@ -116,9 +116,9 @@ impl<T: Float> Checkpoints<T> {
         self.0.iter_mut().for_each(|states| states.resize(len));
     }
 
-    /// Takes the states before the first step in memory, which is the first of window `at`.
-    pub(super) fn take_first(&mut self, at: usize, workspace: &Workspace<T>, dims: Dims) {
-        self.take(at, workspace, dims, |_| dims.first);
+    /// Takes the states before the first step in memory, which is the first of all.
+    pub(super) fn take_first(&mut self, workspace: &Workspace<T>, dims: Dims) {
+        self.take(0, workspace, dims, |_| dims.first);
     }
 
     /// Takes the states after the last step in memory, before window `at`.

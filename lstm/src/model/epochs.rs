@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::rows::Rows;
 use super::source::Source;
 use super::train::{Checks, Data};
-use super::{Model, shapes};
+use super::{Bptt, Model, shapes};
 use crate::callback::{Callback, SaveFreq};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -31,16 +31,16 @@ impl<T: Float> Model<T> {
     ) -> Result<History> {
         let outer = self.bptt;
         self.set_bptt(options.bptt)?;
-        let enough = match source.sizes() {
-            Some((x, sizes)) => self.check_budget(x, sizes),
-            None => Ok(()),
+        let enough = match (options.bptt, source.sizes()) {
+            (Bptt::Checkpointed { .. }, Some((x, sizes))) => self.check_budget(x, sizes),
+            _ => Ok(()),
         };
         let history = enough.and_then(|()| self.run_epochs(source, validate, options, callbacks));
         self.set_bptt(outer)?;
         history
     }
 
-    /// Checks that [`Bptt::Checkpointed`](super::Bptt) has enough bytes for batches of so many rows.
+    /// Checks that [`Bptt::Checkpointed`] has enough bytes for batches of so many rows.
     fn check_budget<X: Borrow<Tensor<T>>>(
         &mut self,
         x: &[X],
