@@ -28,7 +28,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Adds an array.
+    /// Adds an array under a name that no other has.
     pub(crate) fn add<T: Float>(&mut self, name: String, shape: &[usize], numbers: &[T]) {
         let start = self.data.len();
         self.data.reserve(size_of_val(numbers));
@@ -40,7 +40,8 @@ impl Writer {
         }
         let (dtype, end) = (T::NAME.to_uppercase(), self.data.len());
         let entry = json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, end] });
-        self.header.insert(name, entry);
+        let other = self.header.insert(name, entry);
+        debug_assert!(other.is_none(), "two arrays of one name");
     }
 
     /// Adds a text about the whole.

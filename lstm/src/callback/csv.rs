@@ -105,6 +105,9 @@ impl<T: Float> Callback<T> for CSVLogger {
     }
 
     fn memory(&self) -> Memory<T> {
+        // The backup that counts on these lines is on disk before them otherwise. If this fails and the
+        // machine does, too, the lines are missed then.
+        let _ = self.file.as_ref().map(File::sync_data);
         let memory = Memory::of([("written", Some(self.written as f64))]);
         let keys = self.keys.iter().enumerate();
         let keys = keys.map(|(at, key)| (format!("{COLUMN}{key}"), at as f64));

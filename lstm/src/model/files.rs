@@ -24,10 +24,9 @@ impl<T: Float> Model<T> {
 
     /// Adds all weights, under their names with a prefix.
     pub(super) fn add_weights(&self, writer: &mut Writer, prefix: &str) {
-        for place in &self.weights {
+        for (place, name) in self.weights.iter().zip(self.weight_names()) {
             let weight = &self.params[place.range.clone()];
-            let name = format!("{prefix}{}", self.weight_name(place));
-            writer.add(name, &place.weight.shape, weight);
+            writer.add(format!("{prefix}{name}"), &place.weight.shape, weight);
         }
     }
 

@@ -295,9 +295,17 @@ impl<T: Float> Model<T> {
         self.params.len()
     }
 
-    /// The name of each weight, `layer/weight`, in the order of [`get_weights`](Self::get_weights).
+    /// The name of each weight, `layer/weight`, in the order of [`get_weights`](Self::get_weights). Cells
+    /// of one layer may have the same name: the weights of the second then end in `:1`, and so on.
     pub fn weight_names(&self) -> Vec<String> {
-        self.weights.iter().map(|place| self.weight_name(place)).collect()
+        let mut names: Vec<String> = Vec::with_capacity(self.weights.len());
+        for place in &self.weights {
+            let name = self.weight_name(place);
+            let numbered = (1..).map(|number| format!("{name}:{number}"));
+            let mut free = std::iter::once(name.clone()).chain(numbered);
+            names.extend(free.find(|name| !names.contains(name)));
+        }
+        names
     }
 
     fn weight_name(&self, place: &WeightPlace) -> String {

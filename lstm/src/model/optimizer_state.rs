@@ -95,10 +95,11 @@ impl<T: Float> Model<T> {
 
     /// The name and the shape of each slot.
     fn slots(&self, state: &State<T>) -> Vec<(String, Vec<usize>)> {
-        let trained: Vec<_> = self.weights.iter().filter(|place| place.weight.trainable).collect();
+        let weights = self.weights.iter().zip(self.weight_names());
+        let trained: Vec<_> = weights.filter(|(place, _)| place.weight.trainable).collect();
         let slot = |(tensor, slot): (usize, &str)| {
-            let place = trained[tensor];
-            (format!("{}/{slot}", self.weight_name(place)), place.weight.shape.clone())
+            let (place, name) = &trained[tensor];
+            (format!("{name}/{slot}"), place.weight.shape.clone())
         };
         state.places().into_iter().map(slot).collect()
     }
