@@ -59,6 +59,8 @@ pub struct Engine<T> {
     /// What hoisted products need, for each thread.
     hoists: Vec<rows::Hoist<T>>,
     ragged: Ragged<T>,
+    /// Whether all stays on one thread, whatever the pool.
+    serial: bool,
     /// Bytes that training may take, if not all that it can use.
     budget: Option<usize>,
     checkpoints: Checkpoints<T>,
@@ -94,6 +96,7 @@ impl<T: Float> Engine<T> {
             products: rows::Products::default(),
             hoists: Vec::new(),
             ragged: Ragged::default(),
+            serial: false,
             budget: None,
             checkpoints: Checkpoints::default(),
             last: None,
@@ -104,7 +107,13 @@ impl<T: Float> Engine<T> {
     pub fn plan(&self, batch: usize, steps: usize, training: bool) -> Plan {
         let Options { inputs, units, .. } = self.options;
         let sizes = Sizes { batch, steps, inputs, units, training };
-        plan_for::<T>(self.isa, self.options, sizes, rayon::current_num_threads)
+        let threads = || if self.serial { 1 } else { rayon::current_num_threads() };
+        plan_for::<T>(self.isa, self.options, sizes, threads)
+    }
+
+    /// Whether calls stay on the thread that makes them, so that they wait for no other.
+    pub(crate) fn stay_on_one_thread(&mut self, serial: bool) {
+        self.serial = serial;
     }
 
     /// Bounds, in bytes, what forward keeps for backward and backward needs beside it, all that grows with

@@ -48,8 +48,7 @@ impl<T: Float> Stream<T> {
     ///
     /// # Panics
     ///
-    /// If the layer goes backwards, an activation is softmax, a size is zero or a weight has not the
-    /// size stated for it.
+    /// If the layer goes backwards, a size is zero or a weight has not the size stated for it.
     pub fn new(isa: Isa, options: Options, weights: Weights<T>, batch: usize) -> Self {
         let Options { inputs, units, .. } = options;
         assert!(

@@ -269,6 +269,17 @@ fn a_plan_follows_from_sizes() {
 }
 
 #[test]
+fn an_engine_that_stays_on_one_thread_asks_no_other() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("threads");
+    let mut engine = Engine::<f32>::new(Isa::best(), Options::new(512, 512));
+    let mut threads = |serial| {
+        engine.stay_on_one_thread(serial);
+        pool.install(|| [1, 64].map(|batch| engine.plan(batch, 50, false).threads))
+    };
+    assert_eq!((threads(false), threads(true)), ([3; 2], [1; 2]));
+}
+
+#[test]
 fn a_stream_gives_the_bits_of_the_sequence() {
     for isa in Isa::available() {
         for [batch, steps, inputs, units] in SIZES {

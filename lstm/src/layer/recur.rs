@@ -171,6 +171,7 @@ impl<T: crate::Float> Operation<T> for Recur<T> {
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
         let Recur { engine, inputs, units, stateful, carries, carried, dropout, .. } = self;
         dropout.draw(&pass, *inputs, *units);
+        engine.stay_on_one_thread(pass.serial);
         let call = call(&pass, (*inputs, *units), dropout, carried);
         if self.return_sequences {
             engine.forward(&call, Some(&mut outputs[0]));
@@ -231,12 +232,13 @@ impl<T: crate::Float> Operation<T> for Recur<T> {
     }
 
     fn visit(&mut self, batch: usize, inputs: &[Shape], see: &mut dyn FnMut(Recurrence<T>)) {
-        let by_gate = self.dropout.by_gate();
+        let Dropout { rate, recurrent_rate, .. } = self.dropout;
+        let by_gate = self.dropout.by_gate() && (drops(rate) || drops(recurrent_rate));
         see(Recurrence {
             engine: &mut self.engine,
             batch,
             steps: inputs[0].axes()[0].unwrap_or(0),
-            dropped: [by_gate, by_gate && drops(self.dropout.rate)],
+            dropped: [by_gate, by_gate && drops(rate)],
         });
     }
 
