@@ -1,10 +1,10 @@
 //! A model that takes one step at a time gives what it gives for the whole sequence.
 
 use lstm::{
-    Activation, ActivationLayer, Add, Bidirectional, Concatenate, Dense, Dropout, Embedding,
-    Flatten, Input, Isa, LSTM, LSTMCell, LayerNormalization, Masking, Model, Permute, RNN,
-    RepeatVector, Result, Sequential, Shared, Softmax, SpatialDropout1D, StackedRNNCells, Symbol,
-    Tensor, TimeDistributed,
+    Activation, ActivationLayer, Adam, Add, Backup, Bidirectional, Concatenate, Dense, Dropout,
+    Embedding, Fit, Flatten, Input, Isa, LSTM, LSTMCell, LayerNormalization, Loss, Masking, Model,
+    Permute, RNN, RepeatVector, Result, Sequential, Shared, Softmax, SpatialDropout1D,
+    StackedRNNCells, Symbol, Tensor, TimeDistributed, Verbose,
 };
 
 const STEPS: usize = 7;
@@ -64,6 +64,91 @@ fn steps_give_the_bits_of_the_sequence() {
             }
         }
     }
+}
+
+/// Streams a model, and holds every output after every step against those of the sequence so far.
+fn check_masked(mut model: Model, x: &[Tensor<f32>], rows: usize) {
+    let steps = x[0].shape()[1];
+    let cut = |from: usize, to: usize| -> Vec<Tensor<f32>> {
+        let cut = |x: &Tensor<f32>| {
+            let size: usize = x.shape()[2..].iter().product();
+            let mut shape = x.shape().to_vec();
+            shape[1] = to - from;
+            let rows = x.data().chunks_exact(steps * size);
+            let numbers = rows.flat_map(|row| row[from * size..to * size].iter().copied());
+            Tensor::new(shape, numbers.collect()).unwrap()
+        };
+        x.iter().map(cut).collect()
+    };
+    let mut whole = Vec::new();
+    for step in 1..=steps {
+        let so_far = cut(0, step);
+        let so_far: Vec<_> = so_far.iter().collect();
+        whole.push(model.predict_all(&so_far[..]).unwrap());
+    }
+    let mut stream = model.stream(rows).unwrap();
+    for _ in 0..2 {
+        for (step, whole) in whole.iter().enumerate() {
+            let x = cut(step, step + 1);
+            let x: Vec<_> = x.iter().map(Tensor::data).collect();
+            stream.step_all(&x).unwrap();
+            for (number, whole) in whole.iter().enumerate() {
+                let size = whole.shape().last().copied().unwrap_or(1);
+                let ends = whole.data().chunks_exact(whole.data().len() / rows);
+                let ends: Vec<f32> =
+                    ends.flat_map(|row| row[row.len() - size..].to_vec()).collect();
+                assert_eq!(stream.output(number), ends, "output {number} after step {step}");
+            }
+        }
+        stream.reset();
+    }
+}
+
+/// Gaps, beginnings, ends, and rows without a step.
+#[test]
+fn a_masked_row_keeps_its_states_and_its_output() -> Result<()> {
+    for (rows, units) in [(1, 3), (1, 20), (5, 4), (19, 17)] {
+        for zeros in [false, true] {
+            let mut x = waves(&[rows, STEPS, 3]);
+            for (at, step) in x.data_mut().chunks_exact_mut(3).enumerate() {
+                let (row, t) = (at / STEPS, at % STEPS);
+                let masked = match row % 5 {
+                    0 => t == 0 || t == 3 || t == 4,
+                    1 => t > 2,
+                    2 => true,
+                    3 => false,
+                    _ => (row + t) % 3 == 0,
+                };
+                if masked {
+                    step.fill(0.0);
+                }
+            }
+            let input = Input::new([None, Some(3)]);
+            let masked = Masking::new().call(&input)?;
+            let layer = |units| LSTM::new(units).return_sequences(true).zero_output_for_mask(zeros);
+            let first = layer(units).return_state(true).call(&masked)?;
+            let cells = RNN::new([LSTMCell::new(2), LSTMCell::new(units)]);
+            let cells = cells.return_sequences(true).zero_output_for_mask(zeros);
+            let sum = Add::new().call([&first, &cells.call(&masked)?])?;
+            let last = LSTM::new(4).zero_output_for_mask(zeros).call(&sum)?;
+            let states = first.states()?;
+            let outputs = [&first, &sum, &last, &states[0], &states[1]];
+            check_masked(Model::new(&input, outputs)?, &[x.clone()], rows);
+
+            // Indices that mask, and a mask that is an input.
+            let (words, given) = (Input::new([None]), Input::new([None]));
+            let embedded = Embedding::new(5, 3).mask_zero(true).call(&words)?;
+            let read = layer(units).call(&embedded)?;
+            let also = Shared::new(layer(2)).call_masked(&read, &given)?;
+            let model = Model::new([&words as &Symbol, &given], [&read, &also])?;
+            let indices = x.data().chunks_exact(3).map(|step| (step[0].abs() * 5.0).floor());
+            let indices = Tensor::new([rows, STEPS], indices.collect())?;
+            let valid = x.data().chunks_exact(3).map(|step| f32::from(step[1] > -0.3));
+            let valid = Tensor::new([rows, STEPS], valid.collect())?;
+            check_masked(model, &[indices, valid], rows);
+        }
+    }
+    Ok(())
 }
 
 #[test]
@@ -301,13 +386,11 @@ fn what_cannot_take_one_step_at_a_time_is_refused_by_name() -> Result<()> {
     };
     let end = "it cannot take one step at a time: it reads a sequence from its end";
     let whole = "it cannot take one step at a time: it reads a sequence as a whole";
-    let masks = "it cannot take one step at a time: it masks steps; do not take those";
     let both = Bidirectional::new(LSTM::new(2)).name("both");
     assert_eq!(refused(both.into()), format!("Bidirectional `both`: {end}"));
     assert_eq!(refused(LSTM::new(2).go_backwards(true).into()), format!("LSTM `lstm`: {end}"));
     let cells = RNN::new(LSTMCell::new(2)).go_backwards(true);
     assert_eq!(refused(cells.into()), format!("RNN `rnn`: {end}"));
-    assert_eq!(refused(Masking::new().into()), format!("Masking `masking`: {masks}"));
     assert_eq!(refused(Flatten::new().into()), format!("Flatten `flatten`: {whole}"));
     assert_eq!(refused(Permute::new([2, 1]).into()), format!("Permute `permute`: {whole}"));
     assert_eq!(refused(Softmax::new().axis(1).into()), format!("Softmax `softmax`: {whole}"));
@@ -320,11 +403,12 @@ fn what_cannot_take_one_step_at_a_time_is_refused_by_name() -> Result<()> {
     let model = Model::new([&x as &Symbol, &h, &c], &y)?;
     let error = model.stream(1).map(|_| ()).unwrap_err().to_string();
     assert!(error.starts_with("LSTM `lstm`: ") && error.contains("`set_state`"), "{error}");
+    // A mask of three entries is no sequence of any length.
     let mask = Input::new([3]);
     let y = Shared::new(LSTM::new(2)).call_masked(&x, &mask)?;
     let model = Model::new([&x as &Symbol, &mask], &y)?;
     let error = model.stream(1).map(|_| ()).unwrap_err().to_string();
-    assert!(error.ends_with("it was given a mask"), "{error}");
+    assert!(error.ends_with("the mask that it was given has no steps"), "{error}");
     let error = model.stream(0).map(|_| ()).unwrap_err().to_string();
     assert_eq!(error, "batch: it must be positive");
     Ok(())
@@ -355,6 +439,23 @@ fn weights_go_through_files_and_what_is_wrong_with_one_is_named() -> Result<()> 
     flipped[whole.len() - 3] ^= 4;
     assert!(refused(&flipped).ends_with("has changed since it was written"));
     assert_eq!(model.get_weights(), other.get_weights(), "left as it was");
+
+    // Two cells of one name have weights of their own.
+    let cell = || LSTMCell::new(3).name("cell");
+    let alike =
+        || Sequential::new().add(Input::new([4, 3])).add(RNN::new([cell(), cell()])).build();
+    let (mut model, mut other) = (alike()?, alike()?);
+    assert!(model.weight_names()[3].ends_with("cell/kernel:1"), "{:?}", model.weight_names());
+    other.reseed(9);
+    other.save_weights(&path)?;
+    model.load_weights(&path)?;
+    assert_eq!(model.get_weights(), other.get_weights());
+    model.compile(Adam::default(), Loss::MeanSquaredError)?;
+    let backup = Some(Backup::new(&path));
+    std::fs::remove_file(&path).unwrap();
+    let options = Fit { backup, verbose: Verbose::Silent, ..Fit::default() };
+    model.fit(&waves(&[2, 4, 3]), &waves(&[2, 3]), options)?;
+    std::fs::remove_file(&path).unwrap();
 
     let mut twice = Sequential::new().add(Input::new([3])).add(Dense::new(2)).build_as::<f64>()?;
     let mut once = Sequential::new().add(Input::new([3])).add(Dense::new(2)).build()?;

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use super::Model;
 use super::rows::Rows;
-use super::stream::{Kind, Masks, kinds};
+use super::stream::{Kind, kinds};
 use super::train::{Checks, Data};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -45,12 +45,13 @@ pub enum Bptt {
     /// To the first step, with at most so many bytes kept: the same gradients to the bit, for about one
     /// more forward.
     ///
-    /// Of all recurrent layers together, and all that grows with the steps in them: states kept at
-    /// some steps, and what a stretch between two of them is computed anew with. Recurrent layers
-    /// share the bytes in proportion to what they would take. What is not theirs is not counted:
-    /// data, outputs of layers and their gradients; nor are the copies that a layer with a mask makes
-    /// of its own. How many are needed depends on rows and steps of a batch, and fewer rows may need more:
-    /// batches of arrays are checked before the training begins, one of a dataset when its turn comes.
+    /// Of all recurrent layers together, and all that backward makes them keep: states at some steps, and
+    /// what a stretch between two of them is computed anew with. Each has the least that is enough; they
+    /// share the rest in proportion to what more they could use. What is not for backward through time is
+    /// not counted: data, outputs of layers and their gradients; nor are the copies that a layer with a
+    /// mask or with `dropout` makes of its input. How many are needed depends on rows and steps of a
+    /// batch, and fewer rows may need more: batches of arrays are checked before the training begins, one
+    /// of a dataset when its turn comes.
     Checkpointed {
         /// The bytes.
         bytes: usize,
@@ -64,8 +65,8 @@ pub enum Bptt {
     /// It is what Keras does with stateful layers and data cut by hand. Each window has a step of the
     /// optimizer, its own dropout, and losses that are means over it; the loss of an epoch counts each
     /// window by its steps, those of the outputs of several and metrics as Keras counts batches. Callbacks see whole batches. The model must go step by step from its
-    /// inputs to its outputs, as in a [`stream`](Model::stream), but for masks, which it may have; a
-    /// masked step that starts a window puts out zeros.
+    /// inputs to its outputs, as in a [`stream`](Model::stream); a masked step that starts a window puts
+    /// out zeros.
     Truncated {
         /// The steps of a window.
         window: usize,
@@ -130,7 +131,7 @@ impl<T: Float> Model<T> {
             if window == 0 {
                 return Err(Error::invalid("window", "it must have a step"));
             }
-            let kinds = kinds(&self.graph, Masks::Allowed)?;
+            let kinds = kinds(&self.graph)?;
             let places = self.graph.inputs.iter().map(|&input| (input, 0));
             for (call, output) in places.chain(self.graph.outputs.iter().copied()) {
                 if kinds[call][output] == Kind::Whole {

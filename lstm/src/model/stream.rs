@@ -11,7 +11,7 @@ use crate::archive::Writer;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::{Call, Graph};
-use crate::layer::{Embedding, Layer};
+use crate::layer::{Embedding, Layer, Op, Truth};
 use crate::shape::Shape;
 use crate::tensor::{self, Tensor};
 
@@ -75,7 +75,8 @@ impl<T: Float> Model<T> {
     ///
     /// The outputs of all steps, one after another, are those of [`predict`](Self::predict) on the
     /// sequence, bit for bit. Of a layer that returns its last output alone, the output after a step
-    /// is that of the sequence up to there. A step allocates nothing, takes no lock and makes no
+    /// is that of the sequence up to there. A row whose step is masked, by a [`Masking`](crate::Masking) say,
+    /// keeps its states and puts out what it did before. A step allocates nothing, takes no lock and makes no
     /// system call. The recurrent layers pack their weights when the stream is made; everything else
     /// is shared, so that there can be several streams, on several threads.
     ///
@@ -103,12 +104,12 @@ impl<T: Float> Model<T> {
     /// # Errors
     ///
     /// If `batch` is zero, or a layer cannot take one step at a time: one that reads a sequence from
-    /// its end, or as a whole, or that masks steps. The error names it.
+    /// its end, or as a whole. The error names it.
     pub fn stream(&self, batch: usize) -> Result<Stream<'_, T>> {
         if batch == 0 {
             return Err(Error::invalid("batch", "it must be positive"));
         }
-        let kinds = kinds(&self.graph, Masks::Refused)?;
+        let kinds = kinds(&self.graph)?;
         let ranges = self.ranges();
         let mut states = Vec::new();
         let mut calls = 0..self.graph.calls.len();
@@ -407,19 +408,12 @@ impl<T: Float> Stream<'_, T> {
     }
 }
 
-/// Whether steps may be masked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Masks {
-    Allowed,
-    Refused,
-}
-
 /// What each output of each call is where a model goes step by step.
 ///
 /// # Errors
 ///
 /// If a layer cannot.
-pub(super) fn kinds(graph: &Graph, masks: Masks) -> Result<Vec<Vec<Kind>>> {
+pub(super) fn kinds(graph: &Graph) -> Result<Vec<Vec<Kind>>> {
     let mut kinds: Vec<Vec<Kind>> = Vec::new();
     for (at, call) in graph.calls.iter().enumerate() {
         let layer = &graph.layers[call.layer].layer;
@@ -431,7 +425,8 @@ pub(super) fn kinds(graph: &Graph, masks: Masks) -> Result<Vec<Vec<Kind>>> {
                     false => Kind::Whole,
                     true => {
                         let all = steps.clone().all(|kind| kind == Kind::Step);
-                        refusal(layer, call, all, masks).map_or(Ok(()), |why| {
+                        let mask = call.mask.map(|(call, output)| kinds[call][output]);
+                        refusal(layer, call, all, mask).map_or(Ok(()), |why| {
                             let (class, name) = (layer.describe().class(), graph.name(at));
                             let what = format!("{class} `{name}`");
                             let why = format!("it cannot take one step at a time: {why}");
@@ -463,7 +458,12 @@ fn of_input(graph: &Graph, input: usize) -> Kind {
 }
 
 /// Why a layer cannot take one step at a time, if it cannot.
-fn refusal(layer: &Layer, call: &Call, all_steps: bool, masks: Masks) -> Option<&'static str> {
+fn refusal(
+    layer: &Layer,
+    call: &Call,
+    all_steps: bool,
+    mask: Option<Kind>,
+) -> Option<&'static str> {
     const WHOLE: &str = "it reads a sequence as a whole";
     // Of an input of indices, the last axis is that of the steps.
     let last_is_steps = call.inputs[0].axes().len() == 1;
@@ -472,9 +472,8 @@ fn refusal(layer: &Layer, call: &Call, all_steps: bool, masks: Masks) -> Option<
         axes.iter().any(|&axis| axis == 1 || axis + all == 1)
     };
     let from_its_end = |backwards: bool| backwards.then_some("it reads a sequence from its end");
-    let masked = (masks == Masks::Refused).then_some("it masks steps; do not take those");
-    if call.mask.is_some() {
-        return Some("it was given a mask");
+    if mask == Some(Kind::Whole) {
+        return Some("the mask that it was given has no steps");
     }
     match layer {
         Layer::LSTM(_) | Layer::RNN(_) if call.sources.len() > 1 => {
@@ -483,12 +482,11 @@ fn refusal(layer: &Layer, call: &Call, all_steps: bool, masks: Masks) -> Option<
         Layer::LSTM(lstm) => from_its_end(lstm.go_backwards),
         Layer::RNN(rnn) => from_its_end(rnn.go_backwards),
         Layer::Bidirectional(_) => from_its_end(true),
-        Layer::Masking(_) | Layer::Truth(_) => masked,
-        Layer::Embedding(embedding) if embedding.mask_zero => masked,
         Layer::Softmax(softmax) if along_steps(&softmax.axes) => Some(WHOLE),
         Layer::LayerNormalization(layer) if along_steps(&layer.axes) => Some(WHOLE),
         Layer::Concatenate(join) if along_steps(&[join.axis]) => Some(WHOLE),
         Layer::Dense(_) if last_is_steps => Some(WHOLE),
+        Layer::Truth(Truth { op: Op::Any, .. }) if last_is_steps => Some(WHOLE),
         Layer::Activation(layer) if last_is_steps && layer.activation == Activation::Softmax => {
             Some(WHOLE)
         }
@@ -496,6 +494,8 @@ fn refusal(layer: &Layer, call: &Call, all_steps: bool, masks: Masks) -> Option<
         Layer::TimeDistributed(_)
         | Layer::Input(_)
         | Layer::Dense(_)
+        | Layer::Masking(_)
+        | Layer::Truth(_)
         | Layer::Dropout(_)
         | Layer::SpatialDropout1D(_)
         | Layer::Activation(_)
