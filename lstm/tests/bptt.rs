@@ -213,7 +213,7 @@ fn needed(error: &Error) -> usize {
 
 #[test]
 fn few_bytes_train_to_the_same_bits() {
-    let (x, y) = (tensor(1, &[20, 300, 3, 2]), tensor(2, &[20, 1]));
+    let (x, y) = (tensor(1, &[16, 300, 3, 2]), tensor(2, &[16, 1]));
     let trained = |bptt| {
         let mut model = deep().build().unwrap();
         model.compile(Adam::default(), Loss::MeanSquaredError).unwrap();
@@ -223,12 +223,37 @@ fn few_bytes_train_to_the_same_bits() {
     };
     let expected = trained(Bptt::Full).unwrap();
     let least = needed(&trained(Bptt::Checkpointed { bytes: 1000 }).unwrap_err());
+    // Every layer is cut but the one over three steps. What all would keep, `inputs + 7 units`:
+    let kept = 16 * 300 * (3 * 23 + 2 * 38 + 150 + 41 + 122) * size_of::<f32>();
+    assert!(4 * least < 3 * kept, "{least} of {kept}");
     for bytes in [least / 2, least - 1] {
         assert!(trained(Bptt::Checkpointed { bytes }).is_err());
     }
     for bytes in [least, 2 * least, 1 << 40] {
         assert_eq!(trained(Bptt::Checkpointed { bytes }).unwrap(), expected, "{bytes} bytes");
     }
+}
+
+/// A layer over few steps cannot do with less than it can use; the others still can.
+#[test]
+fn a_decoder_of_few_steps_does_not_make_its_encoder_keep_all() {
+    let (x, y) = (tensor(1, &[16, 1500, 2]), tensor(2, &[16, 5, 1]));
+    let trained = |bptt| {
+        let mut model = Sequential::new()
+            .add(Input::new([None, Some(2)]))
+            .add(LSTM::new(16))
+            .add(RepeatVector::new(5))
+            .add(LSTM::new(16).return_sequences(true))
+            .add(Dense::new(1))
+            .build()
+            .unwrap();
+        model.compile(Adam::default(), Loss::MeanSquaredError).unwrap();
+        let options = Fit { batch_size: 16, bptt, verbose: Verbose::Silent, ..Fit::default() };
+        model.fit(&x, &y, options).map(|history| (bits(&model), history))
+    };
+    let kept = 16 * 1500 * (2 + 7 * 16) * size_of::<f32>();
+    let expected = trained(Bptt::Full).unwrap();
+    assert_eq!(trained(Bptt::Checkpointed { bytes: kept / 4 }).unwrap(), expected);
 }
 
 /// One layer upon another share what there is by a division that leaves a rest.

@@ -342,6 +342,13 @@ impl<T: Float> Execution<T> {
         &mut self.values[call][output]
     }
 
+    /// What all masks said in the last forward, those made and those given.
+    pub(super) fn valid(&self) -> Vec<bool> {
+        let given = self.steps.iter().filter_map(|step| step.given.as_ref()?.0.get());
+        let made = self.masks.iter().flatten().filter_map(Mask::get);
+        made.chain(given).flatten().copied().collect()
+    }
+
     /// Reads an output of a call, and gives room for its gradient.
     pub(super) fn value_and_gradient(&mut self, at: (usize, usize)) -> (&[T], &mut [T]) {
         let flow = &mut self.douts[at.0][at.1];
@@ -431,16 +438,25 @@ impl<T: Float> Execution<T> {
     ///
     /// If they are too few.
     fn share(&mut self, budget: usize) -> Result<()> {
-        let bytes = |it: &Recurrence<T>| it.engine.bytes(it.batch, it.steps, it.dropped);
-        let (mut whole, mut needed) = (0, 0);
-        self.visit(&mut |it| whole += bytes(&it).0);
+        // In training or for gradients alone, which know no dropout.
+        let bytes = |it: &Recurrence<T>| {
+            let [with, without] =
+                [it.dropped, [false; 2]].map(|d| it.engine.bytes(it.batch, it.steps, d));
+            (with.0.max(without.0), with.1.max(without.1))
+        };
+        let (mut needed, mut usable) = (0usize, 0u128);
         self.visit(&mut |it| {
             let (all, least) = bytes(&it);
-            // In proportion to what each can use; so much that it is enough for this one.
-            let part = budget as u128 * all as u128 / whole.max(1) as u128;
+            needed = needed.saturating_add(least);
+            usable += (all - least) as u128;
+        });
+        let rest = budget.saturating_sub(needed) as u128;
+        self.visit(&mut |it| {
+            // Each has enough; what is left goes to those that can use it.
+            let (all, least) = bytes(&it);
+            let more = rest * (all - least) as u128 / usable.max(1);
+            let part = (least as u128).saturating_add(more);
             it.engine.keep_within(Some(usize::try_from(part).unwrap_or(usize::MAX)));
-            let enough = (least as u128 * whole as u128).div_ceil(all.max(1) as u128);
-            needed = needed.max(usize::try_from(enough).unwrap_or(usize::MAX));
         });
         if needed > budget {
             let why = format!("{budget} are too few to train with: {needed} are needed");
