@@ -213,6 +213,14 @@ fn gradcheck_checks_a_model_of_the_users_own() {
     assert!(lines.iter().all(|line| line["passed"] == true), "{lines:?}");
     assert_eq!(exact[0]["tensor"], "embedding/embeddings");
     assert_eq!(exact[9]["summary"], true);
+    let along = ["gradcheck", "--model", model, "--isa", "portable", "--directions", "3", "--json"];
+    let lines = json(&along);
+    let exact =
+        lines.iter().filter(|line| line["precision"].is_null() && line["summary"].is_null());
+    assert!(
+        exact.clone().count() == 9 && exact.clone().all(|line| line["entries"] == 3),
+        "{lines:?}"
+    );
     assert!(refusal(&["gradcheck", "--model", "/no/model.json"]).contains("/no/model.json"));
     assert!(refusal(&["gradcheck", "--model", file!()]).contains("cli.rs"));
 }
@@ -228,7 +236,7 @@ fn latency_measures_a_model_of_the_users_own() {
     let two_ways = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/tagger.json");
     let refused = refusal(&["latency", "--model", two_ways, "--steps", "9"]);
     assert!(
-        refused.contains("Embedding `embedding`: it cannot take one step at a time"),
+        refused.contains("Bidirectional `bidirectional`: it cannot take one step at a time"),
         "{refused}"
     );
     assert!(refusal(&["latency", "--model", model, "--units", "3"]).contains("--units"));

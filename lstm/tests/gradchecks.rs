@@ -4,8 +4,8 @@
 
 use lstm::gradcheck::{Gradcheck, random_batch};
 use lstm::{
-    Activation, Adam, Batch, Bidirectional, Dense, Input, LSTM, Layer, Loss, Masking, MergeMode,
-    Model, Result, Sequential, TimeDistributed,
+    Activation, Adam, Batch, Bidirectional, Dense, Dropout, Input, LSTM, Layer, Loss, Masking,
+    MergeMode, Model, Result, Sequential, Shared, TimeDistributed,
 };
 
 /// A layer, the rows of a batch, and whether some of its steps are masked.
@@ -93,5 +93,57 @@ fn both_ways() -> Result<()> {
         let layer = LSTM::new(4).return_sequences(true).zero_output_for_mask(true);
         check(Bidirectional::new(layer).merge_mode(merge_mode), 6, true)?;
     }
+    Ok(())
+}
+
+/// Masks that follow from numbers which pass through another layer first, or which are an input of their
+/// own: a step that became valid while the rounding of the loss is measured would hide every error.
+#[test]
+fn masks_from_elsewhere() -> Result<()> {
+    let check = |model: &mut Model, masked: usize, features: usize| -> Result<()> {
+        model.compile(Adam::default(), Loss::MeanSquaredError)?;
+        let Batch { mut x, y, .. }: Batch = random_batch(model, 4, 5, 1)?;
+        let steps = x[masked].data_mut().chunks_exact_mut(features);
+        steps.filter(|step| step[0] < -0.3).for_each(|step| step.fill(0.0));
+        let x: Vec<_> = x.iter().collect();
+        for directions in [None, Some(3)] {
+            let check = Gradcheck { sample: Some(5), directions, ..Gradcheck::default() };
+            let report = check.training(model, &x[..], &y[0])?;
+            assert!(report.passed() && report.entries() > 10, "{report}");
+        }
+        Ok(())
+    };
+    let mut after_another = Sequential::new()
+        .add(Input::new([None, Some(3)]))
+        .add(Dropout::new(0.0))
+        .add(Masking::new())
+        .add(LSTM::new(4))
+        .add(Dense::new(2))
+        .build()?;
+    check(&mut after_another, 0, 3)?;
+    let (x, mask) = (Input::new([5, 3]), Input::new([5]));
+    let y = Dense::new(2).call(&Shared::new(LSTM::new(4)).call_masked(&x, &mask)?)?;
+    let mut given = Model::new([&x, &mask], &y)?;
+    check(&mut given, 1, 1)
+}
+
+/// All entries of a tensor at once.
+#[test]
+fn directions_through_each_tensor() -> Result<()> {
+    let mut model: Model = Sequential::new()
+        .add(Input::new([None, Some(3)]))
+        .add(Masking::new())
+        .add(LSTM::new(40).dropout(0.2).return_sequences(true))
+        .add(LSTM::new(7))
+        .add(Dense::new(2))
+        .build()?;
+    model.compile(Adam::default(), Loss::MeanSquaredError)?;
+    let Batch { mut x, y, .. }: Batch = random_batch(&model, 6, 5, 1)?;
+    x[0].data_mut()[3..9].fill(0.0);
+    let check = Gradcheck { directions: Some(4), ..Gradcheck::default() };
+    let report = check.training(&model, &x[0], &y[0])?;
+    assert!(report.passed(), "{report}");
+    assert_eq!(report.entries(), 4 * (8 + 1), "four of each weight and of the input");
+    assert!(report.tensors.iter().all(|tensor| tensor.worst.index.len() == 1), "{report}");
     Ok(())
 }

@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Entries of each tensor to check, chosen at random; all unless given
     #[arg(long, value_name = "N", value_parser = size)]
     sample: Option<usize>,
+    /// In place of single entries, so many random directions through each tensor: for large models.
+    #[arg(long, conflicts_with = "sample")]
+    directions: Option<usize>,
     /// Units of a layer
     #[arg(long, value_name = "H", default_value = "5", value_parser = size)]
     units: usize,
@@ -110,7 +113,12 @@ impl Args {
 }
 
 pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
-    let check = Gradcheck { tolerance: args.tolerance, seed: args.seed, sample: args.sample };
+    let check = Gradcheck {
+        tolerance: args.tolerance,
+        sample: args.sample,
+        directions: args.directions,
+        seed: args.seed,
+    };
     if let Some(path) = &args.model {
         return check_model(path, check, &args, out);
     }

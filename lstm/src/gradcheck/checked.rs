@@ -7,7 +7,7 @@ use super::rounded::Rounded;
 /// One derivative, found both ways.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// Its place in the tensor.
+    /// Its place in the tensor; the number of the direction, where it is along one.
     pub index: Vec<usize>,
     /// By backpropagation.
     pub analytic: f64,
@@ -46,6 +46,8 @@ pub struct Checked {
     pub worst: Entry,
     /// The one among those that can be resolved.
     pub worst_resolved: Option<Entry>,
+    /// The sum of the derivatives' sizes, and of those that are smaller than can be resolved.
+    sizes: [f64; 2],
 }
 
 impl Checked {
@@ -60,14 +62,20 @@ impl Checked {
             kinks: 0,
             worst: Entry { index, analytic: 0.0, numeric: 0.0, error: 0.0, floor: 0.0 },
             worst_resolved: None,
+            sizes: [0.0; 2],
         }
     }
 
     /// Takes an entry in.
     pub(super) fn count(&mut self, entry: Entry) {
         self.entries += 1;
+        let size = entry.analytic.abs().max(entry.numeric.abs());
+        self.sizes[0] += size;
         match entry.is_resolved() {
-            false => self.below_floor += 1,
+            false => {
+                self.below_floor += 1;
+                self.sizes[1] += size;
+            }
             true if self.worst_resolved.as_ref().is_none_or(|it| entry.error > it.error) => {
                 self.worst_resolved = Some(entry.clone());
             }
@@ -127,10 +135,21 @@ impl Report {
         }
     }
 
-    /// Whether every entry compared is within the tolerance, and every tensor looked at.
+    /// Whether differences could resolve what the gradient consists of: all but a tenth of the sum of
+    /// its sizes. They cannot where the loss is so rough that their own error hides whatever they are held
+    /// against.
+    pub fn is_telling(&self) -> bool {
+        let sum = |which: usize| self.tensors.iter().map(|it| it.sizes[which]).sum::<f64>();
+        // Not so with NaN, of which an error tells.
+        !(10.0 * sum(1) > sum(0))
+    }
+
+    /// Whether every entry compared is within the tolerance, every tensor looked at, and the whole
+    /// [telling](Self::is_telling).
     pub fn passed(&self) -> bool {
         self.tensors.iter().all(|tensor| tensor.passed(self.tolerance))
             && self.rounded.iter().all(Rounded::passed)
+            && self.is_telling()
     }
 }
 
@@ -142,6 +161,10 @@ impl fmt::Display for Report {
         };
         let Entry { index, analytic, numeric, error, .. } = entry;
         let bound = self.tolerance;
+        if !self.is_telling() {
+            let (small, all) = (self.below_floor(), self.entries());
+            write!(out, "the loss is too rough for {small} of {all} derivatives to be told; ")?;
+        }
         write!(
             out,
             "worst of {} entries: {name} {index:?}, {analytic:e} by backpropagation, {numeric:e} by \
@@ -190,6 +213,17 @@ mod tests {
             telling(&[&one, &checked(&[(f64::NAN, f64::INFINITY)])], 1e-7),
             Some(f64::INFINITY)
         );
+    }
+
+    #[test]
+    fn a_report_of_what_differences_cannot_tell_does_not_pass() {
+        let report = |tensors| Report { tolerance: 1e-7, tensors, rounded: vec![] };
+        let (small, large) = (checked(&[(1e-6, 5e-8); 3]), checked(&[(1e-3, 5e-8)]));
+        let hidden = report(vec![small.clone()]);
+        assert!(!hidden.passed() && hidden.to_string().starts_with("the loss is too rough for 3"));
+        assert!(report(vec![small.clone(), large]).passed());
+        let few = report(vec![small, checked(&[(2e-5, 5e-8), (1e-4, 5e-8)])]);
+        assert!(!few.passed(), "what cannot be told is a sixth");
     }
 
     #[test]

@@ -30,7 +30,7 @@
 use crate::tensor::Tensor;
 
 /// The first step.
-const STEP: f64 = 1.0 / 256.0;
+pub(super) const STEP: f64 = 1.0 / 256.0;
 /// The last one tried: noise is then 512 times that of the first.
 const LAST_STEP: f64 = STEP / 512.0;
 /// The error of an extrapolated derivative with the step `h`, in `σ / h`: it has a standard

@@ -19,7 +19,9 @@
 //! show their own rounding error. It is not a constant but follows from the rounding of the loss
 //! as it is measured: in most models and away from kinks it is `10⁻⁵ ‖dy‖ max|y|`, where
 //! entries of a gradient are of the order of `‖dy‖ max|y|`. Smaller entries are held to an absolute
-//! error, that of the floor, and are counted: see [`Checked::below_floor`]. (A floor of one, the usual choice, would let a gradient of 10⁻⁷ pass whatever its value.)
+//! error, that of the floor, and are counted: see [`Checked::below_floor`]. A report
+//! whose gradients consist of such says too little, and does not pass: see [`Report::is_telling`]. (A floor of one, the usual choice, would let a gradient of 10⁻⁷ pass
+//! whatever its value.)
 
 mod checked;
 mod data;
@@ -47,13 +49,17 @@ pub struct Gradcheck {
     pub tolerance: f64,
     /// How many entries of each tensor are checked, chosen at random; all unless set.
     pub sample: Option<usize>,
-    /// The seed of `dy` and of the sample.
+    /// For large models: how many random directions through each tensor are checked in place of its
+    /// entries. A derivative along one has every entry of the tensor in it, and takes no longer than that
+    /// of an entry.
+    pub directions: Option<usize>,
+    /// The seed of `dy`, of the sample and of directions.
     pub seed: u64,
 }
 
 impl Default for Gradcheck {
     fn default() -> Self {
-        Gradcheck { tolerance: 1e-7, sample: None, seed: 0 }
+        Gradcheck { tolerance: 1e-7, sample: None, directions: None, seed: 0 }
     }
 }
 
@@ -72,6 +78,25 @@ impl Default for Gradcheck {
 /// let y = Tensor::from([0.5f32, -0.5]);
 /// let report = gradcheck(&model, &x, &y)?;
 /// assert!(report.passed(), "{report}");
+/// # Ok::<(), lstm::Error>(())
+/// ```
+///
+/// A model of a million weights, along ten directions through each of its tensors:
+///
+/// ```
+/// use lstm::gradcheck::{Gradcheck, random_batch};
+/// use lstm::{Adam, Dense, Input, LSTM, Loss, Model, Sequential};
+///
+/// let mut model: Model = Sequential::new()
+///     .add(Input::new([2, 64]))
+///     .add(LSTM::new(450))
+///     .add(Dense::new(1))
+///     .build()?;
+/// model.compile(Adam::default(), Loss::MeanSquaredError)?;
+/// let batch = random_batch(&model, 2, 2, 0)?;
+/// let check = Gradcheck { directions: Some(10), ..Gradcheck::default() };
+/// let report = check.training(&model, &batch.x[0], &batch.y[0])?;
+/// assert!(report.passed() && report.entries() <= 60, "{report}");
 /// # Ok::<(), lstm::Error>(())
 /// ```
 ///
@@ -221,6 +246,9 @@ impl Gradcheck {
         gradient: &Tensor<f64>,
         rng: &mut Rng,
     ) -> Result<Checked> {
+        if let Some(directions) = self.directions {
+            return self.directions(directions, point, loss, (tensor, gradient), rng);
+        }
         let entries = gradient.data().len();
         let chosen: Vec<usize> = match self.sample {
             Some(sample) if sample < entries => {
@@ -238,6 +266,10 @@ impl Gradcheck {
                 continue;
             }
             let scale = x.abs().max(1.0);
+            if point.turns_masks(tensor, at)? {
+                checked.kinks += 1;
+                continue;
+            }
             let slope = loss.slope(&at_zero, |s| {
                 point.tensor(tensor).data_mut()[at] = x + s * scale;
                 point.outputs()
@@ -254,6 +286,36 @@ impl Gradcheck {
                 }
             }
         }
+        Ok(checked)
+    }
+
+    /// Derivatives along random directions through a tensor, of unit length.
+    fn directions(
+        &self,
+        count: usize,
+        point: &mut Point,
+        loss: &Loss,
+        (tensor, gradient): (usize, &Tensor<f64>),
+        rng: &mut Rng,
+    ) -> Result<Checked> {
+        let start = point.tensor(tensor).clone();
+        let mut checked = Checked::new(point.name(tensor), gradient.shape().to_vec());
+        let limit = (3.0 / start.data().len().max(1) as f64).sqrt();
+        let at_zero = point.outputs()?;
+        for at in 0..count {
+            let way = point.way(tensor, limit, rng);
+            let analytic = gradient.data().iter().zip(&way).map(|(gradient, way)| gradient * way);
+            let slope = loss.slope(&at_zero, |s| {
+                let moved = start.data().iter().zip(&way).map(|(x, way)| x + s * way);
+                point.tensor(tensor).data_mut().iter_mut().zip(moved).for_each(|(x, y)| *x = y);
+                point.outputs()
+            })?;
+            match Gradcheck::entry(vec![at], analytic.sum(), slope) {
+                None => checked.kinks += 1,
+                Some(entry) => checked.count(entry),
+            }
+        }
+        *point.tensor(tensor) = start;
         Ok(checked)
     }
 
@@ -301,6 +363,9 @@ struct Point<'a> {
     checked: Vec<bool>,
     /// The number that masks a step, of each of them: no step becomes valid smoothly.
     masks: Vec<Option<f64>>,
+    /// Whether all inputs stay where they are while everything else moves, for other masks may follow
+    /// from any of their numbers.
+    still: bool,
     names: Vec<String>,
     weights: Tensors,
     inputs: Tensors,
@@ -313,8 +378,8 @@ impl<'a> Point<'a> {
         let weights = model.get_weights();
         let inputs = inputs.iter().map(|(_, x)| x.clone()).collect();
         let (objective, checked) = (Objective::Outputs, vec![true; names.len()]);
-        let masks = model.mask_values();
-        Ok(Point { model, objective, checked, masks, names, weights, inputs })
+        let (masks, still) = (model.mask_values(), model.masks_by_other_numbers());
+        Ok(Point { model, objective, checked, masks, still, names, weights, inputs })
     }
 
     /// A step of training.
@@ -326,9 +391,9 @@ impl<'a> Point<'a> {
         let mut names = model.weight_names();
         names.extend(model.input_names());
         let checked = model.differentiable();
-        let (weights, masks) = (model.get_weights(), model.mask_values());
-        let objective = Objective::Training(y);
-        Ok(Point { model, objective, checked, masks, names, weights, inputs })
+        let (masks, still) = (model.mask_values(), model.masks_by_other_numbers());
+        let (weights, objective) = (model.get_weights(), Objective::Training(y));
+        Ok(Point { model, objective, checked, masks, still, names, weights, inputs })
     }
 
     fn is_checked(&self, i: usize) -> bool {
@@ -360,19 +425,39 @@ impl<'a> Point<'a> {
         self.masks[tensor] == Some(x)
     }
 
-    /// A random number up to `limit` for every entry that may move. A step that became valid would be a
-    /// jump of the loss.
-    fn direction(&self, limit: f64, seed: u64, stream: u64) -> Vec<Vec<f64>> {
+    /// Whether steps become valid, or invalid, where an entry of a tensor is another number.
+    fn turns_masks(&mut self, tensor: usize, at: usize) -> Result<bool> {
+        if !(self.still && tensor >= self.weights.len()) {
+            return Ok(false);
+        }
+        self.outputs()?;
+        let before = self.model.valid();
+        let x = self.tensor(tensor).data()[at];
+        self.tensor(tensor).data_mut()[at] = x + difference::STEP;
+        let outputs = self.outputs();
+        self.tensor(tensor).data_mut()[at] = x;
+        outputs.map(|_| self.model.valid() != before)
+    }
+
+    /// A random number up to `limit` for every entry that may move.
+    fn direction(&mut self, limit: f64, seed: u64, stream: u64) -> Vec<Vec<f64>> {
         let mut rng = Rng::new(seed, stream);
-        let tensors = self.weights.iter().chain(&self.inputs).enumerate();
-        let numbers = |(i, tensor): (usize, &Tensor<f64>)| {
-            let limit = if self.checked[i] { limit } else { 0.0 };
-            let mut ways = numbers(&mut rng, tensor.data().len(), limit);
-            let masked = ways.iter_mut().zip(tensor.data()).filter(|(_, x)| self.is_masked(i, **x));
-            masked.for_each(|(way, _)| *way = 0.0);
-            ways
+        let tensors = 0..self.weights.len() + self.inputs.len();
+        let limit_of = |point: &Self, i: usize| {
+            let moves = point.checked[i] && !(point.still && i >= point.weights.len());
+            if moves { limit } else { 0.0 }
         };
-        tensors.map(numbers).collect()
+        tensors.map(|i| self.way(i, limit_of(self, i), &mut rng)).collect()
+    }
+
+    /// A random number up to `limit` for every entry of a tensor. A step that became valid would be a
+    /// jump of the loss.
+    fn way(&mut self, tensor: usize, limit: f64, rng: &mut Rng) -> Vec<f64> {
+        let mask = self.masks[tensor];
+        let mut ways = numbers(rng, self.tensor(tensor).data().len(), limit);
+        let entries = ways.iter_mut().zip(self.tensor(tensor).data());
+        entries.filter(|(_, x)| mask == Some(**x)).for_each(|(way, _)| *way = 0.0);
+        ways
     }
 
     /// The outputs `s` times the direction away from here. The point moves with them.

@@ -88,6 +88,20 @@ impl<T: Float> Model<T> {
         weights.chain(self.graph.inputs.iter().map(of_input)).collect()
     }
 
+    /// Whether masks are made of other numbers than those that [`mask_values`](Self::mask_values) tells.
+    pub(crate) fn masks_by_other_numbers(&self) -> bool {
+        self.graph.calls.iter().enumerate().any(|(at, call)| {
+            let of_inputs = call.sources.iter().all(|(call, _)| self.graph.inputs.contains(call));
+            let made = matches!(self.graph.layer(at), Layer::Masking(_)) && !of_inputs;
+            made || call.mask.is_some() || matches!(self.graph.layer(at), Layer::Truth(_))
+        })
+    }
+
+    /// What all masks said of the last batch.
+    pub(crate) fn valid(&self) -> Vec<bool> {
+        self.execution.valid()
+    }
+
     /// Outputs for the whole of `x` as one batch, and the gradients of `Σ dy·y` with respect to
     /// weights and inputs: the vector–Jacobian product. `dy` has one gradient for each output;
     /// `None` stands for zero.
