@@ -2,8 +2,9 @@
 
 use lstm::{
     Activation, ActivationLayer, Adam, Callback, Compile, Dense, EarlyStopping, Error, Fit, Input,
-    LSTM, LambdaCallback, LearningRateScheduler, Logs, Loss, Measure, Metric, Model, Result, SGD,
-    Sequential, Softmax, Tensor, TerminateOnNaN, Threshold, Validation, Verbose,
+    LSTM, LambdaCallback, LearningRateScheduler, Logs, Loss, Measure, Metric, Mode, Model,
+    ModelCheckpoint, ReduceLROnPlateau, Result, SGD, Sequential, Softmax, Tensor, TerminateOnNaN,
+    Threshold, Validation, Verbose,
 };
 
 const QUIET: Fit<'static> =
@@ -91,15 +92,91 @@ fn weights_that_are_no_numbers_can_be_the_best_and_every_callback_sees_the_end()
         ..EarlyStopping::default()
     };
     let (mut first, mut last) = (Spoiler::default(), Spoiler::default());
-    let mut model = model();
+    let (mut model, mut stop) = (model(), TerminateOnNaN::default());
     let error = model
-        .fit_with(&x, &y, QUIET, &mut [&mut first, &mut best, &mut TerminateOnNaN, &mut last])
+        .fit_with(&x, &y, QUIET, &mut [&mut first, &mut best, &mut stop, &mut last])
         .unwrap_err();
     assert_eq!(error, Error::NotBuilt { model: "spoiled".to_owned() });
     assert!(first.0 && last.0);
     let weights = model.get_weights();
     assert!(weights.iter().any(|weight| weight.data().iter().any(|w| !w.is_finite())));
     assert_eq!(best.state.best_epoch, 0);
+}
+
+/// Counts the batches and the ends of trainings.
+#[derive(Default)]
+struct Count {
+    batches: usize,
+    ends: usize,
+}
+
+impl Callback<f32> for Count {
+    fn on_train_batch_begin(&mut self, _: usize, _: &mut Model) -> Result<()> {
+        self.batches += 1;
+        Ok(())
+    }
+
+    fn on_train_end(&mut self, _: &mut Model) -> Result<()> {
+        self.ends += 1;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_a_training_or_fails_it_at_that_batch() {
+    let (x, mut y) = data(10, 4);
+    y.data_mut()[4 * 5] = 1e30; // of the second of three batches
+    let fit = Fit { shuffle: false, ..QUIET };
+    for raise_error in [false, true] {
+        let (mut stop, mut count) = (TerminateOnNaN { raise_error }, Count::default());
+        let result = model().fit_with(&x, &y, fit, &mut [&mut stop, &mut count]);
+        assert_eq!(count.batches, 2);
+        match result {
+            Ok(history) => {
+                assert_eq!((raise_error, history.epoch(), count.ends), (false, &[0][..], 1))
+            }
+            Err(error) => {
+                assert_eq!(error.to_string(), "loss: it is inf at batch 1");
+                assert_eq!((raise_error, count.ends), (true, 0));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_better_of_a_number_follows_from_its_name_or_is_asked_for() {
+    let (x, y) = data(10, 4);
+    let mut model = model();
+    let compile = Compile { metrics: vec!["mae".parse().unwrap()], ..Compile::default() };
+    model.compile_with(SGD::default(), Loss::MeanSquaredError, compile).unwrap();
+    let path = std::env::temp_dir().join(format!("lstm-monitors-{}", std::process::id()));
+    let mut fit = |monitor: &str, mode| {
+        let monitor = monitor.to_owned();
+        let mut stop = EarlyStopping { monitor: monitor.clone(), mode, ..EarlyStopping::default() };
+        let mut rate = ReduceLROnPlateau { monitor: monitor.clone(), mode, ..Default::default() };
+        let mut save = ModelCheckpoint {
+            monitor,
+            mode,
+            save_best_only: true,
+            initial_value_threshold: Some(if mode == Mode::Max { f64::MAX } else { f64::MIN }),
+            ..ModelCheckpoint::new(path.to_str().unwrap())
+        };
+        let each: [&mut dyn Callback<f32>; 3] = [&mut stop, &mut rate, &mut save];
+        each.map(|one| model.fit_with(&x, &y, QUIET, &mut [one]).map(|_| ()))
+    };
+    for monitor in ["loss", "mae", "mean_absolute_error"] {
+        for mode in [Mode::Auto, Mode::Min, Mode::Max] {
+            for result in fit(monitor, mode) {
+                // A number that is nowhere may be asked for: Keras warns, and goes on.
+                let unknown = monitor == "mean_absolute_error" && mode == Mode::Auto;
+                assert_eq!(result.is_err(), unknown, "{monitor} {mode:?}: {result:?}");
+                let Err(error) = result else { continue };
+                let error = error.to_string();
+                assert!(error.starts_with("monitor `mean_absolute_error`: whether it"), "{error}");
+            }
+        }
+    }
+    std::fs::remove_file(path).unwrap(); // saved where there is no number to look at
 }
 
 #[test]

@@ -1,15 +1,26 @@
 //! Trainings as Keras does them: `data/fits.py` made what they are held against.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use lstm::{
-    CSVLogger, Callback, EarlyStopping, Evaluate, Fit, Model, ReduceLROnPlateau, Tensor,
-    Validation, Verbose,
+    CSVLogger, Callback, EarlyStopping, Evaluate, Fit, LearningRateScheduler, ModelCheckpoint,
+    ReduceLROnPlateau, SaveFreq, Tensor, TerminateOnNaN, Validation, Verbose,
 };
 use serde_json::Value;
 
+type Model = lstm::Model<f64>;
+
 /// Keras's numbers agree to this, relative to the largest of an array.
 const TOLERANCE: f64 = 1e-7;
+
+/// The table of epochs, in the folder of a case.
+const TABLE: &str = "table.csv";
+
+/// Says, where tests are run by one of them, which folder they are to write to.
+const FOLDER: &str = "LSTM_TEST_FITS";
 
 fn tensor(value: &Value) -> Tensor<f64> {
     let shape: Vec<usize> = serde_json::from_value(value["shape"].clone()).unwrap();
@@ -18,6 +29,17 @@ fn tensor(value: &Value) -> Tensor<f64> {
 
 fn tensors(value: &Value) -> Vec<Tensor<f64>> {
     value.as_array().into_iter().flatten().map(tensor).collect()
+}
+
+/// A number; what JSON lacks is written as a string.
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| value.as_str().unwrap().parse().unwrap())
+}
+
+/// Names with what belongs to them.
+fn pairs<X>(value: &Value, read: impl Fn(&Value) -> X) -> Vec<(String, X)> {
+    let pairs = value.as_array().unwrap().iter();
+    pairs.map(|pair| (pair[0].as_str().unwrap().to_owned(), read(&pair[1]))).collect()
 }
 
 fn refs(tensors: &[Tensor<f64>]) -> Vec<&Tensor<f64>> {
@@ -36,43 +58,91 @@ fn distance(got: &[f64], want: &[f64]) -> f64 {
         / size
 }
 
-fn callbacks(case: &Value, csv: &std::path::Path) -> Vec<Box<dyn Callback<f64>>> {
+fn mode(given: &Value) -> lstm::Mode {
+    match given["mode"].as_str() {
+        None => lstm::Mode::Auto,
+        Some("min") => lstm::Mode::Min,
+        Some("max") => lstm::Mode::Max,
+        Some(other) => panic!("{other}"),
+    }
+}
+
+/// The callbacks of a case, which write to a folder.
+fn callbacks(case: &Value, folder: &Path) -> Vec<Box<dyn Callback<f64>>> {
     let mut made: Vec<Box<dyn Callback<f64>>> = Vec::new();
     for given in case["callbacks"].as_array().unwrap() {
         let size = |key: &str| given[key].as_u64().unwrap_or(0) as usize;
         let number = |key: &str| given[key].as_f64().unwrap_or(0.0);
         let monitor = given["monitor"].as_str().unwrap_or("val_loss").to_owned();
+        let (mode, verbose) = (mode(given), given["verbose"] == 1);
         match given["kind"].as_str().unwrap() {
             "EarlyStopping" => made.push(Box::new(EarlyStopping {
                 monitor,
+                mode,
+                verbose,
                 patience: size("patience"),
                 min_delta: number("min_delta"),
+                baseline: given["baseline"].as_f64(),
                 start_from_epoch: size("start_from_epoch"),
                 restore_best_weights: given["restore_best_weights"] == true,
                 ..EarlyStopping::default()
             })),
             "ReduceLROnPlateau" => made.push(Box::new(ReduceLROnPlateau {
                 monitor,
+                mode,
+                verbose,
                 patience: size("patience"),
-                min_delta: number("min_delta"),
+                min_delta: given["min_delta"].as_f64().unwrap_or(1e-4),
                 factor: number("factor"),
                 cooldown: size("cooldown"),
                 min_lr: number("min_lr"),
                 ..ReduceLROnPlateau::default()
             })),
+            "LearningRateScheduler" => {
+                let (by, add) = (number("by"), number("add"));
+                let schedule = move |epoch: usize, rate: f64| rate * by + epoch as f64 * add;
+                made.push(Box::new(LearningRateScheduler { schedule, verbose }));
+            }
+            "ModelCheckpoint" => {
+                let path = folder.join(given["filepath"].as_str().unwrap());
+                made.push(Box::new(ModelCheckpoint {
+                    monitor,
+                    mode,
+                    verbose,
+                    save_best_only: given["save_best_only"] == true,
+                    save_freq: match size("save_freq") {
+                        0 => SaveFreq::Epoch,
+                        batches => SaveFreq::Batches(batches),
+                    },
+                    initial_value_threshold: given["initial_value_threshold"].as_f64(),
+                    ..ModelCheckpoint::new(path.to_str().unwrap())
+                }));
+            }
+            "TerminateOnNaN" => made.push(Box::new(TerminateOnNaN::default())),
             other => panic!("{other}"),
         }
     }
     if case["csv"].is_string() {
-        made.push(Box::new(CSVLogger::new(csv)));
+        let (path, table) = (folder.join(TABLE), &case["table"]);
+        if let Some(before) = table["before"].as_str() {
+            fs::write(&path, before).unwrap();
+        }
+        let mut logger = CSVLogger::new(path);
+        logger.separator = table["separator"].as_str().map_or(',', |text| text.parse().unwrap());
+        logger.append = table["append"] == true;
+        made.push(Box::new(logger));
     }
     made
 }
 
-/// What differs between this training and Keras's.
-fn repeat(case: &Value) -> Vec<String> {
+fn model(case: &Value) -> Model {
+    Model::from_json_as(case["model"].as_str().unwrap()).unwrap()
+}
+
+/// What differs between this training, which may write to a folder, and Keras's.
+fn repeat(case: &Value, folder: &Path) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut model = Model::<f64>::from_json_as(case["model"].as_str().unwrap()).unwrap();
+    let mut model = model(case);
     model.set_weights(&tensors(&case["before"])).unwrap();
     let (x, y) = (tensors(&case["x"]), tensors(&case["y"]));
     let fit = &case["fit"];
@@ -107,14 +177,15 @@ fn repeat(case: &Value) -> Vec<String> {
         ..Fit::default()
     };
     let name = case["name"].as_str().unwrap();
-    let csv = std::env::temp_dir().join(format!("lstm-fits-{}-{name}.csv", std::process::id()));
-    let mut made = callbacks(case, &csv);
+    let mut made = callbacks(case, folder);
     let mut made: Vec<&mut dyn Callback<f64>> =
         made.iter_mut().map(|one| &mut **one as _).collect();
     let history = model.fit_with(&refs(&x)[..], &refs(&y)[..], options, &mut made).unwrap();
     drop(made);
 
-    let want: Vec<(String, Vec<f64>)> = serde_json::from_value(case["history"].clone()).unwrap();
+    let want = pairs(&case["history"], |values| -> Vec<f64> {
+        values.as_array().unwrap().iter().map(number).collect()
+    });
     let names: Vec<&str> = want.iter().map(|(name, _)| &name[..]).collect();
     let found: Vec<&str> = history.names().collect();
     if found != names {
@@ -131,17 +202,12 @@ fn repeat(case: &Value) -> Vec<String> {
             wrong.push(format!("{name}: {series} {got:?}, not {want:?}"));
         }
     }
-    for (at, (got, want)) in model.get_weights().iter().zip(tensors(&case["after"])).enumerate() {
-        let distance = distance(got.data(), want.data());
-        if distance.is_nan() || distance > TOLERANCE {
-            wrong.push(format!("{name}: weights {at} differ by {distance:e}"));
-        }
-    }
+    wrong.extend(apart(name, &model, &case["after"]));
     let options = Evaluate { batch_size: 3 };
     model.evaluate_with(&refs(&x)[..], &refs(&y)[..], options).unwrap();
     let mut got = model.metrics().unwrap();
     got.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let want: Vec<(String, f64)> = serde_json::from_value(case["evaluate"].clone()).unwrap();
+    let want = pairs(&case["evaluate"], number);
     let split =
         |pairs: Vec<(String, f64)>| -> (Vec<String>, Vec<f64>) { pairs.into_iter().unzip() };
     let ((names, got), (expected, want)) = (split(got), split(want));
@@ -149,39 +215,123 @@ fn repeat(case: &Value) -> Vec<String> {
         wrong.push(format!("{name}: evaluate {names:?} {got:?}, not {expected:?} {want:?}"));
     }
     if let Some(want) = case["csv"].as_str() {
-        let got = std::fs::read_to_string(&csv).unwrap();
-        let _ = std::fs::remove_file(&csv);
+        let got = fs::read_to_string(folder.join(TABLE)).unwrap();
         wrong.extend(compare(name, &got, want));
+    }
+    if case["saved"].is_array() {
+        let want = pairs(&case["saved"], Value::clone);
+        let mut got = files(folder);
+        got.sort();
+        let paths: Vec<PathBuf> = want.iter().map(|(path, _)| folder.join(path)).collect();
+        if got != paths {
+            wrong.push(format!("{name}: saved {got:?}, not {paths:?}"));
+            return wrong;
+        }
+        for ((path, weights), file) in want.iter().zip(paths) {
+            model.load_weights(file).unwrap();
+            wrong.extend(apart(&format!("{name}, {path}"), &model, weights));
+        }
     }
     wrong
 }
 
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let within = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    within.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// Which weights are not these.
+fn apart(name: &str, model: &Model, want: &Value) -> Vec<String> {
+    let pairs = model.get_weights().into_iter().zip(tensors(want)).enumerate();
+    let distances = pairs.map(|(at, (got, want))| (at, distance(got.data(), want.data())));
+    distances
+        .filter(|(_, distance)| distance.is_nan() || *distance > TOLERANCE)
+        .map(|(at, distance)| format!("{name}: weights {at} differ by {distance:e}"))
+        .collect()
+}
+
 /// The same table but for the last digits.
 fn compare(name: &str, got: &str, want: &str) -> Option<String> {
-    let cells = |text: &str| -> Vec<Vec<String>> {
-        text.split("\r\n").map(|line| line.split(',').map(str::to_owned).collect()).collect()
+    const ENDS: [char; 4] = [',', ';', '\t', '\n'];
+    let cells =
+        |text: &str| -> Vec<String> { text.split_inclusive(ENDS).map(str::to_owned).collect() };
+    let split = |cell: &str| {
+        let value = cell.trim_end_matches(ENDS).trim_end();
+        (value.parse::<f64>().ok(), cell[value.len()..].to_owned())
     };
-    let same = |(got, want): (&String, &String)| match (got.parse::<f64>(), want.parse::<f64>()) {
-        (Ok(got), Ok(want)) => (got - want).abs() <= TOLERANCE * want.abs().max(1.0),
+    let same = |(got, want): (&String, &String)| match (split(got), split(want)) {
+        ((Some(a), end), (Some(b), other)) if a.is_finite() => {
+            (a - b).abs() <= TOLERANCE * b.abs().max(1.0) && end == other
+        }
         _ => got == want,
     };
     let (a, b) = (cells(got), cells(want));
-    let lines =
-        |(a, b): (&Vec<String>, &Vec<String>)| a.len() == b.len() && a.iter().zip(b).all(same);
-    let alike = a.len() == b.len() && a.iter().zip(&b).all(lines);
+    let alike = a.len() == b.len() && a.iter().zip(&b).all(same);
     (!alike).then(|| format!("{name}: {got:?}, not {want:?}"))
+}
+
+fn cases() -> Vec<Value> {
+    let all: Value = serde_json::from_str(include_str!("data/fits.json")).unwrap();
+    all["cases"].as_array().unwrap().clone()
+}
+
+/// Does something with each case and an empty folder of its own.
+fn each_with_folder(root: &Path, mut act: impl FnMut(&Value, &str, &Path)) {
+    for case in &cases() {
+        let name = case["name"].as_str().unwrap();
+        let folder = root.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        act(case, name, &folder);
+    }
+    fs::remove_dir_all(root).unwrap();
+}
+
+fn root(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("lstm-fits-{name}-{}", std::process::id()))
 }
 
 #[test]
 fn trainings_are_those_of_keras() {
-    let all: Value = serde_json::from_str(include_str!("data/fits.json")).unwrap();
-    let cases = all["cases"].as_array().unwrap();
     let mut seen = BTreeMap::new();
     let mut wrong = Vec::new();
-    for case in cases {
-        assert!(seen.insert(case["name"].as_str().unwrap(), ()).is_none());
-        wrong.extend(repeat(case));
-    }
-    assert!(cases.len() >= 25, "{}", cases.len());
+    each_with_folder(&root("numbers"), |case, name, folder| {
+        assert!(seen.insert(name.to_owned(), ()).is_none());
+        wrong.extend(repeat(case, folder));
+    });
+    assert!(seen.len() >= 66, "{}", seen.len());
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The trainings that print, for the test below to read.
+#[test]
+#[ignore = "run by `what_callbacks_print_is_what_those_of_keras_print`"]
+fn printing() {
+    let Some(root) = std::env::var_os(FOLDER) else { return };
+    each_with_folder(Path::new(&root), |case, name, folder| {
+        println!("[{name}]");
+        repeat(case, folder);
+    });
+    println!("[over]");
+}
+
+#[test]
+fn what_callbacks_print_is_what_those_of_keras_print() {
+    let root = root("texts");
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "printing", "--ignored", "--nocapture"]);
+    let output = again.env(FOLDER, &root).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut lines = text.lines().skip_while(|line| !line.starts_with('['));
+    lines.next();
+    let mut printed = 0;
+    for case in &cases() {
+        let folder = root.join(case["name"].as_str().unwrap());
+        let want = case["printed"].as_str().unwrap_or("");
+        let want = want.replace("FOLDER", folder.to_str().unwrap());
+        let got: Vec<&str> = lines.by_ref().take_while(|line| !line.starts_with('[')).collect();
+        assert_eq!(got, want.lines().collect::<Vec<_>>(), "{}", case["name"]);
+        printed += usize::from(!want.is_empty());
+    }
+    assert!(printed >= 20, "{printed}");
 }

@@ -19,7 +19,12 @@ pub enum SaveFreq {
 }
 
 /// Saves the weights as training goes on: Keras's arguments and defaults, with
-/// [`Model::save_weights`] for the file, which appears only when it is whole.
+/// [`Model::save_weights`] for the file, which appears only when it is whole; folders on the way to
+/// it are made.
+///
+/// That is Keras's `save_weights_only=True`, and the only way there is: no format here holds a model
+/// with the state of its optimizer. Of a model, there is [`Model::to_json`]; a training that is to go
+/// on where it was broken off has [`Fit::backup`](crate::Fit::backup).
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelCheckpoint {
     /// The file. `{epoch:02d}`, `{batch}` and the names of numbers, as in `{val_loss:.2f}`, stand

@@ -106,7 +106,8 @@ impl<T: Float> Callback<T> for ReduceLROnPlateau {
             state.wait = 0;
         } else if state.cooldown_counter == 0 {
             state.wait += 1;
-            if state.wait >= self.patience && rate > f64::from(self.min_lr as f32) {
+            // Keras compares both as f32, whatever the precision of the model.
+            if state.wait >= self.patience && rate as f32 > self.min_lr as f32 {
                 let lower = (rate * self.factor).max(self.min_lr);
                 model.set_learning_rate(lower)?;
                 if self.verbose {

@@ -178,9 +178,18 @@ fn best_weights<T: Float>(memory: &Memory<T>) -> Option<Vec<Tensor<T>>> {
     (!weights.is_empty()).then_some(weights)
 }
 
-/// Stops when the loss of a batch is NaN or infinite.
+/// Stops when the loss of a batch is NaN or infinite: Keras's argument and default.
+///
+/// ```
+/// use lstm::TerminateOnNaN;
+///
+/// let mut stop = TerminateOnNaN::default();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TerminateOnNaN;
+pub struct TerminateOnNaN {
+    /// Whether `fit` fails then, at once, rather than to end as it does after its last epoch.
+    pub raise_error: bool,
+}
 
 impl<T: Float> Callback<T> for TerminateOnNaN {
     fn on_train_batch_end(
@@ -189,10 +198,12 @@ impl<T: Float> Callback<T> for TerminateOnNaN {
         model: &mut Model<T>,
         logs: &Logs,
     ) -> Result<()> {
-        if logs.get("loss").is_some_and(|loss| !loss.is_finite()) {
-            println!("Batch {batch}: Invalid loss, terminating training");
-            model.stop_training();
+        let Some(loss) = logs.get("loss").filter(|loss| !loss.is_finite()) else { return Ok(()) };
+        if self.raise_error {
+            return Err(Error::invalid("loss", format!("it is {loss} at batch {batch}")));
         }
+        println!("Batch {batch}: Invalid loss, terminating training");
+        model.stop_training();
         Ok(())
     }
 }

@@ -1,10 +1,14 @@
 """Trainings by Keras, as `lstm/tests/fits.rs` repeats them: `python fits.py > fits.json`.
 
 Keras 3.15.1 on TensorFlow, float64. Every case has the model as `to_json` writes it, compiled, with
-its weights before and after, what `fit` was given, and its history.
+its weights before and after, what `fit` was given, and its history; where callbacks do so, too, what
+they printed and the weights that they saved.
 """
 
+import contextlib
+import io
 import json
+import math
 import os
 import tempfile
 
@@ -48,6 +52,12 @@ def array(value):
     return {"shape": list(np.shape(value)), "data": np.asarray(value, "float64").ravel().tolist()}
 
 
+def number(value):
+    """JSON has no infinity."""
+    value = float(value)
+    return value if math.isfinite(value) else repr(value)
+
+
 def case(name, model, x, y, *, loss, callbacks=None, csv=False, compile={}, **fit):
     xs, ys = (list(v) if isinstance(v, (list, tuple)) else [v] for v in (x, y))
     for at, weight in enumerate(model.weights):
@@ -56,15 +66,28 @@ def case(name, model, x, y, *, loss, callbacks=None, csv=False, compile={}, **fi
     model.compile(optimizer, loss, **compile)
     described_model = model.to_json()
     before = [array(w) for w in model.get_weights()]
+    folder = tempfile.mkdtemp()
     made, described = [], []
     for kind, arguments in callbacks or []:
-        made.append(getattr(keras.callbacks, kind)(**arguments))
         described.append({"kind": kind, **arguments})
+        arguments = dict(arguments)
+        if kind == "LearningRateScheduler":
+            by, add = arguments.pop("by"), arguments.pop("add")
+            arguments["schedule"] = lambda epoch, rate, by=by, add=add: rate * by + epoch * add
+        if kind == "ModelCheckpoint":
+            arguments["filepath"] = f"{folder}/{arguments['filepath']}.weights.h5"
+            arguments["save_weights_only"] = True
+        made.append(getattr(keras.callbacks, kind)(**arguments))
+    table = dict(csv) if csv and csv is not True else {}
     if csv:
         path = tempfile.mktemp(".csv")
-        made.append(keras.callbacks.CSVLogger(path))
+        if "before" in table:
+            open(path, "w", newline="").write(table["before"])
+        made.append(keras.callbacks.CSVLogger(path, **{k: v for k, v in table.items() if k != "before"}))
     options = {"epochs": 2, "batch_size": 3, **fit}
-    history = model.fit(x, y, shuffle=False, verbose=0, callbacks=made, **options)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        history = model.fit(x, y, shuffle=False, verbose=0, callbacks=made, **options)
     given = dict(options)
     if "sample_weight" in given:
         w = given["sample_weight"]
@@ -73,7 +96,7 @@ def case(name, model, x, y, *, loss, callbacks=None, csv=False, compile={}, **fi
         given["class_weight"] = sorted(map(list, given["class_weight"].items()))
     if "validation_data" in given:
         given["validation_data"] = [array(v) for v in given["validation_data"]]
-    CASES.append({
+    found = {
         "name": name,
         "model": described_model,
         "before": before,
@@ -81,12 +104,24 @@ def case(name, model, x, y, *, loss, callbacks=None, csv=False, compile={}, **fi
         "y": [array(v) for v in ys],
         "fit": given,
         "callbacks": described,
-        "history": [[key, [float(v) for v in values]] for key, values in history.history.items()],
+        "history": [[key, [number(v) for v in values]] for key, values in history.history.items()],
         "epochs": history.epoch,
         "csv": open(path, newline="").read() if csv else None,
         "after": [array(w) for w in model.get_weights()],
-        "evaluate": sorted((k, float(v)) for k, v in model.evaluate(x, y, verbose=0, batch_size=3, return_dict=True).items()),
-    })
+        "evaluate": sorted((k, number(v)) for k, v in model.evaluate(x, y, verbose=0, batch_size=3, return_dict=True).items()),
+    }
+    if table:
+        found["table"] = table
+    if printed.getvalue():
+        found["printed"] = printed.getvalue().replace(folder, "FOLDER").replace(".weights.h5", "")
+    if any(kind == "ModelCheckpoint" for kind, _ in callbacks or []):
+        found["saved"] = []
+        for at, _, files in sorted(os.walk(folder)):
+            for file in sorted(files):
+                model.load_weights(f"{at}/{file}")
+                within = os.path.relpath(f"{at}/{file}", folder).removesuffix(".weights.h5")
+                found["saved"].append([within, [array(w) for w in model.get_weights()]])
+    CASES.append(found)
 
 
 X, Y = numbers(1, 11, 3), numbers(2, 11, 2)
@@ -188,4 +223,70 @@ case("sparse_top_k", plain("softmax", 5), X, RANKS, loss="sparse_categorical_cro
               "weighted_metrics": [metrics.SparseTopKCategoricalAccuracy(k=2, name="weighted")]})
 case("top_k_of_steps", steps("softmax", 3, masking=True), MX, SL, loss="sparse_categorical_crossentropy",
      compile={"metrics": [metrics.SparseTopKCategoricalAccuracy(k=2)]})
+
+
+def callback(name, *callbacks, csv=False, **options):
+    """A classification, whose accuracy rises and whose loss falls, but not always."""
+    case(name, plain("softmax", 3), X, LABELS, loss="sparse_categorical_crossentropy", callbacks=list(callbacks),
+         csv=csv, **{"epochs": 9, "batch_size": 2, "validation_split": 0.4, "compile": {"metrics": ["accuracy"]}, **options})
+
+
+def checkpoint(path, **arguments):
+    return ("ModelCheckpoint", {"filepath": path, "verbose": 1, **arguments})
+
+
+# The rate grows, and the loss with it at times.
+RISING = ("LearningRateScheduler", {"by": 1.0, "add": 3.0})
+y = Y.copy()
+y[7] = 1e200  # whose square is infinite
+case("terminate_on_nan_in_the_third_batch", plain(), X, y, loss="mse", epochs=3, csv=True,
+     validation_data=(X[:3], Y[:3]), callbacks=[("TerminateOnNaN", {})])
+callback("scheduler", ("LearningRateScheduler", {"by": 0.7, "add": 0.013, "verbose": 1}), csv=True, epochs=5)
+callback("scheduler_from_a_later_epoch", ("LearningRateScheduler", {"by": 0.7, "add": 0.013, "verbose": 1}),
+         initial_epoch=3, epochs=5)
+STOP = {"patience": 2, "restore_best_weights": True, "verbose": 1}
+for name, arguments in {
+    "auto_rises": {"monitor": "val_accuracy"},
+    "max_rises": {"monitor": "accuracy", "mode": "max", "patience": 3},
+    "min_rises": {"monitor": "accuracy", "mode": "min", "patience": 3},
+    "max_falls": {"monitor": "val_loss", "mode": "max"},
+    "auto_falls": {"monitor": "loss", "patience": 3},
+}.items():
+    callback(f"early_stopping_{name}", RISING, ("EarlyStopping", {**STOP, **arguments}))
+for name, baseline in [("beaten", 0.9), ("never_beaten", 0.1)]:
+    callback(f"early_stopping_baseline_{name}", RISING,
+             ("EarlyStopping", {"monitor": "loss", "patience": 3, "baseline": baseline, "verbose": 1}))
+callback("early_stopping_baseline_rises", RISING,
+         ("EarlyStopping", {"monitor": "accuracy", "patience": 3, "baseline": 0.9, "verbose": 1}))
+for name, arguments in {
+    "auto_rises": {"monitor": "accuracy", "patience": 2},
+    "min_rises": {"monitor": "accuracy", "patience": 2, "mode": "min"},
+    "max_falls": {"monitor": "loss", "patience": 3, "mode": "max", "cooldown": 2},
+    "to_a_lowest": {"monitor": "loss", "patience": 1, "min_delta": 0.5, "min_lr": 0.01},
+}.items():
+    callback(f"plateau_{name}", ("ReduceLROnPlateau", {"factor": 0.3, "verbose": 1, **arguments}), csv=True)
+OLD = "epoch,loss\r\n0,1.5\r\n"
+for name, table in {
+    "appended": {"append": True, "before": OLD},
+    "appended_to_nothing": {"append": True},
+    "appended_to_an_empty_file": {"append": True, "before": ""},
+    "written_anew": {"before": OLD * 40},
+    "with_semicolons": {"separator": ";"},
+    "with_tabs_appended": {"separator": "\t", "append": True, "before": OLD},
+}.items():
+    callback(f"table_{name}", csv=table, epochs=2)
+callback("checkpoint_of_each_epoch", checkpoint("{epoch:02d}-{val_loss:.3f}-{accuracy:.2f}"), epochs=3)
+callback("checkpoint_overwritten", checkpoint("deep/within/last"), epochs=3)
+BEST = {"save_best_only": True}
+for name, arguments in {
+    "auto_falls": {"monitor": "loss"},
+    "auto_rises": {"monitor": "accuracy"},
+    "max_falls": {"monitor": "val_loss", "mode": "max"},
+    "below_a_threshold": {"monitor": "loss", "initial_value_threshold": 0.9},
+    "never_below_it": {"monitor": "loss", "initial_value_threshold": 1e-5},
+    "every_fourth_batch": {"monitor": "loss", "save_freq": 4},
+}.items():
+    callback(f"checkpoint_of_the_best_{name}", RISING, checkpoint("{epoch}", **BEST, **arguments), epochs=8)
+callback("checkpoint_of_the_best_overwritten", RISING, checkpoint("best", monitor="loss", **BEST), epochs=8)
+callback("checkpoint_every_second_batch", checkpoint("{epoch}-{batch:02d}-{loss:.3f}", save_freq=2), epochs=3)
 print(json.dumps({"keras": keras.__version__, "cases": CASES}, indent=0))
