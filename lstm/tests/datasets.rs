@@ -61,10 +61,12 @@ fn windows_train_as_the_array_of_all_windows() {
 
     assert_eq!(got, want);
     assert_eq!(found.get_weights(), expected.get_weights());
-    let loss = expected.evaluate_with(&all, &targets, lstm::Evaluate { batch_size: 8 }).unwrap();
+    let options = lstm::Evaluate { batch_size: 8, ..lstm::Evaluate::default() };
+    let loss = expected.evaluate_with(&all, &targets, options).unwrap();
     assert_eq!(found.evaluate_dataset(&mut dataset, None).unwrap(), loss);
     assert_eq!(found.metrics().unwrap(), expected.metrics().unwrap());
-    let predicted = expected.predict_with(&all, Predict { batch_size: 8 }).unwrap();
+    let predicted =
+        expected.predict_with(&all, Predict { batch_size: 8, ..Predict::default() }).unwrap();
     assert_eq!(
         found.predict_dataset(&mut dataset, None).unwrap(),
         std::slice::from_ref(&predicted)

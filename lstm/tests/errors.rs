@@ -284,10 +284,24 @@ fn settings_out_of_their_range_are_refused() {
     let options = Fit { batch_size: 0, verbose: Verbose::Silent, ..Fit::default() };
     let expected = "batch_size: it must be positive";
     assert_eq!(message(model.fit(&x, &y, options)), expected);
-    assert_eq!(message(model.predict_with(&x, Predict { batch_size: 0 })), expected);
-    assert_eq!(message(model.evaluate_with(&x, &y, Evaluate { batch_size: 0 })), expected);
-    let into = model.predict_into_with(&x, &mut y.clone(), Predict { batch_size: 0 });
-    assert_eq!(message(into), expected);
+    for (batch_size, steps, expected) in
+        [(0, None, expected), (1, Some(0), "steps: it must be positive")]
+    {
+        let options = Predict { batch_size, steps, ..Predict::default() };
+        assert_eq!(message(model.predict_with(&x, options)), expected);
+        assert_eq!(message(model.predict_into_with(&x, &mut y.clone(), options)), expected);
+        let options = Evaluate { batch_size, steps, ..Evaluate::default() };
+        assert_eq!(message(model.evaluate_with(&x, &y, options)), expected);
+    }
+    for (class, weight, wrong) in [
+        (&y, f64::NAN, "class_weight: a weight is not finite"),
+        (&Tensor::zeros([3, 1]), 2.0, "y: expected shape (2, 1), found (3, 1)"),
+    ] {
+        let found = message(model.train_on_class_weighted_batch(&x, class, &[(0, weight)]));
+        assert!(found.starts_with(wrong), "{found}");
+    }
+    let three = Tensor::zeros([3]);
+    assert!(message(model.test_on_weighted_batch(&x, &y, &[&three])).contains("sample_weight"));
     assert_eq!(message("swish9".parse::<Activation>()), "unsupported activation: `swish9`");
     assert_eq!(message("hinge9".parse::<Loss>()), "unsupported loss: `hinge9`");
     let tensor = Tensor::new([2, 3], vec![0.0f32; 5]);

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use lstm::{
     CSVLogger, Callback, EarlyStopping, Evaluate, Fit, LearningRateScheduler, ModelCheckpoint,
-    ReduceLROnPlateau, SaveFreq, Tensor, TerminateOnNaN, Validation, Verbose,
+    Predict, ReduceLROnPlateau, SaveFreq, Tensor, TerminateOnNaN, Validation, Verbose,
 };
 use serde_json::Value;
 
@@ -203,16 +203,29 @@ fn repeat(case: &Value, folder: &Path) -> Vec<String> {
         }
     }
     wrong.extend(apart(name, &model, &case["after"]));
-    let options = Evaluate { batch_size: 3 };
+    let options = Evaluate { batch_size: 3, ..Evaluate::default() };
     model.evaluate_with(&refs(&x)[..], &refs(&y)[..], options).unwrap();
-    let mut got = model.metrics().unwrap();
-    got.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let want = pairs(&case["evaluate"], number);
-    let split =
-        |pairs: Vec<(String, f64)>| -> (Vec<String>, Vec<f64>) { pairs.into_iter().unzip() };
-    let ((names, got), (expected, want)) = (split(got), split(want));
-    if names != expected || distance(&got, &want) > TOLERANCE {
-        wrong.push(format!("{name}: evaluate {names:?} {got:?}, not {expected:?} {want:?}"));
+    wrong.extend(judged(name, &mut model, &case["evaluate"]));
+    if case["evaluate_weighted"].is_array() {
+        let options = Evaluate { batch_size: 3, steps: Some(2), ..Evaluate::default() };
+        model.evaluate_weighted(&refs(&x)[..], &refs(&y)[..], &weights, options).unwrap();
+        let what = format!("{name}, two weighted batches");
+        wrong.extend(judged(&what, &mut model, &case["evaluate_weighted"]));
+        let loss = model.test_on_weighted_batch(&refs(&x)[..], &refs(&y)[..], &weights).unwrap();
+        assert_eq!(model.metrics().unwrap()[0].1, loss);
+        let what = format!("{name}, one weighted batch");
+        wrong.extend(judged(&what, &mut model, &case["test_on_batch"]));
+    }
+    if case["train_on_batch"].is_array() {
+        let (x, y) = (refs(&x), refs(&y));
+        match &classes[..] {
+            [] => model.train_on_weighted_batch(&x[..], &y[..], &weights),
+            _ => model.train_on_class_weighted_batch(&x[..], &y[..], &classes),
+        }
+        .unwrap();
+        let what = format!("{name}, one batch by hand");
+        wrong.extend(judged(&what, &mut model, &case["train_on_batch"]));
+        wrong.extend(apart(&what, &model, &case["after_it"]));
     }
     if let Some(want) = case["csv"].as_str() {
         let got = fs::read_to_string(folder.join(TABLE)).unwrap();
@@ -233,6 +246,17 @@ fn repeat(case: &Value, folder: &Path) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Whether loss and metrics came to something else than this.
+fn judged(what: &str, model: &mut Model, want: &Value) -> Option<String> {
+    let split =
+        |pairs: Vec<(String, f64)>| -> (Vec<String>, Vec<f64>) { pairs.into_iter().unzip() };
+    let mut got = model.metrics().unwrap();
+    got.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let ((names, got), (expected, want)) = (split(got), split(pairs(want, number)));
+    let apart = names != expected || distance(&got, &want) > TOLERANCE;
+    apart.then(|| format!("{what}: {names:?} {got:?}, not {expected:?} {want:?}"))
 }
 
 /// All files below a folder.
@@ -312,6 +336,15 @@ fn printing() {
         println!("[{name}]");
         repeat(case, folder);
     });
+    let case = &cases()[0];
+    let (mut model, x, y) = (model(case), tensors(&case["x"]), tensors(&case["y"]));
+    for verbose in [Verbose::Bar, Verbose::Line, Verbose::Silent, Verbose::Auto] {
+        let (batch_size, steps) = (3, Some(2));
+        model.evaluate_with(&x[0], &y[0], Evaluate { batch_size, steps, verbose }).unwrap();
+        let options = Predict { batch_size, steps: None, verbose };
+        model.predict_with(&x[0], options).unwrap();
+        model.predict_into_with(&x[0], &mut y[0].clone(), options).unwrap();
+    }
     println!("[over]");
 }
 
@@ -324,14 +357,23 @@ fn what_callbacks_print_is_what_those_of_keras_print() {
     let text = String::from_utf8(output.stdout).unwrap();
     let mut lines = text.lines().skip_while(|line| !line.starts_with('['));
     lines.next();
-    let mut printed = 0;
-    for case in &cases() {
+    let (mut printed, mut shown, cases) = (0, Vec::new(), cases());
+    for case in &cases {
         let folder = root.join(case["name"].as_str().unwrap());
         let want = case["printed"].as_str().unwrap_or("");
         let want = want.replace("FOLDER", folder.to_str().unwrap());
-        let got: Vec<&str> = lines.by_ref().take_while(|line| !line.starts_with('[')).collect();
+        let mut got: Vec<&str> = lines.by_ref().take_while(|line| !line.starts_with('[')).collect();
+        if case["name"] == cases.last().unwrap()["name"] {
+            shown = got.split_off(want.lines().count());
+        }
         assert_eq!(got, want.lines().collect::<Vec<_>>(), "{}", case["name"]);
         printed += usize::from(!want.is_empty());
     }
     assert!(printed >= 20, "{printed}");
+    // Of an evaluation and two predictions: a bar where no terminal is, then lines.
+    let [bar, bars @ .., line, _, _] = &shown[..] else { panic!("{shown:?}") };
+    assert_eq!(bars.len(), 2, "{shown:?}");
+    assert!(bar.starts_with("2/2 ━━━━━━━━━━━━━━━━━━━━ 0s ") && bar.contains("/step - loss: "));
+    assert!(bars.iter().all(|bar| bar.starts_with("4/4 ━") && bar.ends_with("/step")), "{bars:?}");
+    assert!(line.starts_with("2/2 - 0s - ") && line.contains("/step - loss: "), "{line}");
 }

@@ -234,15 +234,49 @@ fn batches_of_any_size_predict_and_evaluate_alike() {
     let (all, loss) = (model.predict(&x).unwrap(), model.evaluate(&x, &y).unwrap());
     let mut into = y.clone();
     for batch_size in [1, 7, 32, 70, usize::MAX] {
-        let found = model.predict_with(&x, Predict { batch_size }).unwrap();
+        let options = Predict { batch_size, ..Predict::default() };
+        let found = model.predict_with(&x, options).unwrap();
         let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * b.abs().max(1.0);
         assert!(found.data().iter().zip(all.data()).all(near), "{batch_size}");
-        model.predict_into_with(&x, &mut into, Predict { batch_size }).unwrap();
+        model.predict_into_with(&x, &mut into, options).unwrap();
         assert_eq!(into, found);
-        assert_eq!(model.predict_all_with(&x, Predict { batch_size }).unwrap(), [found]);
-        let found = model.evaluate_with(&x, &y, Evaluate { batch_size }).unwrap();
+        assert_eq!(model.predict_all_with(&x, options).unwrap(), [found]);
+        let options = Evaluate { batch_size, ..Evaluate::default() };
+        let found = model.evaluate_with(&x, &y, options).unwrap();
         assert!((found - loss).abs() < 1e-5 * loss, "{batch_size}");
     }
+}
+
+#[test]
+fn steps_take_the_first_batches_alone() {
+    let mut model = many_to_one().unwrap();
+    let draw = Initializer::RandomUniform { minval: 0.0, maxval: 9.0 };
+    let (x, y) = (draw.draw(5, [20, 3, 1]).unwrap(), draw.draw(6, [20, 1]).unwrap());
+    for (steps, samples) in [(1, 8), (2, 16), (3, 20), (usize::MAX, 20)] {
+        let first = |from: &Tensor, axes: &[usize]| {
+            let size = axes.iter().product::<usize>();
+            let shape = [&[samples], axes].concat();
+            Tensor::new(shape, from.data()[..samples * size].to_vec()).unwrap()
+        };
+        let (some_x, some_y) = (first(&x, &[3, 1]), first(&y, &[1]));
+        let all = Predict { batch_size: 8, ..Predict::default() };
+        let options = Predict { steps: Some(steps), ..all };
+        let expected = model.predict_with(&some_x, all).unwrap();
+        assert_eq!(model.predict_with(&x, options).unwrap(), expected);
+        let mut into = some_y.clone();
+        model.predict_into_with(&x, &mut into, options).unwrap();
+        assert_eq!(into, expected);
+        let all = Evaluate { batch_size: 8, ..Evaluate::default() };
+        let expected = model.evaluate_with(&some_x, &some_y, all).unwrap();
+        let options = Evaluate { steps: Some(steps), ..all };
+        assert_eq!(model.evaluate_with(&x, &y, options).unwrap(), expected);
+        let metrics = model.metrics().unwrap();
+        assert_eq!(metrics, [("loss".to_owned(), expected)]);
+        model.reset_metrics().unwrap();
+        assert_eq!(model.metrics().unwrap(), [("loss".to_owned(), 0.0)]);
+    }
+    let options = Predict { batch_size: 8, steps: Some(1), ..Predict::default() };
+    assert!(model.predict_into_with(&x, &mut y.clone(), options).is_err(), "room for more rows");
 }
 
 #[test]

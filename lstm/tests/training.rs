@@ -39,7 +39,7 @@ fn models_train_as_in_keras() {
         let (x, y) = (tensor(&[10, 4, 3], numbers(&case["x"])), numbers(&case["y"]));
         let y = tensor(&[10, 1], y);
 
-        let loss = model.evaluate_with(&x, &y, Evaluate { batch_size: 4 });
+        let loss = model.evaluate_with(&x, &y, Evaluate { batch_size: 4, ..Evaluate::default() });
         close(&[loss.unwrap()], &[case["evaluate"].as_f64().unwrap()], "evaluate");
         let fit = Fit {
             epochs: 5,

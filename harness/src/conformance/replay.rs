@@ -123,7 +123,7 @@ impl<'a> Replay<'a> {
         let (mut y, mut out) = (Vec::new(), vec![*calls]);
         for x in x.data().chunks_exact(shape.iter().product::<usize>().max(1)) {
             let x = Tensor::new(shape.clone(), x.to_vec()).map_err(text)?;
-            let options = lstm::Predict { batch_size: *batch };
+            let options = lstm::Predict { batch_size: *batch, ..lstm::Predict::default() };
             let found = model.predict_with(&x, options).map_err(text)?;
             out.truncate(1);
             out.extend(found.shape());

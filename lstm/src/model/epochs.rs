@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::rows::Rows;
 use super::source::Source;
 use super::train::{Checks, Data};
-use super::{Bptt, Model, shapes};
+use super::{Bptt, Model, Verbose, shapes};
 use crate::callback::{Callback, SaveFreq};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -182,8 +182,17 @@ impl<T: Float> Model<T> {
         &mut self,
         source: &mut S,
         steps: Option<usize>,
+        verbose: Verbose,
     ) -> Result<()> {
         self.compiled()?.judge.reset();
+        let known = source.batches().map_or(steps, |all| Some(steps.map_or(all, |n| n.min(all))));
+        let mut shown = match Progress::once(verbose, known) {
+            Some(progress) => {
+                let names = self.compiled()?.judge.names().to_vec();
+                Some((progress, Logs::sorted(names.iter()), names, Vec::new()))
+            }
+            None => None,
+        };
         source.start(0);
         let (mut step, mut fitted) = (0, 0);
         while steps.is_none_or(|steps| step < steps) && source.advance()? {
@@ -191,9 +200,17 @@ impl<T: Float> Model<T> {
             self.fit_to(S::CHECKS, data, rows, &mut fitted)?;
             self.test(data, rows)?;
             step += 1;
+            if let Some((progress, logs, names, values)) = &mut shown {
+                self.compiled()?.judge.results(values);
+                logs.fill(names, values);
+                progress.step(step, logs);
+            }
         }
         if step == 0 {
             return Err(Error::invalid("dataset", "it has no batch"));
+        }
+        if let Some((progress, logs, ..)) = &mut shown {
+            progress.finish_epoch(step, logs);
         }
         Ok(())
     }

@@ -173,9 +173,9 @@ impl<T: Float> Model<T> {
             false => Order::InTurn(0..split),
         };
         let mut source = Arrays::new(data, order, batch_size);
-        let mut validate = held
-            .as_mut()
-            .map(|held| |model: &mut Self| model.test_batches(held, options.validation_steps));
+        let (steps, silent) = (options.validation_steps, Verbose::Silent);
+        let mut validate =
+            held.as_mut().map(|held| |model: &mut Self| model.test_batches(held, steps, silent));
         let validate = validate.as_mut().map(|validate| validate as _);
         self.train_epochs(&mut source, validate, &options, callbacks)
     }
@@ -230,11 +230,11 @@ impl<T: Float> Model<T> {
             false => None,
         };
         let mut streamed = validation.map(|dataset| Streamed::new(dataset, &[]));
-        let steps = options.validation_steps;
+        let (steps, silent) = (options.validation_steps, Verbose::Silent);
         let validated = arrays.is_some() || streamed.is_some();
         let mut validate = |model: &mut Self| match (&mut arrays, &mut streamed) {
-            (Some(arrays), _) => model.test_batches(arrays, steps),
-            (_, Some(streamed)) => model.test_batches(streamed, steps),
+            (Some(arrays), _) => model.test_batches(arrays, steps, silent),
+            (_, Some(streamed)) => model.test_batches(streamed, steps, silent),
             _ => Ok(()),
         };
         let validate = validated.then_some(&mut validate as _);
@@ -288,7 +288,12 @@ fn check<T>(options: &Fit<T>) -> Result<()> {
             return Err(Error::invalid(name, "it must be positive"));
         }
     }
-    if options.class_weight.iter().any(|(_, weight)| !weight.is_finite()) {
+    check_class_weight(options.class_weight)
+}
+
+/// Checks weights of classes.
+pub(super) fn check_class_weight(class_weight: &[(i64, f64)]) -> Result<()> {
+    if class_weight.iter().any(|(_, weight)| !weight.is_finite()) {
         return Err(Error::invalid("class_weight", "a weight is not finite"));
     }
     Ok(())

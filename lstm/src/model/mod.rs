@@ -99,6 +99,8 @@ pub struct Model<T = f32> {
     seed: u64,
     /// The targets of a batch and their weights, for each output.
     targets: Vec<[Buffer<T>; 2]>,
+    /// What the samples of a batch weigh by their classes.
+    of_classes: Tensor<T>,
     /// Whether a callback asked for the end of training.
     stop: bool,
     /// Scratch of the checks.
@@ -170,6 +172,7 @@ impl<T: Float> Model<T> {
             batches: 0,
             seed: 0,
             targets: Vec::new(),
+            of_classes: Tensor::zeros([0]),
             stop: false,
             shape: Vec::new(),
             bptt: Bptt::Full,

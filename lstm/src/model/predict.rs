@@ -1,25 +1,37 @@
 //! Prediction and evaluation.
 
-use super::Model;
 use super::execution::{Mode, Params};
+use super::logs::Logs;
+use super::progress::Progress;
 use super::rows::{Rows, batch_size};
 use super::source::{Arrays, Order, Streamed};
 use super::train::Data;
+use super::{Model, Verbose};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::tensor::{Inputs, Tensor};
 
 /// How [`Model::predict_with`] and its like go about it: Keras's arguments and defaults.
+///
+/// ```
+/// use lstm::{Predict, Verbose};
+///
+/// let options = Predict { batch_size: 256, verbose: Verbose::Bar, ..Predict::default() };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Predict {
     /// Samples to a batch; 32 unless set.
     pub batch_size: usize,
+    /// How many batches to go through, from the first; all unless set.
+    pub steps: Option<usize>,
+    /// What is shown meanwhile; nothing unless set, where Keras has a bar.
+    pub verbose: Verbose,
 }
 
 impl Default for Predict {
     fn default() -> Self {
-        Predict { batch_size: 32 }
+        Predict { batch_size: 32, steps: None, verbose: Verbose::Silent }
     }
 }
 
@@ -28,11 +40,15 @@ impl Default for Predict {
 pub struct Evaluate {
     /// Samples to a batch; 32 unless set.
     pub batch_size: usize,
+    /// How many batches to go through, from the first; all unless set.
+    pub steps: Option<usize>,
+    /// What is shown meanwhile; nothing unless set, where Keras has a bar.
+    pub verbose: Verbose,
 }
 
 impl Default for Evaluate {
     fn default() -> Self {
-        Evaluate { batch_size: 32 }
+        Evaluate { batch_size: 32, steps: None, verbose: Verbose::Silent }
     }
 }
 
@@ -77,7 +93,9 @@ impl<T: Float> Model<T> {
         let data = Data { x: x.tensors(), y: y.tensors(), weights: sample_weight };
         let samples = self.check_training(data)?;
         let batch_size = self.reserve_batch(data.x, options.batch_size, samples, false)?;
-        self.test_batches(&mut Arrays::new(data, Order::InTurn(0..samples), batch_size), None)?;
+        check_steps(options.steps)?;
+        let mut source = Arrays::new(data, Order::InTurn(0..samples), batch_size);
+        self.test_batches(&mut source, options.steps, options.verbose)?;
         Ok(self.compiled()?.judge.loss())
     }
 
@@ -92,7 +110,7 @@ impl<T: Float> Model<T> {
         steps: Option<usize>,
     ) -> Result<f64> {
         self.compiled()?;
-        self.test_batches(&mut Streamed::new(dataset, &[]), steps)?;
+        self.test_batches(&mut Streamed::new(dataset, &[]), steps, Verbose::Silent)?;
         Ok(self.compiled()?.judge.loss())
     }
 
@@ -160,12 +178,15 @@ impl<T: Float> Model<T> {
         let x = x.tensors();
         let samples = self.check_inputs(x)?;
         let batch_size = batch_size(options.batch_size, samples)?;
+        check_steps(options.steps)?;
+        let most = options.steps.map_or(samples, |steps| steps.saturating_mul(batch_size));
+        let samples = samples.min(most);
         self.execution.check_rows(samples, batch_size)?;
         self.reserve(x, batch_size, false)?;
         let mut outputs: Vec<Tensor<T>> = (self.graph.outputs.iter())
             .map(|&at| Tensor::zeros([&[samples], &self.execution.zeros(at).shape()[1..]].concat()))
             .collect();
-        self.predict_batches(x, batch_size, &mut outputs)?;
+        self.predict_batches(x, batch_size, options.verbose, &mut outputs)?;
         Ok(outputs)
     }
 
@@ -176,7 +197,7 @@ impl<T: Float> Model<T> {
     /// If `x` does not fit the model.
     pub fn predict_on_batch(&mut self, x: impl Inputs<T>) -> Result<Vec<Tensor<T>>> {
         let samples = x.tensors().first().map_or(1, |x| x.batch());
-        self.predict_all_with(x, Predict { batch_size: samples.max(1) })
+        self.predict_all_with(x, Predict { batch_size: samples.max(1), ..Predict::default() })
     }
 
     /// All outputs for the batches of a dataset, one after another; targets in it are left alone.
@@ -242,19 +263,25 @@ impl<T: Float> Model<T> {
         let x = x.tensors();
         let samples = self.check_inputs(x)?;
         let batch_size = batch_size(options.batch_size, samples)?;
+        check_steps(options.steps)?;
+        let most = options.steps.map_or(samples, |steps| steps.saturating_mul(batch_size));
+        let samples = samples.min(most);
         self.execution.check_rows(samples, batch_size)?;
         self.reserve(x, batch_size, false)?;
         self.check_room(y, samples)?;
-        self.predict_batches(x, batch_size, std::slice::from_mut(y))
+        self.predict_batches(x, batch_size, options.verbose, std::slice::from_mut(y))
     }
 
+    /// Predicts the first rows of `x`, as many as the outputs have.
     fn predict_batches(
         &mut self,
         x: &[&Tensor<T>],
         batch_size: usize,
+        verbose: Verbose,
         outputs: &mut [Tensor<T>],
     ) -> Result<()> {
-        let samples = x[0].batch();
+        let samples = outputs[0].batch();
+        let mut progress = Progress::once(verbose, Some(samples.div_ceil(batch_size)));
         for start in (0..samples).step_by(batch_size) {
             let end = samples.min(start + batch_size);
             self.run(x, Rows::Range(start, end))?;
@@ -263,6 +290,12 @@ impl<T: Float> Model<T> {
                 let rows = &mut output.data_mut()[start * size..end * size];
                 rows.copy_from_slice(self.execution.value(at));
             }
+            if let Some(progress) = &mut progress {
+                progress.step(end.div_ceil(batch_size), &Logs::default());
+            }
+        }
+        if let Some(progress) = &mut progress {
+            progress.finish_epoch(samples.div_ceil(batch_size), &Logs::default());
         }
         Ok(())
     }
@@ -291,5 +324,12 @@ impl<T: Float> Model<T> {
             true => Ok(()),
             false => Err(y.misfit("y", output.batched(Some(samples)))),
         }
+    }
+}
+
+fn check_steps(steps: Option<usize>) -> Result<()> {
+    match steps {
+        Some(0) => Err(Error::invalid("steps", "it must be positive")),
+        _ => Ok(()),
     }
 }

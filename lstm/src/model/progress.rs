@@ -1,4 +1,5 @@
-//! What `fit` prints while it trains: the lines of Keras.
+//! What `fit` prints while it trains, and `evaluate` and `predict` if they are asked to: the lines of
+//! Keras.
 //!
 //! On a terminal one line an epoch is drawn again and again: the cursor moves back by the visible
 //! width of the last drawing, and spaces cover what a shorter one leaves. The time per step counts
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::logs::Logs;
 
-/// How `fit` shows its progress: as in Keras, where the modes are called 0, 1 and 2.
+/// How `fit`, `evaluate` and `predict` show their progress: as in Keras, where the modes are called 0, 1 and 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verbose {
     /// A bar on a terminal, nothing elsewhere.
@@ -59,6 +60,11 @@ impl Progress {
             chosen => chosen,
         };
         Progress::on(stdout(), terminal, verbose, epochs, steps)
+    }
+
+    /// The same for batches that are gone through once, if anything is to be shown.
+    pub(crate) fn once(verbose: Verbose, steps: Option<usize>) -> Option<Self> {
+        (verbose != Verbose::Silent).then(|| Progress::new(verbose, 1, steps))
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 
 use super::compile::Compiled;
 use super::execution::{Mode, Outcome, Params};
+use super::fit::{check_class_weight, weigh_classes};
 use super::judge::Sight;
 use super::rows::{Rows, batch_size};
 use super::{Bptt, Model};
@@ -69,7 +70,33 @@ impl<T: Float> Model<T> {
         y: impl Inputs<T>,
         sample_weight: &[&Tensor<T>],
     ) -> Result<T> {
-        let data = Data { x: x.tensors(), y: y.tensors(), weights: sample_weight };
+        self.train_batch(Data { x: x.tensors(), y: y.tensors(), weights: sample_weight })
+    }
+
+    /// [`train_on_batch`](Self::train_on_batch), with `class_weight` as in
+    /// [`Fit`](super::Fit::class_weight).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn train_on_class_weighted_batch(
+        &mut self,
+        x: impl Inputs<T>,
+        y: impl Inputs<T>,
+        class_weight: &[(i64, f64)],
+    ) -> Result<T> {
+        let (x, y) = (x.tensors(), y.tensors());
+        check_class_weight(class_weight)?;
+        // Data that does not fit is found as such, before its classes are looked for.
+        self.check_training(Data { x, y, weights: &[] })?;
+        let mut weights = std::mem::replace(&mut self.of_classes, Tensor::zeros([0]));
+        let result = weigh_classes(y, class_weight, &mut weights)
+            .and_then(|()| self.train_batch(Data { x, y, weights: &[&weights] }));
+        self.of_classes = weights;
+        result
+    }
+
+    fn train_batch(&mut self, data: Data<&Tensor<T>>) -> Result<T> {
         let samples = self.check_training(data)?;
         self.execution.check_rows(samples, samples)?;
         self.compiled()?.judge.reset();
@@ -82,7 +109,22 @@ impl<T: Float> Model<T> {
     ///
     /// As [`evaluate`](Self::evaluate).
     pub fn test_on_batch(&mut self, x: impl Inputs<T>, y: impl Inputs<T>) -> Result<T> {
-        let data = Data { x: x.tensors(), y: y.tensors(), weights: &[] };
+        self.test_on_weighted_batch(x, y, &[])
+    }
+
+    /// [`test_on_batch`](Self::test_on_batch), with `sample_weight` as in
+    /// [`Fit`](super::Fit::sample_weight).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn test_on_weighted_batch(
+        &mut self,
+        x: impl Inputs<T>,
+        y: impl Inputs<T>,
+        sample_weight: &[&Tensor<T>],
+    ) -> Result<T> {
+        let data = Data { x: x.tensors(), y: y.tensors(), weights: sample_weight };
         let samples = self.check_training(data)?;
         self.execution.check_rows(samples, samples)?;
         self.compiled()?.judge.reset();

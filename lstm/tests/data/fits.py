@@ -121,6 +121,17 @@ def case(name, model, x, y, *, loss, callbacks=None, csv=False, compile={}, **fi
                 model.load_weights(f"{at}/{file}")
                 within = os.path.relpath(f"{at}/{file}", folder).removesuffix(".weights.h5")
                 found["saved"].append([within, [array(w) for w in model.get_weights()]])
+    results = lambda logs: sorted((key, number(value)) for key, value in logs.items())
+    weights = fit.get("sample_weight")
+    if weights is not None:
+        found["evaluate_weighted"] = results(
+            model.evaluate(x, y, sample_weight=weights, verbose=0, batch_size=3, steps=2, return_dict=True))
+        found["test_on_batch"] = results(model.test_on_batch(x, y, weights, return_dict=True))
+        found["train_on_batch"] = results(model.train_on_batch(x, y, weights, return_dict=True))
+    if "class_weight" in fit:
+        found["train_on_batch"] = results(model.train_on_batch(x, y, class_weight=fit["class_weight"], return_dict=True))
+    if "train_on_batch" in found:
+        found["after_it"] = [array(w) for w in model.get_weights()]
     CASES.append(found)
 
 
