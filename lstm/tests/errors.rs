@@ -301,7 +301,12 @@ fn settings_out_of_their_range_are_refused() {
         assert!(found.starts_with(wrong), "{found}");
     }
     let three = Tensor::zeros([3]);
-    assert!(message(model.test_on_weighted_batch(&x, &y, &[&three])).contains("sample_weight"));
+    let found = message(model.test_on_weighted_batch(&x, &y, &[&three]));
+    assert_eq!(found, "sample_weight: expected shape (2,), found (3,)");
+    let mut steps = Sequential::new().add(Input::new([3, 1])).add(Dense::new(1)).build().unwrap();
+    steps.compile(SGD::default(), mse).unwrap();
+    let found = message(steps.test_on_weighted_batch(&x, &x, &[&Tensor::zeros([2])]));
+    assert_eq!(found, "sample_weight: expected shape (2, 3), found (2,)");
     assert_eq!(message("swish9".parse::<Activation>()), "unsupported activation: `swish9`");
     assert_eq!(message("hinge9".parse::<Loss>()), "unsupported loss: `hinge9`");
     let tensor = Tensor::new([2, 3], vec![0.0f32; 5]);

@@ -35,8 +35,9 @@ pub struct Fit<'a, T = f32> {
     pub seed: u64,
     /// What is shown meanwhile.
     pub verbose: Verbose,
-    /// How much the loss of each sample counts: `[samples]`, or `[samples, steps]` where the
-    /// output has steps. Empty if all count alike, one array for all outputs, or one for each.
+    /// How much the loss of each sample counts: `[samples]`; where the output has steps,
+    /// `[samples, steps]`, or `[samples, 1]` if all of a sample count alike. Empty if all samples do,
+    /// one array for all outputs, or one for each.
     pub sample_weight: &'a [&'a Tensor<T>],
     /// How much the samples of a class count: those where the target, or the place of the largest
     /// in it, is the number of the class. One for classes that are not named. In place of

@@ -264,6 +264,7 @@ impl Judge {
     ) -> Result<()> {
         let output = &mut self.outputs[at];
         let what = &output.what[..];
+        let values = |layout: Layout| p[..layout.rank].iter().copied().map(Some).collect();
         let check_labels = |layout: Layout, ignored| match checks {
             Checks::All => check_labels(what, y, layout, ignored),
             Checks::Shapes => Ok(()),
@@ -275,8 +276,7 @@ impl Judge {
             check_labels(layout, objective.loss.ignored_class())?;
             let takes = |weights: &&Tensor<T>| !layout.takes_weights(weights.shape());
             if let Some(weights) = weights.filter(takes) {
-                let expected = [Some(layout.batch)].to_vec();
-                return Err(weights.misfit("sample_weight", expected));
+                return Err(weights.misfit("sample_weight", values(layout)));
             }
             output.layout = layout;
         }
@@ -292,8 +292,7 @@ impl Judge {
             if let Some(weights) = weights.filter(takes)
                 && output.objective.is_none()
             {
-                let expected = [Some(layout.batch)].to_vec();
-                return Err(weights.misfit("sample_weight", expected));
+                return Err(weights.misfit("sample_weight", values(layout)));
             }
             (watched.measure, watched.layout) = (measure, layout);
         }
