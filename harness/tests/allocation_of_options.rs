@@ -1,15 +1,18 @@
 //! After the first batch of a shape nothing is allocated or freed, whatever the options: of layers,
-//! losses, metrics and regularizers, and whatever the masks of the batches to come.
+//! activations, losses, weights, metrics, regularizers and optimizers, and whatever the masks of the
+//! batches to come.
 
 use harness::allocation::{Counting, calls};
 use harness::random::Random;
 use kernels::Isa;
 use lstm::gradcheck::random_batch;
 use lstm::{
-    AUC, Activation, Adam, Batch, Bidirectional, Compile, Constraint, Dataset, Dense, Dropout,
-    Embedding, Input, LSTM, LSTMCell, Loss, Masking, Measure, Metric, Model, Optimizer, R2Score,
-    RNN, Regularizer, Sequential, SpatialDropout1D, StackedRNNCells, Tensor, Threshold, Timeseries,
-    timeseries_dataset_from_array,
+    AUC, Activation, Adam, Add, Batch, Bidirectional, Compile, Concatenate, Constraint,
+    CosineDecay, CosineDecayRestarts, Dataset, Dense, Dropout, Embedding, Evaluate,
+    ExponentialDecay, Input, InverseTimeDecay, LSTM, LSTMCell, Loss, Masking, Measure, MergeMode,
+    Metric, Model, Optimizer, PiecewiseConstantDecay, PolynomialDecay, R2Score, RNN, Reduction,
+    Regularizer, Result, Schedule, Sequential, Shared, SpatialDropout1D, StackedRNNCells, Symbol,
+    Tensor, Threshold, Timeseries, timeseries_dataset_from_array,
 };
 
 #[global_allocator]
@@ -110,6 +113,176 @@ fn no_layer_around_it_allocates_with_masks() {
         .unwrap();
     model.compile(Adam::default(), Loss::MeanSquaredError).unwrap();
     check("wrappers", &mut model, &batches(4));
+}
+
+/// What is done to a model allocates nothing from the third time on.
+fn check_again(what: &str, mut act: impl FnMut() -> Result<()>) {
+    for _ in 0..2 {
+        act().unwrap();
+    }
+    let found = calls(|| (0..3).for_each(|_| assert!(act().is_ok())));
+    assert_eq!(found, 0, "{what}");
+}
+
+fn random(shape: &[usize]) -> Tensor<f32> {
+    let size = shape.iter().product();
+    Tensor::new(shape, Random::new(size as u64).numbers(size, 1.0)).unwrap()
+}
+
+#[test]
+fn no_activation_of_an_lstm_allocates() {
+    let data = &batches(5)[..3];
+    for activation in Activation::ALL {
+        let layers = [
+            LSTM::new(5).activation(activation),
+            LSTM::new(5).recurrent_activation(activation),
+            LSTM::new(5).activation(activation).recurrent_activation(activation),
+        ];
+        for layer in layers {
+            let mut model = Sequential::new()
+                .add(Input::new([STEPS, 3]))
+                .add(Masking::new())
+                .add(layer)
+                .add(Dense::new(2).activation(activation))
+                .build()
+                .unwrap();
+            model.compile(Adam::default(), Loss::MeanSquaredError).unwrap();
+            check(&format!("{activation:?}"), &mut model, data);
+        }
+    }
+}
+
+#[test]
+fn no_way_to_merge_two_directions_allocates() -> Result<()> {
+    let modes = [MergeMode::Concat, MergeMode::Sum, MergeMode::Mul, MergeMode::Ave].map(Some);
+    for mode in modes.into_iter().chain([None]) {
+        for own in [false, true] {
+            for sequences in [false, true] {
+                let layer = || LSTM::new(4).return_sequences(sequences);
+                let both = Bidirectional::new(layer()).merge_mode(mode);
+                let back = layer().go_backwards(true).use_bias(false).recurrent_dropout(0.2);
+                let both = if own { both.backward_layer(back) } else { both };
+                let x = Input::new([STEPS, 3]);
+                let read = both.call(&Masking::new().call(&x)?)?;
+                let read = match mode {
+                    Some(_) => read,
+                    None => Add::new().call([&read.output(0)?, &read.output(1)?])?,
+                };
+                let read = if sequences { LSTM::new(3).call(&read)? } else { read };
+                let mut model = Model::new(&x, &Dense::new(2).call(&read)?)?;
+                model.compile(Adam::default(), Loss::MeanSquaredError)?;
+                let what = format!("{mode:?}, own backward layer: {own}, sequences: {sequences}");
+                check(&what, &mut model, &batches(4));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An encoder whose states begin a decoder, one way and both ways, with layers that are called
+/// twice, and two outputs.
+fn translator() -> Result<Model> {
+    let (x, z) = (Input::new([None, Some(3)]), Input::new([None, Some(3)]));
+    let dense = Shared::new(Dense::new(3).activation(Activation::Tanh));
+    let lstm = Shared::new(LSTM::new(4).return_sequences(true));
+    let shared = |from: &Symbol| lstm.call(&dense.call(from)?);
+    let (read, other) = (shared(&Masking::new().call(&x)?)?, shared(&z)?);
+    let encoded = LSTM::new(5).return_state(true).call(&read)?;
+    let [h, c] = encoded.states()?;
+    let decoder = LSTM::new(5).return_sequences(true).return_state(true);
+    let decoded = decoder.call_with_state(&other, [&h, &c])?;
+    let both = Bidirectional::new(LSTM::new(5).return_state(true));
+    let both = both.call_with_state(&other, &[&h, &c, &decoded.output(1)?, &decoded.output(2)?])?;
+    let end = Concatenate::new().call([&both, &both.output(3)?])?;
+    let outputs = [Dense::new(2).call(&decoded)?, Dense::new(1).call(&end)?];
+    Model::new([&x, &z], &outputs[..])
+}
+
+#[test]
+fn states_shared_layers_and_several_outputs_allocate_nothing() -> Result<()> {
+    let mut model = translator()?;
+    let compile = Compile {
+        metrics: vec![Metric::from(Measure::RootMeanSquaredError).of_output(1)],
+        weighted_metrics: vec!["mae".parse()?],
+        loss_weights: vec![0.5, 2.0],
+    };
+    model.compile_with(Adam::default(), [Loss::MeanSquaredError, Loss::HUBER], compile)?;
+    let (x, z) = (random(&[BATCH, 4, 3]), random(&[BATCH, STEPS, 3]));
+    let y = [random(&[BATCH, STEPS, 2]), random(&[BATCH, 1])];
+    let weights = [random(&[BATCH, STEPS]), random(&[BATCH])];
+    let (y, weights) = (y.each_ref(), weights.each_ref());
+    check_again("training", || model.train_on_batch([&x, &z], y).map(drop));
+    check_again("training, weighted", || {
+        model.train_on_weighted_batch([&x, &z], y, &weights).map(drop)
+    });
+    check_again("testing, weighted", || {
+        model.test_on_weighted_batch([&x, &z], y, &weights).map(drop)
+    });
+    let options = Evaluate { batch_size: 4, ..Evaluate::default() };
+    check_again("evaluation, weighted", || {
+        model.evaluate_weighted([&x, &z], y, &weights, options).map(drop)
+    });
+    Ok(())
+}
+
+#[test]
+fn no_reduction_or_weight_of_a_loss_allocates() -> Result<()> {
+    let (x, mask) = (random(&[BATCH, STEPS, 3]), random(&[BATCH, STEPS]));
+    let (by_step, by_sample) = (random(&[BATCH, STEPS, 2]), random(&[BATCH, 1]));
+    let labels = Tensor::new([BATCH], (0..BATCH).map(|at| (at % 3) as f32).collect())?;
+    let one_hot = Tensor::new([BATCH, 3], [0.0, 0.0, 1.0].repeat(BATCH))?;
+    for reduction in [
+        Reduction::SumOverBatchSize,
+        Reduction::Sum,
+        Reduction::Mean,
+        Reduction::MeanWithSampleWeight,
+        Reduction::None,
+    ] {
+        let what = format!("{reduction:?}");
+        let network = Sequential::new().add(Input::new([STEPS, 3])).add(Masking::new());
+        let lstm = LSTM::new(4).return_sequences(true);
+        let mut model = network.add(lstm).add(Dense::new(2)).build()?;
+        model.compile(Adam::default(), Loss::MeanSquaredError.reduction(reduction))?;
+        for weights in [&mask, &by_sample] {
+            let weights = [weights];
+            check_again(&what, || model.train_on_weighted_batch(&x, &by_step, &weights).map(drop));
+            check_again(&what, || model.test_on_weighted_batch(&x, &by_step, &weights).map(drop));
+        }
+        let sparse = Loss::SPARSE_CATEGORICAL_CROSSENTROPY.reduction(reduction);
+        let dense = Loss::CATEGORICAL_CROSSENTROPY.reduction(reduction);
+        for (loss, y) in [(sparse, &labels), (dense, &one_hot)] {
+            let network = Sequential::new().add(Input::new([STEPS, 3])).add(LSTM::new(4));
+            let mut model = network.add(Dense::new(3).activation(Activation::Softmax)).build()?;
+            model.compile(Adam::default(), loss)?;
+            let classes = [(0, 0.5), (2, 3.0)];
+            check_again(&what, || model.train_on_class_weighted_batch(&x, y, &classes).map(drop));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_clipping_or_schedule_allocates() -> Result<()> {
+    let adam = || Optimizer::from(Adam::default());
+    let schedules = [
+        Schedule::from(ExponentialDecay::new(0.1, 2, 0.5)),
+        PiecewiseConstantDecay::new([1.0, 3.0], [0.3, 0.2, 0.1]).into(),
+        PolynomialDecay::new(0.1, 3).into(),
+        InverseTimeDecay::new(0.1, 2, 0.5).into(),
+        CosineDecay::new(0.1, 3).into(),
+        CosineDecayRestarts::new(0.1, 2).into(),
+    ];
+    let scheduled = schedules.into_iter().map(|schedule| adam().schedule(schedule));
+    let clipped = [adam().clipnorm(0.1), adam().global_clipnorm(0.1), adam().clipvalue(0.01)];
+    let data = batches(4);
+    for optimizer in scheduled.chain(clipped) {
+        let what = format!("{optimizer:?}");
+        let network = Sequential::new().add(Input::new([STEPS, 3])).add(LSTM::new(4));
+        let mut model = network.add(Dense::new(2)).build()?;
+        model.compile(optimizer, Loss::MeanSquaredError)?;
+        check(&what, &mut model, &data);
+    }
+    Ok(())
 }
 
 #[test]

@@ -100,7 +100,7 @@ pub struct Model<T = f32> {
     /// The targets of a batch and their weights, for each output.
     targets: Vec<[Buffer<T>; 2]>,
     /// What the samples of a batch weigh by their classes.
-    of_classes: Tensor<T>,
+    of_classes: Option<Tensor<T>>,
     /// Whether a callback asked for the end of training.
     stop: bool,
     /// Scratch of the checks.
@@ -172,7 +172,7 @@ impl<T: Float> Model<T> {
             batches: 0,
             seed: 0,
             targets: Vec::new(),
-            of_classes: Tensor::zeros([0]),
+            of_classes: None,
             stop: false,
             shape: Vec::new(),
             bptt: Bptt::Full,

@@ -89,10 +89,10 @@ impl<T: Float> Model<T> {
         check_class_weight(class_weight)?;
         // Data that does not fit is found as such, before its classes are looked for.
         self.check_training(Data { x, y, weights: &[] })?;
-        let mut weights = std::mem::replace(&mut self.of_classes, Tensor::zeros([0]));
+        let mut weights = self.of_classes.take().unwrap_or_else(|| Tensor::zeros([0]));
         let result = weigh_classes(y, class_weight, &mut weights)
             .and_then(|()| self.train_batch(Data { x, y, weights: &[&weights] }));
-        self.of_classes = weights;
+        self.of_classes = Some(weights);
         result
     }
 
