@@ -112,4 +112,21 @@ mod tests {
             assert_eq!(error.to_string(), format!("unsupported metric: `{name}`"));
         }
     }
+
+    /// `_direction` of every class of metrics in Keras 3.15.1 that is there.
+    #[test]
+    fn what_is_better_of_a_metric_is_what_keras_says() {
+        const UP: &str = "CosineSimilarity R2Score AUC Precision Recall BinaryAccuracy \
+                          CategoricalAccuracy SparseCategoricalAccuracy TopKCategoricalAccuracy \
+                          SparseTopKCategoricalAccuracy";
+        const DOWN: &str = "MeanSquaredError MeanAbsoluteError MeanAbsolutePercentageError \
+                            MeanSquaredLogarithmicError RootMeanSquaredError LogCoshError \
+                            KLDivergence Poisson BinaryCrossentropy CategoricalCrossentropy \
+                            SparseCategoricalCrossentropy Hinge SquaredHinge CategoricalHinge";
+        for (names, direction) in [(UP, Direction::Up), (DOWN, Direction::Down)] {
+            for name in names.split_whitespace() {
+                assert_eq!(Measure::by_name(name).unwrap().direction(), direction, "{name}");
+            }
+        }
+    }
 }
