@@ -4,8 +4,11 @@
 
 use lstm::gradcheck::{Gradcheck, random_batch};
 use lstm::{
-    Activation, Adam, Batch, Bidirectional, Dense, Dropout, Input, LSTM, Layer, Loss, Masking,
-    MergeMode, Model, Result, Sequential, Shared, TimeDistributed,
+    Activation, ActivationLayer, Adam, Add, Average, Batch, Bidirectional, Concatenate, Dense,
+    Dropout, Embedding, Flatten, Initializer, Input, LSTM, LSTMCell, Layer, LayerNormalization,
+    Loss, Masking, Maximum, MergeMode, Minimum, Model, Multiply, Permute, RNN, Regularizer,
+    RepeatVector, Reshape, Result, Sequential, Shared, Softmax, SpatialDropout1D, Subtract,
+    TimeDistributed, Vectors,
 };
 
 /// A layer, the rows of a batch, and whether some of its steps are masked.
@@ -22,13 +25,25 @@ fn check_steps(layer: impl Into<Layer>, rows: usize, steps: usize, masked: bool)
     let model = model.add(TimeDistributed::new(Dense::new(3).use_bias(false))).add(layer);
     let mut model: Model = model.add(Dense::new(2)).build()?;
     model.compile(Adam::default(), Loss::MeanSquaredError)?;
-    let Batch { mut x, y, .. }: Batch = random_batch(&model, rows, steps, 1)?;
-    if masked {
-        let steps = x[0].data_mut().chunks_exact_mut(3);
+    let masked = if masked { 3 } else { 0 };
+    check_model(&model, &what, (rows, steps), masked)
+}
+
+/// A compiled model; of how many features the steps of its first input are, if some are masked.
+fn check_model(
+    model: &Model,
+    what: &str,
+    (rows, steps): (usize, usize),
+    masked: usize,
+) -> Result<()> {
+    let Batch { mut x, y, .. }: Batch = random_batch(model, rows, steps, 1)?;
+    if masked > 0 {
+        let steps = x[0].data_mut().chunks_exact_mut(masked);
         steps.filter(|step| step[0] < -0.3).for_each(|step| step.fill(0.0));
     }
-    let report =
-        Gradcheck { sample: Some(5), ..Gradcheck::default() }.training(&model, &x[0], &y[0])?;
+    let [x, y] = [&x, &y].map(|tensors| tensors.iter().collect::<Vec<_>>());
+    let check = Gradcheck { sample: Some(5), ..Gradcheck::default() };
+    let report = check.training(model, &x[..], &y[..])?;
     assert!(report.passed(), "{what}\n{report}");
     // Below what differences resolve, an error of a derivative that is wrong would pass, too.
     assert!(2 * report.below_floor() < report.entries(), "{what}\n{report}");
@@ -92,6 +107,131 @@ fn both_ways() -> Result<()> {
     for merge_mode in [MergeMode::Concat, MergeMode::Sum, MergeMode::Mul, MergeMode::Ave] {
         let layer = LSTM::new(4).return_sequences(true).zero_output_for_mask(true);
         check(Bidirectional::new(layer).merge_mode(merge_mode), 6, true)?;
+    }
+    // Both sequences apart, and their states.
+    let x = Input::new([5, 3]);
+    let both = Bidirectional::new(LSTM::new(4).return_sequences(true).return_state(true));
+    let both = both.merge_mode(None).call(&Dense::new(3).call(&x)?)?;
+    let ends = (0..both.outputs()).map(|end| Dense::new(2).call(&both.output(end)?));
+    let ends = ends.collect::<Result<Vec<_>>>()?;
+    let mut model = Model::new(&x, &ends.iter().collect::<Vec<_>>()[..])?;
+    model.compile(Adam::default(), Loss::MeanSquaredError)?;
+    check_model(&model, "apart", (6, 5), 0)
+}
+
+/// Layers without time between one layer with weights and another.
+#[test]
+fn layers_between() -> Result<()> {
+    for rms_scaling in [false, true] {
+        let layer = LayerNormalization::new().gamma_initializer(Initializer::Constant(0.7));
+        check(layer.rms_scaling(rms_scaling), 2, false)?;
+    }
+    check(RNN::new([LSTMCell::new(3), LSTMCell::new(2)]).return_sequences(true), 3, true)?;
+    let back = Permute::new([2, 1]);
+    let turned = Sequential::new().add(Input::new([5, 3])).add(LSTM::new(4).return_sequences(true));
+    let turned = turned.add(back.clone()).add(Dense::new(5)).add(back).add(LSTM::new(2));
+    let mut turned: Model = turned.build()?;
+    turned.compile(Adam::default(), Loss::MeanSquaredError)?;
+    check_model(&turned, "permuted", (3, 5), 0)?;
+    check(Dropout::new(0.3), 3, false)?;
+    check(SpatialDropout1D::new(0.3), 3, false)?;
+    check(Softmax::new(), 3, false)?;
+    check(Softmax::new().axis(1), 3, false)?;
+    check(TimeDistributed::new(Flatten::new()), 2, false)?;
+    for merge in 0..7 {
+        let x = Input::new([5, 3]);
+        let a = LSTM::new(4).return_sequences(true).call(&x)?;
+        let b = LSTM::new(4).return_sequences(true).call(&a)?; // `a` is read twice
+        let sum = match merge {
+            0 => Add::new().call([&a, &b])?,
+            1 => Subtract::new().call([&a, &b])?,
+            2 => Multiply::new().call([&a, &b])?,
+            3 => Average::new().call([&a, &b])?,
+            4 => Maximum::new().call([&a, &b])?,
+            5 => Minimum::new().call([&a, &b])?,
+            _ => Concatenate::new().call([&a, &b])?,
+        };
+        let repeated = RepeatVector::new(3).call(&LSTM::new(3).call(&sum)?)?;
+        let y = Dense::new(2).call(&Reshape::new([9]).call(&repeated)?)?;
+        let mut model = Model::new(&x, &y)?;
+        model.compile(Adam::default(), Loss::MeanSquaredError)?;
+        check_model(&model, &format!("merge {merge}"), (4, 5), 0)?;
+    }
+    let words = Input::new([5]);
+    let read = Embedding::new(6, 3).mask_zero(true).call(&words)?;
+    let mut model = Model::new(&words, &Dense::new(2).call(&LSTM::new(4).call(&read)?)?)?;
+    model.compile(Adam::default(), Loss::MeanSquaredError)?;
+    check_model(&model, "embedding", (4, 5), 0)
+}
+
+#[test]
+fn activations_of_all_names() -> Result<()> {
+    for activation in Activation::ALL {
+        let layer = Dense::new(4).activation(activation);
+        check(
+            layer.bias_initializer(Initializer::RandomNormal { mean: 0.1, stddev: 0.5 }),
+            3,
+            false,
+        )?;
+        check(ActivationLayer::new(activation), 3, false)?;
+        let both = LSTM::new(3).return_sequences(true);
+        if activation != Activation::Exponential {
+            check(both.activation(activation), 3, false)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every loss after an activation that it is for, penalties on all there is.
+#[test]
+fn losses_and_penalties() -> Result<()> {
+    let (classes, binary) = (Activation::Softmax, Activation::Sigmoid);
+    let smooth = |from_logits, label_smoothing| (from_logits, label_smoothing);
+    let mut losses = vec![
+        (Loss::MeanSquaredError, Activation::Linear),
+        (Loss::MeanAbsoluteError, Activation::Linear),
+        (Loss::MeanAbsolutePercentageError, Activation::Linear),
+        (Loss::MeanSquaredLogarithmicError, Activation::Softplus),
+        (Loss::Huber { delta: 0.3 }, Activation::Linear),
+        (Loss::LogCosh, Activation::Linear),
+        (Loss::KLDivergence, classes),
+        (Loss::Poisson, binary),
+        (Loss::CosineSimilarity, Activation::Linear),
+        (Loss::Hinge, Activation::Tanh),
+        (Loss::SquaredHinge, Activation::Tanh),
+        (Loss::CategoricalHinge, Activation::Tanh),
+    ];
+    for (from_logits, label_smoothing) in [smooth(false, 0.1), smooth(true, 0.1)] {
+        let ends = |end| if from_logits { Activation::Linear } else { end };
+        let loss = Loss::BinaryCrossentropy { from_logits, label_smoothing };
+        losses.push((loss, ends(binary)));
+        let loss = Loss::CategoricalCrossentropy { from_logits, label_smoothing };
+        losses.push((loss, ends(classes)));
+        let loss = Loss::SparseCategoricalCrossentropy { from_logits, ignore_class: None };
+        losses.push((loss, ends(classes)));
+    }
+    for (loss, end) in losses {
+        // Looked through by a loss that can be, and not.
+        for apart in [false, true] {
+            let model = Sequential::new().add(Input::new([5, 3])).add(LSTM::new(4));
+            let last = Dense::new(3).bias_initializer(Initializer::Constant(0.2));
+            let model = model.add(last.activation(end));
+            let model = if apart { model.add(Reshape::new([3])) } else { model };
+            let mut model: Model = model.build()?;
+            model.compile(Adam::default(), loss)?;
+            check_model(&model, &format!("{loss:?} {apart}"), (4, 5), 0)?;
+        }
+    }
+    let modes = [Vectors::Rows, Vectors::Columns];
+    let penalties = modes.map(|mode| Regularizer::Orthogonal { factor: 0.3, mode });
+    for penalty in penalties.into_iter().chain([Regularizer::L1L2 { l1: 0.1, l2: 0.2 }]) {
+        let mut layer = LSTM::new(3).kernel_regularizer(penalty).return_sequences(true);
+        if let Regularizer::L1L2 { .. } = penalty {
+            layer = layer.bias_regularizer(penalty).activity_regularizer(penalty);
+        }
+        let both = Bidirectional::new(layer.clone());
+        check(layer.recurrent_regularizer(penalty), 3, false)?;
+        check(both, 3, false)?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What came of a check.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use super::rounded::Rounded;
@@ -140,8 +141,8 @@ impl Report {
     /// against.
     pub fn is_telling(&self) -> bool {
         let sum = |which: usize| self.tensors.iter().map(|it| it.sizes[which]).sum::<f64>();
-        // Not so with NaN, of which an error tells.
-        !(10.0 * sum(1) > sum(0))
+        // With a NaN it is, too: of that an error tells.
+        (10.0 * sum(1)).partial_cmp(&sum(0)) != Some(Ordering::Greater)
     }
 
     /// Whether every entry compared is within the tolerance, every tensor looked at, and the whole
