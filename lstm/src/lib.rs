@@ -55,6 +55,7 @@
 //! | one layer called twice                   | `let layer = Shared::new(LSTM::new(3)); layer.call(&a)?; layer.call(&b)?` |
 //! | `layer.reset_states()` of a stateful layer | `model.reset_states()`                        |
 //! | `model.predict(x, batch_size=256)`       | `model.predict_with(&x, Predict { batch_size: 256, ..Predict::default() })?` |
+//! | `model(x, training=True)`                | `model.predict_with(&x, Predict { training: Some(7), ..Predict::default() })?` |
 //! | `model.train_on_batch(x, y, class_weight=w)` | `model.train_on_class_weighted_batch(&x, &y, &[(0, 0.5)])?` |
 //! | `keras.utils.set_random_seed(7)`         | `model.reseed(7)`, and `seed: 7` in `Fit`       |
 //! | `dtype="float64"`                        | `build_as::<f64>()?`, `Model::<f64>::new_as(..)?` |

@@ -341,7 +341,7 @@ fn printing() {
     for verbose in [Verbose::Bar, Verbose::Line, Verbose::Silent, Verbose::Auto] {
         let (batch_size, steps) = (3, Some(2));
         model.evaluate_with(&x[0], &y[0], Evaluate { batch_size, steps, verbose }).unwrap();
-        let options = Predict { batch_size, steps: None, verbose };
+        let options = Predict { batch_size, verbose, ..Predict::default() };
         model.predict_with(&x[0], options).unwrap();
         model.predict_into_with(&x[0], &mut y[0].clone(), options).unwrap();
     }

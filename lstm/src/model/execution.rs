@@ -75,6 +75,11 @@ impl Mode {
     /// Outputs of a step, for whoever cannot wait.
     pub(super) const STREAM: Mode = Mode { serial: true, ..Mode::PREDICT };
 
+    /// Outputs alone, with random numbers where layers do as in training.
+    pub(super) fn outputs(draw: Option<Draw>) -> Mode {
+        Mode { training: draw, ..Mode::PREDICT }
+    }
+
     /// A step of training, with its random numbers.
     pub(super) fn training(draw: Draw) -> Mode {
         Mode { kept: true, training: Some(draw), serial: false }

@@ -10,6 +10,7 @@ use super::{Model, Verbose};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::random::Draw;
 use crate::tensor::{Inputs, Tensor};
 
 /// How [`Model::predict_with`] and its like go about it: Keras's arguments and defaults.
@@ -27,11 +28,14 @@ pub struct Predict {
     pub steps: Option<usize>,
     /// What is shown meanwhile; nothing unless set, where Keras has a bar.
     pub verbose: Verbose,
+    /// Whether layers do as they do in training, which is to drop out: Keras's `model(x, training=True)`.
+    /// The number is the seed of what is drawn, anew for each batch. Not so unless set.
+    pub training: Option<u64>,
 }
 
 impl Default for Predict {
     fn default() -> Self {
-        Predict { batch_size: 32, steps: None, verbose: Verbose::Silent }
+        Predict { batch_size: 32, steps: None, verbose: Verbose::Silent, training: None }
     }
 }
 
@@ -186,7 +190,7 @@ impl<T: Float> Model<T> {
         let mut outputs: Vec<Tensor<T>> = (self.graph.outputs.iter())
             .map(|&at| Tensor::zeros([&[samples], &self.execution.zeros(at).shape()[1..]].concat()))
             .collect();
-        self.predict_batches(x, batch_size, options.verbose, &mut outputs)?;
+        self.predict_batches(x, batch_size, options, &mut outputs)?;
         Ok(outputs)
     }
 
@@ -269,7 +273,7 @@ impl<T: Float> Model<T> {
         self.execution.check_rows(samples, batch_size)?;
         self.reserve(x, batch_size, false)?;
         self.check_room(y, samples)?;
-        self.predict_batches(x, batch_size, options.verbose, std::slice::from_mut(y))
+        self.predict_batches(x, batch_size, options, std::slice::from_mut(y))
     }
 
     /// Predicts the first rows of `x`, as many as the outputs have.
@@ -277,14 +281,17 @@ impl<T: Float> Model<T> {
         &mut self,
         x: &[&Tensor<T>],
         batch_size: usize,
-        verbose: Verbose,
+        Predict { verbose, training, .. }: Predict,
         outputs: &mut [Tensor<T>],
     ) -> Result<()> {
         let samples = outputs[0].batch();
         let mut progress = Progress::once(verbose, Some(samples.div_ceil(batch_size)));
         for start in (0..samples).step_by(batch_size) {
             let end = samples.min(start + batch_size);
-            self.run(x, Rows::Range(start, end))?;
+            let batch = (start / batch_size) as u64;
+            // Layers with seeds of their own, too, draw other numbers for another seed.
+            let draw = training.map(|seed| Draw::new(seed, (seed << 32).wrapping_add(batch)));
+            self.run(x, Rows::Range(start, end), draw)?;
             for (output, &at) in outputs.iter_mut().zip(&self.graph.outputs) {
                 let size = output.data().len() / samples;
                 let rows = &mut output.data_mut()[start * size..end * size];
@@ -301,11 +308,11 @@ impl<T: Float> Model<T> {
     }
 
     /// Forward on rows of `x`.
-    fn run(&mut self, x: &[&Tensor<T>], rows: Rows) -> Result<()> {
+    fn run(&mut self, x: &[&Tensor<T>], rows: Rows, draw: Option<Draw>) -> Result<()> {
         self.load(x, rows, false)?;
         self.look_through(false);
         let params = Params { weights: &self.params, version: self.version };
-        self.execution.forward(params, Mode::PREDICT);
+        self.execution.forward(params, Mode::outputs(draw));
         Ok(())
     }
 
