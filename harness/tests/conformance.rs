@@ -135,15 +135,15 @@ fn a_description_must_be_that_of_the_model_and_of_the_run() {
             "model_000",
             r#""name":"float64""#,
             r#""name":"mixed_float16""#,
-            "unsupported dtype: `mixed_float16`",
+            "unsupported dtype of Sequential: `mixed_float16`",
         ),
         (
             "layer_000",
             r#""name":"float64""#,
             r#""name":"bfloat16""#,
-            "unsupported dtype: `bfloat16`",
+            "unsupported dtype of LSTM: `bfloat16`",
         ),
-        ("fit_000", r#""name":"float64""#, r#""nome":"float64""#, "unsupported dtype: `"),
+        ("fit_000", r#""name":"float64""#, r#""nome":"float64""#, "DTypePolicy.name: missing"),
     ] {
         let path = fixtures(&format!("conformance/{file}.safetensors"));
         let error = Case::read(&path).unwrap().reworded(from, to).run::<f64>().unwrap_err();

@@ -357,13 +357,134 @@ fn json_that_keras_does_not_write_is_refused_by_name() {
 }
 
 #[test]
-fn a_compilation_that_is_not_known_is_refused_by_name() {
-    let read = |compiled: &str| {
-        let json = r#"{"class_name": "Sequential", "config": {"layers": [
-            {"class_name": "InputLayer", "config": {"batch_shape": [null, 3, 2]}},
-            {"class_name": "LSTM", "config": {"units": 1}}]}, "compile_config": COMPILED}"#;
-        message(Model::from_json(&json.replace("COMPILED", compiled)))
+fn values_of_keys_that_change_no_number_are_looked_at_too() {
+    let layer = |outer: &str, config: &str| {
+        let json = format!(r#"{{"class_name": "LSTM"{outer}, "config": {{"units": 3{config}}}}}"#);
+        Layer::from_json(&json).map(|_| ()).map_err(|error| error.to_string())
     };
+    let seeded = |seed: &str| {
+        let initializer = r#""class_name": "GlorotUniform", "config": {"seed": "#;
+        layer("", &format!(r#", "kernel_initializer": {{{initializer}{seed}}}}}"#))
+    };
+    let policy = |class: &str, name: &str| {
+        let policy = format!(
+            r#""module": "keras", "class_name": "{class}", "config": {{"name": "{name}"}}"#
+        );
+        layer("", &format!(r#", "dtype": {{{policy}}}"#))
+    };
+    let generator = |seed: &str| {
+        format!(
+            r#"{{"module": "keras.random", "class_name": "SeedGenerator",
+            "config": {{"seed": {seed}, "name": "seed_generator"}}}}"#
+        )
+    };
+    for accepted in [
+        seeded("null"),
+        seeded("7"),
+        seeded("-7"),
+        seeded(&generator("3")),
+        policy("DTypePolicy", "float32"),
+        policy("DTypePolicy", "float64"),
+        layer("", r#", "dtype": null"#),
+        layer("", r#", "unroll": true"#),
+        layer(r#", "module": "keras.layers", "registered_name": null"#, ""),
+        layer(r#", "module": "keras.src.layers.rnn.lstm", "registered_name": "LSTM""#, ""),
+        layer(r#", "build_config": {"input_shape": [null, 3, 2]}"#, ""),
+    ] {
+        assert_eq!(accepted, Ok(()));
+    }
+    for (refused, expected) in [
+        (seeded(r#""seven""#), r#"GlorotUniform.seed: expected a seed, found "seven""#),
+        (seeded("0.5"), "GlorotUniform.seed: expected a seed, found 0.5"),
+        (seeded("true"), "GlorotUniform.seed: expected a seed, found true"),
+        (seeded(&generator("[3]")), "SeedGenerator.seed: expected a seed, found [3]"),
+        (seeded(r#"{"class_name": "Dice", "config": {}}"#), "unsupported seed: `Dice`"),
+        (layer("", r#", "dtype": "float16""#), "unsupported dtype of LSTM: `float16`"),
+        (layer("", r#", "dtype": "int32""#), "unsupported dtype of LSTM: `int32`"),
+        (layer("", r#", "dtype": 32"#), "dtype of LSTM: expected an object, found 32"),
+        (policy("DTypePolicy", "bfloat16"), "unsupported dtype of LSTM: `bfloat16`"),
+        (policy("DTypePolicy", "mixed_float16"), "unsupported dtype of LSTM: `mixed_float16`"),
+        (
+            policy("QuantizedDTypePolicy", "float32"),
+            "unsupported dtype of LSTM: `QuantizedDTypePolicy`",
+        ),
+        (layer("", r#", "unroll": 1"#), "LSTM.unroll: expected true or false, found 1"),
+        (layer(r#", "build_config": 3"#, ""), "layer.build_config: expected an object, found 3"),
+        (
+            layer(r#", "module": null, "registered_name": "mine>LSTM""#, ""),
+            "unsupported custom class of layer: `mine>LSTM`",
+        ),
+        (
+            layer(r#", "module": "keras.layers", "registered_name": "mine>LSTM""#, ""),
+            "unsupported custom class of layer: `mine>LSTM`",
+        ),
+        // Of a class that was not registered.
+        (
+            layer(r#", "module": null, "registered_name": "LSTM""#, ""),
+            "unsupported custom class of layer: `LSTM`",
+        ),
+        (
+            layer(r#", "module": "mine.layers", "registered_name": "LSTM""#, ""),
+            "unsupported custom class of layer: `mine.layers.LSTM`",
+        ),
+        (
+            layer(r#", "module": "keras.kitchen""#, ""),
+            "unsupported custom class of layer: `keras.kitchen.LSTM`",
+        ),
+        (layer(r#", "module": 3"#, ""), "layer.module: expected a string, found 3"),
+    ] {
+        assert_eq!(refused, Err(expected.to_owned()));
+    }
+}
+
+/// The message for a model with one output, `lstm`, that was compiled so.
+fn message_of_compilation(compiled: &str) -> String {
+    let json = r#"{"class_name": "Sequential", "config": {"layers": [
+        {"class_name": "InputLayer", "config": {"batch_shape": [null, 3, 2]}},
+        {"class_name": "LSTM", "config": {"units": 1, "name": "lstm"}}]}, "compile_config": COMPILED}"#;
+    message(Model::from_json(&json.replace("COMPILED", compiled)))
+}
+
+#[test]
+fn how_tensorflow_runs_a_model_is_looked_at_too() {
+    let of = |key: &str, value: &str| {
+        let colour = r#""colour": "red""#; // the error where nothing before it is one
+        message_of_compilation(&format!(
+            r#"{{"optimizer": "adam", "loss": "mse", "{key}": {value}, {colour}}}"#
+        ))
+    };
+    for (key, value) in [
+        ("run_eagerly", "true"),
+        ("run_eagerly", "null"),
+        ("jit_compile", r#""auto""#),
+        ("jit_compile", "true"),
+        ("steps_per_execution", "3"),
+        ("steps_per_execution", r#""auto""#),
+        ("auto_scale_loss", "false"),
+        ("loss_weights", r#"{"lstm": 2.0}"#),
+        ("metrics", r#"{"lstm": "mae"}"#),
+        ("metrics", r#"[["mae"], ["mse"]]"#),
+    ] {
+        assert_eq!(of(key, value), "compile_config.colour: unknown key", "{key}: {value}");
+    }
+    for (key, value, why) in [
+        ("run_eagerly", "1", "expected true or false, found 1"),
+        ("jit_compile", r#""fast""#, r#"expected true or false, found "fast""#),
+        ("steps_per_execution", "0", "expected a positive number or auto, found 0"),
+        ("steps_per_execution", "true", "expected a positive number or auto, found true"),
+        ("auto_scale_loss", r#""yes""#, r#"expected true or false, found "yes""#),
+        ("loss_weights", r#"{"gru": 2.0}"#, "no output `gru`; there is lstm"),
+        ("loss_weights", "{}", "missing for output `lstm`"),
+        ("loss_weights", r#"{"lstm": "a"}"#, r#"expected a number for each output, found "a""#),
+        ("metrics", r#"{"gru": "mae"}"#, "no output `gru`; there is lstm"),
+        ("weighted_metrics", r#""mae""#, r#"expected a list, found "mae""#),
+    ] {
+        assert_eq!(of(key, value), format!("compile_config.{key}: {why}"));
+    }
+}
+
+#[test]
+fn a_compilation_that_is_not_known_is_refused_by_name() {
     for (compiled, expected) in [
         (r#"{"optimizer": "adam"}"#, "compile_config.loss: missing"),
         (r#"{"loss": "mse"}"#, "compile_config.optimizer: missing"),
@@ -384,10 +505,30 @@ fn a_compilation_that_is_not_known_is_refused_by_name() {
             "optimizer's beta_1: 2 is not within 0 ≤ beta_1 < 1",
         ),
         (
+            r#"{"optimizer": "adam", "loss": {"gru": "mse"}}"#,
+            "compile_config.loss: no output `gru`; there is lstm",
+        ),
+        (r#"{"optimizer": "adam", "loss": {}}"#, "compile_config.loss: missing for output `lstm`"),
+        (
+            r#"{"optimizer": "adam", "loss": {"module": "mine", "class_name": "function",
+                "config": "mse", "registered_name": "function"}}"#,
+            "unsupported custom class of loss: `mine.function`",
+        ),
+        (
+            r#"{"optimizer": "adam", "loss": {"class_name": "MeanSquaredError",
+                "config": {"dtype": "float16"}}}"#,
+            "unsupported dtype of MeanSquaredError: `float16`",
+        ),
+        (
+            r#"{"optimizer": "adam", "loss": "mse", "metrics": [{"class_name": "R2Score",
+                "config": {"class_aggregation": null}}]}"#,
+            "unsupported class_aggregation of a metric: `null`",
+        ),
+        (
             r#"{"optimizer": "adam", "loss": "mse", "colour": "red"}"#,
             "compile_config.colour: unknown key",
         ),
     ] {
-        assert_eq!(read(compiled), expected);
+        assert_eq!(message_of_compilation(compiled), expected);
     }
 }

@@ -25,15 +25,13 @@ impl<'a> Replay<'a> {
 
     /// Everything that a case of this kind expects.
     pub(super) fn run<T: Float>(&mut self) -> Result<Tensors<T>, String> {
-        let got = match self.case.kind() {
+        match self.case.kind() {
             "layer" => self.layer(),
             "stateful" => self.stateful(),
             "model" => self.model(),
             "fit" => self.fit(),
             other => Err(format!("unsupported kind of case: `{other}`")),
-        }?;
-        check_dtypes(&self.case.description["config"])?;
-        Ok(got)
+        }
     }
 
     fn take<T: Float>(&mut self, name: &str) -> Option<Tensor<T>> {
@@ -239,43 +237,6 @@ fn input_layers(config: &Value) -> Vec<&str> {
     match place(layers) {
         Some(layer) => vec![layer],
         None => layers.as_array().into_iter().flatten().filter_map(place).collect(),
-    }
-}
-
-/// Whether everything in a description is of one precision. A case is run in each of ours. Inputs
-/// may also be whole numbers (tokens) or masks, which every precision holds.
-fn check_dtypes(config: &Value) -> Result<(), String> {
-    match config {
-        Value::Array(values) => values.iter().try_for_each(check_dtypes),
-        Value::Object(fields)
-            if fields.get("class_name").is_some_and(|name| name == "InputLayer")
-                && matches!(
-                    config["config"]["dtype"].as_str(),
-                    Some("bool" | "int32" | "int64")
-                ) =>
-        {
-            Ok(())
-        }
-        // What flows between layers: it follows from the inputs and the layers.
-        Value::Object(fields)
-            if fields.get("class_name").is_some_and(|name| name == "__keras_tensor__") =>
-        {
-            Ok(())
-        }
-        Value::Object(fields) => fields.iter().try_for_each(|(key, value)| {
-            if key != "dtype" || value.is_null() {
-                return check_dtypes(value);
-            }
-            // A name, or a policy that has one.
-            let name = value.as_str().or_else(|| value["config"]["name"].as_str());
-            match name {
-                // Truths and whole numbers are numbers here.
-                Some("float32" | "float64" | "bool" | "int32") => Ok(()),
-                Some(other) => Err(format!("unsupported dtype: `{other}`")),
-                None => Err(format!("unsupported dtype: `{value}`")),
-            }
-        }),
-        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a model was compiled with.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::fields::Fields;
 use super::optimizers::optimizer;
@@ -11,43 +11,94 @@ use crate::model::Compile;
 use crate::optimizer::Optimizer;
 
 /// The arguments of `compile`; none where it was not called, which Keras writes as null or `{}`.
-pub(super) fn compilation(value: &Value) -> Result<Option<(Optimizer, Losses, Compile)>> {
+/// `outputs` are the names of the model's outputs.
+pub(super) fn compilation(
+    value: &Value,
+    outputs: &[String],
+) -> Result<Option<(Optimizer, Losses, Compile)>> {
     if value.is_null() || value.as_object().is_some_and(|object| object.is_empty()) {
         return Ok(None);
     }
     let mut fields = Fields::of("compile_config", value)?;
     let optimizer = optimizer(fields.need("optimizer")?)?;
-    let losses = losses(fields.need("loss")?)?;
+    let losses = losses(&mut fields, outputs)?;
     let compile = Compile {
-        loss_weights: loss_weights(&mut fields)?,
-        metrics: metrics(&mut fields, "metrics")?,
-        weighted_metrics: metrics(&mut fields, "weighted_metrics")?,
+        loss_weights: loss_weights(&mut fields, outputs)?,
+        metrics: metrics(&mut fields, "metrics", outputs)?,
+        weighted_metrics: metrics(&mut fields, "weighted_metrics", outputs)?,
     };
-    // How TensorFlow computes, not what.
-    for key in ["run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss"] {
-        fields.skip(key);
-    }
+    how_it_runs(&mut fields)?;
     fields.finish()?;
     Ok(Some((optimizer, losses, compile)))
 }
 
-/// One loss, or a list with one for each output, where null leaves one out.
-fn losses(value: &Value) -> Result<Losses> {
-    match value {
-        Value::Array(each) => {
-            let one = |value: &Value| match value {
-                Value::Null => Ok(None),
-                value => loss(value).map(Some),
-            };
-            let each: Result<Vec<Option<Objective>>> = each.iter().map(one).collect();
-            Ok(each?.into())
+/// How TensorFlow computes, not what.
+fn how_it_runs(fields: &mut Fields) -> Result<()> {
+    fields.flag("auto_scale_loss", true)?; // where numbers are smaller than `f32` alone
+    for key in ["run_eagerly", "jit_compile"] {
+        match fields.take(key) {
+            None | Some(Value::Null) => {}
+            Some(value) if key == "jit_compile" && value == "auto" => {}
+            Some(_) => _ = fields.flag(key, false)?,
         }
-        value => Ok(loss(value)?.into()),
+    }
+    match fields.take("steps_per_execution") {
+        None => Ok(()),
+        Some(steps) if steps == "auto" || steps.as_u64().is_some_and(|steps| steps > 0) => Ok(()),
+        Some(other) => {
+            let why = format!("expected a positive number or auto, found {other}");
+            Err(fields.error("steps_per_execution", why))
+        }
     }
 }
 
-/// One weight, or a list of them.
-fn loss_weights(fields: &mut Fields) -> Result<Vec<f64>> {
+/// What an object has for each output, in their order, by their names; none for one that it has
+/// not. A name that is none of theirs is an error.
+fn by_output<'a>(
+    fields: &Fields,
+    key: &'static str,
+    object: &'a Map<String, Value>,
+    outputs: &[String],
+) -> Result<Vec<Option<&'a Value>>> {
+    match object.keys().find(|&name| !outputs.contains(name)) {
+        None => Ok(outputs.iter().map(|name| object.get(name)).collect()),
+        Some(name) => {
+            let why = format!("no output `{name}`; there is {}", outputs.join(", "));
+            Err(fields.error(key, why))
+        }
+    }
+}
+
+/// The same where each output needs one.
+fn for_each_output<'a>(
+    fields: &Fields,
+    key: &'static str,
+    object: &'a Map<String, Value>,
+    outputs: &[String],
+) -> Result<Vec<&'a Value>> {
+    let values = by_output(fields, key, object, outputs)?.into_iter().zip(outputs);
+    let missing = |name: &String| fields.error(key, format!("missing for output `{name}`"));
+    values.map(|(value, name)| value.ok_or_else(|| missing(name))).collect()
+}
+
+/// One loss, or one for each output, in a list or by name, where null leaves one out.
+fn losses(fields: &mut Fields, outputs: &[String]) -> Result<Losses> {
+    let one = |value: &Value| match value {
+        Value::Null => Ok(None),
+        value => loss(value).map(Some),
+    };
+    let each: Result<Vec<Option<Objective>>> = match fields.need("loss")? {
+        Value::Array(each) => each.iter().map(one).collect(),
+        Value::Object(object) if !object.contains_key("class_name") => {
+            for_each_output(fields, "loss", object, outputs)?.into_iter().map(one).collect()
+        }
+        value => return Ok(loss(value)?.into()),
+    };
+    Ok(each?.into())
+}
+
+/// One weight, or one for each output, in a list or by name.
+fn loss_weights(fields: &mut Fields, outputs: &[String]) -> Result<Vec<f64>> {
     let wrong = |found: &Value| format!("expected a number for each output, found {found}");
     let value = match fields.take("loss_weights") {
         None | Some(Value::Null) => return Ok(Vec::new()),
@@ -57,41 +108,59 @@ fn loss_weights(fields: &mut Fields) -> Result<Vec<f64>> {
         |value: &Value| value.as_f64().ok_or_else(|| fields.error("loss_weights", wrong(value)));
     match value {
         Value::Array(each) => each.iter().map(one).collect(),
+        Value::Object(object) => {
+            for_each_output(fields, "loss_weights", object, outputs)?.into_iter().map(one).collect()
+        }
         value => Ok(vec![one(value)?]),
     }
 }
 
-/// The metrics of the only output, or of each in a list of lists.
-fn metrics(fields: &mut Fields, key: &'static str) -> Result<Vec<Metric>> {
-    let list = match fields.take(key) {
+/// The metrics of the only output, or those of each, in a list or by name: one, a list, or null.
+fn metrics(fields: &mut Fields, key: &'static str, outputs: &[String]) -> Result<Vec<Metric>> {
+    let each: Vec<Option<&Value>> = match fields.take(key) {
         None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(Value::Array(list)) => list,
+        Some(Value::Array(list)) if list.is_empty() => return Ok(Vec::new()),
+        Some(Value::Array(list)) if outputs.len() == 1 => list.iter().map(Some).collect(),
+        Some(Value::Array(list)) if list.len() == outputs.len() => list.iter().map(Some).collect(),
+        Some(Value::Array(list)) => {
+            let (found, expected) = (list.len(), outputs.len());
+            let why = format!("expected one for each of {expected} outputs, found {found}");
+            return Err(fields.error(key, why));
+        }
+        Some(Value::Object(object)) => by_output(fields, key, object, outputs)?,
         Some(other) => return Err(fields.error(key, format!("expected a list, found {other}"))),
     };
     let mut metrics = Vec::new();
-    for (output, value) in list.iter().enumerate() {
-        match value {
-            Value::Array(each) => {
-                for value in each {
-                    metrics.push(metric(value)?.of_output(output));
-                }
-            }
-            Value::Null => {}
-            value => metrics.push(metric(value)?),
+    for (at, value) in each.into_iter().enumerate() {
+        let output = if outputs.len() == 1 { 0 } else { at };
+        let of_output = match value {
+            None | Some(Value::Null) => &[],
+            Some(Value::Array(several)) => &several[..],
+            Some(one) => std::slice::from_ref(one),
+        };
+        for value in of_output {
+            metrics.push(metric(value)?.of_output(output));
         }
     }
     Ok(metrics)
 }
 
-/// Whether a value stands for a function of Keras, and for which.
-fn function(value: &Value) -> Option<&str> {
-    let is = value.get("class_name").and_then(Value::as_str) == Some("function");
-    value.get("config").and_then(Value::as_str).filter(|_| is)
+/// The name of a function or class of Keras, if the value is one or stands for a function.
+fn name<'a>(at: &str, value: &'a Value) -> Result<Option<&'a str>> {
+    if value.get("class_name").and_then(Value::as_str) != Some("function") {
+        return Ok(value.as_str());
+    }
+    let mut fields = Fields::of(at, value)?;
+    let class = fields.text("class_name")?;
+    let name = fields.text("config")?;
+    fields.origin(class, Some(name))?;
+    fields.finish()?;
+    Ok(Some(name))
 }
 
 /// A loss: the name of a function or class, a function, or a class with its settings.
 pub(super) fn loss(value: &Value) -> Result<Objective> {
-    if let Some(name) = value.as_str().or_else(|| function(value)) {
+    if let Some(name) = name("loss", value)? {
         return name.parse().map(|loss: Loss| loss.into());
     }
     let (class, mut settings) = Fields::of_class("loss", value)?;
@@ -129,8 +198,8 @@ pub(super) fn loss(value: &Value) -> Result<Objective> {
             }
         },
     };
-    settings.skip("name");
-    settings.skip("dtype"); // the precision is the caller's choice
+    settings.name()?;
+    settings.dtype()?;
     settings.finish()?;
     Ok(loss.reduction(reduction))
 }
@@ -155,14 +224,14 @@ fn last_axis(settings: &mut Fields) -> Result<()> {
 
 /// A metric: the name of a function or class, a function, or a class with its settings.
 fn metric(value: &Value) -> Result<Metric> {
-    if let Some(name) = value.as_str().or_else(|| function(value)) {
+    if let Some(name) = name("metric", value)? {
         return name.parse();
     }
     let (class, mut settings) = Fields::of_class("metric", value)?;
     let mut measure = Measure::by_name(class)?;
     settings_of(&mut measure, &mut settings)?;
     let name = settings.name()?;
-    settings.skip("dtype");
+    settings.dtype()?;
     settings.finish()?;
     let metric = Metric::from(measure);
     Ok(match name {
@@ -230,9 +299,11 @@ fn settings_of(measure: &mut Measure, settings: &mut Fields) -> Result<()> {
 
 /// A setting of an area or of R², if it is there.
 fn curve_setting(measure: &mut Measure, settings: &mut Fields, key: &'static str) -> Result<()> {
-    let value = match settings.take(key) {
-        None | Some(Value::Null) => return Ok(()),
-        Some(value) => value,
+    let value = match (settings.take(key), key) {
+        // R² of each class by itself, which is no one number.
+        (Some(value @ Value::Null), "class_aggregation") => value,
+        (None | Some(Value::Null), _) => return Ok(()),
+        (Some(value), _) => value,
     };
     let other = || Error::unsupported(format!("{key} of a metric"), value.to_string());
     match (measure, key, value.as_str()) {

@@ -13,6 +13,26 @@ pub(super) struct Fields<'a> {
     taken: Vec<&'static str>,
 }
 
+/// Where Keras has the classes that are read here: `keras.layers` and so on.
+const MODULES: [&str; 11] = [
+    "constraints",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "random",
+    "regularizers",
+    "src",
+];
+
+/// `layers` of `.layers.core`.
+fn package(rest: &str) -> &str {
+    rest.split('.').nth(1).unwrap_or_default()
+}
+
 impl<'a> Fields<'a> {
     pub(super) fn of(at: impl Into<String>, value: &'a Value) -> Result<Self> {
         let at = at.into();
@@ -37,15 +57,46 @@ impl<'a> Fields<'a> {
         let mut outer = Fields::of(at, value)?;
         let class = outer.text("class_name")?;
         let config = Fields::of(class, outer.need("config")?)?;
-        for key in ["module", "registered_name", "build_config"].iter().chain(keys) {
-            outer.skip(key);
+        outer.origin(class, None)?;
+        // The shapes it was built for follow from those of the inputs.
+        if let Some(other) = outer.take("build_config").filter(|v| !v.is_null() && !v.is_object()) {
+            return Err(outer.error("build_config", format!("expected an object, found {other}")));
         }
         // Written by Functional around a layer, and read there.
-        for key in ["name", "inbound_nodes"] {
+        for key in ["name", "inbound_nodes"].iter().chain(keys) {
             outer.skip(key);
         }
         outer.finish()?;
         Ok((class, config))
+    }
+
+    /// The keys that say where a class lives, or a function of this name: it has to be one of
+    /// Keras's own, not a custom one that is called the same.
+    pub(super) fn origin(&mut self, class: &str, function: Option<&str>) -> Result<()> {
+        let [module, registered] = ["module", "registered_name"].map(|key| match self.take(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(name)) => Ok(Some(&name[..])),
+            Some(other) => Err(self.error(key, format!("expected a string, found {other}"))),
+        });
+        let (module, registered) = (module?, registered?);
+        let is_builtin = match module {
+            None => registered.is_none(),
+            // Functions by name, which Keras writes without the module that they are of.
+            Some("builtins") => class == "function",
+            Some(module) => match module.strip_prefix("keras") {
+                Some("") => true,
+                Some(rest) => rest.starts_with('.') && MODULES.contains(&package(rest)),
+                None => false,
+            },
+        };
+        if is_builtin && registered.is_none_or(|name| name == class || Some(name) == function) {
+            return Ok(());
+        }
+        let name = match (registered, module) {
+            (Some(name), _) if name != class || module.is_none() => name.to_owned(),
+            (_, module) => format!("{}.{class}", module.unwrap_or_default()),
+        };
+        Err(Error::unsupported(format!("custom class of {}", self.at), name))
     }
 
     pub(super) fn error(&self, key: &str, why: impl std::fmt::Display) -> Error {
@@ -170,6 +221,34 @@ impl<'a> Fields<'a> {
             Some(value) => value
                 .as_bool()
                 .ok_or_else(|| self.error(key, format!("expected true or false, found {value}"))),
+        }
+    }
+
+    /// The precision, which is the caller's choice: any that this crate has.
+    pub(super) fn dtype(&mut self) -> Result<()> {
+        self.dtype_among(&[])
+    }
+
+    /// As [`dtype`](Self::dtype), or one of those named.
+    pub(super) fn dtype_among(&mut self, others: &[&str]) -> Result<()> {
+        let what = format!("dtype of {}", self.at);
+        let name = match self.take("dtype") {
+            None | Some(Value::Null) => return Ok(()),
+            Some(Value::String(name)) => name,
+            Some(policy) => {
+                let (class, mut fields) = Fields::of_class(&what, policy)?;
+                if class != "DTypePolicy" {
+                    return Err(Error::unsupported(what, class));
+                }
+                let name = fields.text("name")?;
+                fields.finish()?;
+                name
+            }
+        };
+        match name {
+            "float32" | "float64" => Ok(()),
+            other if others.contains(&other) => Ok(()),
+            other => Err(Error::unsupported(what, other)),
         }
     }
 

@@ -59,11 +59,16 @@ pub(super) fn sample_shape(
     }
 }
 
+/// The types of inputs that are no fractions.
+const WHOLE: [&str; 9] =
+    ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"];
+
 fn input(mut fields: Fields) -> Result<InputDescription> {
     let shape = fields.need("batch_shape")?;
     let (batch_size, shape) = sample_shape(&fields, "batch_shape", shape)?;
     let name = fields.name()?;
-    fields.skip("dtype");
+    // Truths and whole numbers are numbers here.
+    fields.dtype_among(&WHOLE)?;
     for key in ["sparse", "ragged", "optional"] {
         fields.refuse(key)?;
     }
@@ -74,7 +79,7 @@ fn input(mut fields: Fields) -> Result<InputDescription> {
 /// Keys that every layer with weights has: its name, and whether it is trained.
 pub(super) fn layer_keys(fields: &mut Fields) -> Result<(Option<String>, bool)> {
     let name = fields.name()?;
-    fields.skip("dtype"); // the precision is the caller's choice
+    fields.dtype()?;
     Ok((name, fields.flag("trainable", true)?))
 }
 
@@ -115,7 +120,7 @@ fn lstm(mut fields: Fields) -> Result<LSTM> {
         seed: fields.seed()?,
         name,
     };
-    fields.skip("unroll"); // how TensorFlow computes, not what
+    fields.flag("unroll", false)?; // how TensorFlow computes, not what
     fields.finish()?;
     Ok(lstm)
 }
@@ -179,7 +184,7 @@ fn rnn(mut fields: Fields) -> Result<RNN> {
         zero_output_for_mask: fields.flag("zero_output_for_mask", false)?,
         name,
     };
-    fields.skip("unroll"); // how TensorFlow computes, not what
+    fields.flag("unroll", false)?; // how TensorFlow computes, not what
     fields.finish()?;
     Ok(if trainable { rnn } else { rnn.trainable(false) })
 }
@@ -308,7 +313,13 @@ fn embedding(mut fields: Fields) -> Result<Embedding> {
     for key in ["activity_regularizer", "lora_rank", "lora_alpha", "quantization_config"] {
         fields.refuse(key)?;
     }
-    fields.skip("input_length"); // as in Keras, which has it from old files
+    // As in Keras, which has it from old files.
+    if let Some(length) = fields.take("input_length").filter(|length| !length.is_u64()) {
+        match length {
+            Value::Null => {}
+            length => axes(&fields, "input_length", length).map(|_| ())?,
+        }
+    }
     fields.finish()?;
     Ok(embedding)
 }

@@ -1,10 +1,10 @@
 //! Descriptions of models as Keras writes them: `model.to_json()`, `layers.serialize`,
 //! `optimizers.serialize`.
 //!
-//! A key whose value asks for something this crate lacks is an [`Error::Unsupported`]; one that
-//! Keras does not write, an [`Error::Config`]. Passed over is what changes no number here: where a
-//! class lives in Keras, precisions, the seeds of its generators, the shapes that `config` implies
-//! and how TensorFlow runs a graph.
+//! A key whose value asks for something this crate lacks is an [`Error::Unsupported`], and so is a
+//! custom class, whatever its name; a key that Keras does not write, or a value of another type, an
+//! [`Error::Config`]. Read but not kept is what changes no number here: which of the two precisions,
+//! the seeds of initializers, the shapes that `config` implies and how TensorFlow runs a graph.
 
 mod compilation;
 mod fields;
@@ -148,8 +148,10 @@ impl<T: Float> Model<T> {
     ///
     /// Not kept of a file that was read, beside what [`Layer::to_json`] says: the types of inputs
     /// (one that is nothing but a mask is of truths, all others are of `T`), the `training` of single calls (that of the model's call takes its
-    /// place), whether one input or output was in a list, and whether a loss with Keras's defaults
-    /// was given by its name, a shorter one, or an object of its class: its name is written.
+    /// place), whether one input or output was in a list, whether losses, their weights and metrics
+    /// were given by the names of outputs (they are written in the order of those), and whether a
+    /// loss with Keras's defaults was given by its name, a shorter one, or an object of its class: its
+    /// name is written.
     pub fn to_json(&self) -> String {
         write::model(self).to_string()
     }

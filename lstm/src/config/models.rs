@@ -22,9 +22,9 @@ pub(super) fn model<T: Float>(value: &Value) -> Result<Model<T>> {
         "Functional" | "Model" => functional(fields)?,
         other => return Err(Error::unsupported("model", other)),
     };
-    if let Some((optimizer, losses, rest)) =
-        value.get("compile_config").map_or(Ok(None), compilation)?
-    {
+    let outputs = model.output_names();
+    let compiled = value.get("compile_config").map(|value| compilation(value, &outputs));
+    if let Some((optimizer, losses, rest)) = compiled.transpose()?.flatten() {
         model.compile_with(optimizer, losses, rest)?;
     }
     Ok(model)
@@ -39,7 +39,7 @@ fn array<'a>(fields: &mut Fields<'a>, key: &'static str) -> Result<&'a [Value]> 
 /// Keys that every model has, and its name.
 fn model_keys(fields: &mut Fields, default: &str) -> Result<String> {
     let name = fields.name()?;
-    fields.skip("dtype"); // the precision is the caller's choice
+    fields.dtype()?;
     if !fields.flag("trainable", true)? {
         return Err(Error::unsupported("model that is not trainable", name.unwrap_or_default()));
     }

@@ -17,7 +17,7 @@ pub(super) fn is_one(value: &Value) -> bool {
 pub(super) fn operation(value: &Value, scalars: &mut Vec<&Value>) -> Result<Layer> {
     let (class, mut fields) = Fields::of_class("operation", value)?;
     let name = fields.name()?;
-    fields.skip("dtype"); // truths are numbers here
+    fields.dtype_among(&["bool"])?; // truths are numbers here
     let op = match class {
         "NotEqual" => match scalars.pop().and_then(Value::as_f64) {
             Some(number) => Op::NotEqual(number),

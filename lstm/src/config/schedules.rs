@@ -56,7 +56,7 @@ pub(super) fn schedule(value: &Value) -> Result<Schedule> {
         }
         other => return Err(Error::unsupported("learning-rate schedule", other)),
     };
-    fields.skip("name");
+    fields.name()?;
     fields.finish()?;
     Ok(schedule)
 }

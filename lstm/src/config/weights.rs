@@ -43,7 +43,7 @@ pub(super) fn initializer(
 ) -> Result<Initializer> {
     let Some(value) = fields.take(key) else { return Ok(default) };
     named_or_class(key, value, |class, settings| {
-        settings.skip("seed"); // streams of random numbers are our own
+        seed(settings)?;
         for axes in ["input_axes", "output_axes"] {
             settings.refuse(axes)?;
         }
@@ -79,6 +79,24 @@ pub(super) fn initializer(
             other => return Err(Error::unsupported(key, other)),
         })
     })
+}
+
+/// A seed: streams of random numbers are our own, so that it need not be kept.
+fn seed(settings: &mut Fields) -> Result<()> {
+    match settings.take("seed") {
+        None | Some(Value::Null) => Ok(()),
+        Some(seed) if seed.is_i64() || seed.is_u64() => Ok(()),
+        Some(generator @ Value::Object(_)) => {
+            let (class, mut generator) = Fields::of_class("seed", generator)?;
+            if class != "SeedGenerator" {
+                return Err(Error::unsupported("seed", class));
+            }
+            self::seed(&mut generator)?;
+            generator.name()?;
+            generator.finish()
+        }
+        Some(other) => Err(settings.error("seed", format!("expected a seed, found {other}"))),
+    }
 }
 
 fn variance_scaling(settings: &mut Fields) -> Result<Initializer> {
