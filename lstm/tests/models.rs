@@ -1,8 +1,9 @@
 //! Models as a user writes them: what they compute, and what they look like.
 
 use lstm::{
-    Activation, Adam, Dense, Evaluate, Fit, Initializer, Input, LSTM, Loss, Model, Predict, Result,
-    SGD, Sequential, Tensor, Verbose,
+    Activation, Adam, Bidirectional, Dense, Embedding, Evaluate, Fit, Initializer, Input, LSTM,
+    LSTMCell, LayerNormalization, Loss, Model, Predict, RNN, Result, SGD, Sequential, Tensor,
+    TimeDistributed, Verbose,
 };
 
 const SILENT: Fit = Fit { verbose: Verbose::Silent, ..Fit::DEFAULT };
@@ -390,4 +391,28 @@ fn f64_models_train_like_f32_models() {
     for (single, double) in single.loss().iter().zip(double.loss()) {
         assert!((single - double).abs() < 1e-3 * double, "{single} {double}");
     }
+}
+
+#[test]
+fn a_functional_model_that_is_not_trainable_is_read_with_all_layers_frozen() {
+    let x = Input::new([3]);
+    let y = Embedding::new(5, 2).call(&x).unwrap();
+    let y = LayerNormalization::new().call(&y).unwrap();
+    let y = Bidirectional::new(LSTM::new(2).return_sequences(true)).call(&y).unwrap();
+    let y = RNN::new([LSTMCell::new(2), LSTMCell::new(3)]).return_sequences(true).call(&y).unwrap();
+    let y = TimeDistributed::new(Dense::new(2)).call(&y).unwrap();
+    let y = Dense::new(1).call(&LSTM::new(2).call(&y).unwrap()).unwrap();
+    let model = Model::new(&x, &y).unwrap();
+    let frozen = |model: &Model| {
+        let mut config: serde_json::Value = serde_json::from_str(&model.to_json()).unwrap();
+        config["config"]["trainable"] = false.into();
+        Model::from_json(&config.to_string()).unwrap().summary()
+    };
+    let (summary, params) = (frozen(&model), model.count_params());
+    assert!(summary.contains(&format!("Non-trainable params: {params}")), "{summary}");
+
+    // In a Sequential model the layers say it by themselves, as in Keras.
+    let small = Sequential::new().add(Input::new([3])).add(Dense::new(2)).build().unwrap();
+    let summary = frozen(&small);
+    assert!(summary.contains("Non-trainable params: 0"), "{summary}");
 }

@@ -182,6 +182,7 @@ fn rnn(mut fields: Fields) -> Result<RNN> {
         go_backwards: fields.flag("go_backwards", false)?,
         stateful: fields.flag("stateful", false)?,
         zero_output_for_mask: fields.flag("zero_output_for_mask", false)?,
+        activity_regularizer: regularizer(&mut fields, "activity_regularizer")?,
         name,
     };
     fields.flag("unroll", false)?; // how TensorFlow computes, not what
@@ -305,12 +306,13 @@ fn embedding(mut fields: Fields) -> Result<Embedding> {
         output_dim: fields.size("output_dim")?,
         embeddings_initializer: initializer(&mut fields, "embeddings_initializer", start)?,
         embeddings_regularizer: regularizer(&mut fields, "embeddings_regularizer")?,
+        activity_regularizer: regularizer(&mut fields, "activity_regularizer")?,
         embeddings_constraint: constraint(&mut fields, "embeddings_constraint")?,
         mask_zero: fields.flag("mask_zero", false)?,
         trainable,
         name,
     };
-    for key in ["activity_regularizer", "lora_rank", "lora_alpha", "quantization_config"] {
+    for key in ["lora_rank", "lora_alpha", "quantization_config"] {
         fields.refuse(key)?;
     }
     // As in Keras, which has it from old files.

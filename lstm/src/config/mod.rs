@@ -70,7 +70,8 @@ impl Optimizer {
 }
 
 impl Initializer {
-    /// What `keras.initializers.serialize` returns for it, without a seed.
+    /// What `keras.initializers.serialize` returns for it, without a seed. A `VarianceScaling` that is
+    /// the same as a class of another name, as `LecunNormal` is by default, is written as that.
     pub fn to_json(self) -> String {
         weights::initializer_json(self).to_string()
     }
@@ -147,11 +148,12 @@ impl<T: Float> Model<T> {
     /// `keras.models.model_from_json`.
     ///
     /// Not kept of a file that was read, beside what [`Layer::to_json`] says: the types of inputs
-    /// (one that is nothing but a mask is of truths, all others are of `T`), the `training` of single calls (that of the model's call takes its
-    /// place), whether one input or output was in a list, whether losses, their weights and metrics
-    /// were given by the names of outputs (they are written in the order of those), and whether a
-    /// loss with Keras's defaults was given by its name, a shorter one, or an object of its class: its
-    /// name is written.
+    /// (one that is nothing but a mask is of truths, all others are of `T`), the `training` of single
+    /// calls (that of the model's call takes its place), whether a functional model is trainable (its
+    /// layers are not if it is not), whether one input or output was in a list, whether losses, their
+    /// weights and metrics were given by the names of outputs (they are written in the order of
+    /// those), and whether a loss with Keras's defaults was given by its name, a shorter one, or an
+    /// object of its class: its name is written.
     pub fn to_json(&self) -> String {
         write::model(self).to_string()
     }

@@ -36,18 +36,16 @@ fn array<'a>(fields: &mut Fields<'a>, key: &'static str) -> Result<&'a [Value]> 
     value.as_array().map(|array| &array[..]).ok_or_else(wrong)
 }
 
-/// Keys that every model has, and its name.
-fn model_keys(fields: &mut Fields, default: &str) -> Result<String> {
+/// Keys that every model has: its name, and whether it is trained.
+fn model_keys(fields: &mut Fields, default: &str) -> Result<(String, bool)> {
     let name = fields.name()?;
     fields.dtype()?;
-    if !fields.flag("trainable", true)? {
-        return Err(Error::unsupported("model that is not trainable", name.unwrap_or_default()));
-    }
-    Ok(name.unwrap_or_else(|| default.to_owned()))
+    Ok((name.unwrap_or_else(|| default.to_owned()), fields.flag("trainable", true)?))
 }
 
 fn sequential<T: Float>(mut fields: Fields) -> Result<Model<T>> {
-    let name = model_keys(&mut fields, "sequential")?;
+    // Whether it is trained, its layers say by themselves: Keras reads it of them alone.
+    let (name, _) = model_keys(&mut fields, "sequential")?;
     let mut layers =
         array(&mut fields, "layers")?.iter().map(layer).collect::<Result<Vec<Layer>>>()?;
     // Where the input was not a layer, its shape is that of the first call.
@@ -62,7 +60,7 @@ fn sequential<T: Float>(mut fields: Fields) -> Result<Model<T>> {
 }
 
 fn functional<T: Float>(mut fields: Fields) -> Result<Model<T>> {
-    let name = model_keys(&mut fields, "functional")?;
+    let (name, trainable) = model_keys(&mut fields, "functional")?;
     let layers = array(&mut fields, "layers")?;
     let input_layers = fields.need("input_layers")?;
     let output_layers = fields.need("output_layers")?;
@@ -71,7 +69,7 @@ fn functional<T: Float>(mut fields: Fields) -> Result<Model<T>> {
     let mut calls = Calls::new();
     let mut waiting: Vec<Node> = Vec::new();
     for value in layers {
-        nodes(value, &mut calls, &mut waiting)?;
+        nodes(value, trainable, &mut calls, &mut waiting)?;
     }
     // Layers are written in an order of Keras's; each is called once all it reads is there.
     while !waiting.is_empty() {
@@ -109,8 +107,13 @@ struct Node<'a> {
     mask: Option<Place<'a>>,
 }
 
-/// Reads a layer and all its calls. An input is there already.
-fn nodes<'a>(value: &'a Value, calls: &mut Calls<'a>, waiting: &mut Vec<Node<'a>>) -> Result<()> {
+/// Reads a layer of a model, trained or not, and all its calls. An input is there already.
+fn nodes<'a>(
+    value: &'a Value,
+    trainable: bool,
+    calls: &mut Calls<'a>,
+    waiting: &mut Vec<Node<'a>>,
+) -> Result<()> {
     let name = value
         .get("name")
         .and_then(Value::as_str)
@@ -127,7 +130,7 @@ fn nodes<'a>(value: &'a Value, calls: &mut Calls<'a>, waiting: &mut Vec<Node<'a>
         if nodes.is_empty() {
             return Err(Error::config(name, "a layer that is never called"));
         }
-        shared = Some(Shared::new(layer));
+        shared = Some(Shared::new(if trainable { layer } else { layer.frozen() }));
     }
     for (index, node) in nodes.iter().enumerate() {
         let mut node = Fields::of(format!("inbound_nodes of {name}"), node)?;

@@ -34,6 +34,7 @@ pub struct Embedding {
     pub(crate) output_dim: usize,
     pub(crate) embeddings_initializer: Initializer,
     pub(crate) embeddings_regularizer: Option<Regularizer>,
+    pub(crate) activity_regularizer: Option<Regularizer>,
     pub(crate) embeddings_constraint: Option<Constraint>,
     pub(crate) mask_zero: bool,
     pub(crate) trainable: bool,
@@ -49,6 +50,7 @@ impl Embedding {
             embeddings_initializer: Initializer::RandomUniform { minval: -0.05, maxval: 0.05 },
             mask_zero: false,
             embeddings_regularizer: None,
+            activity_regularizer: None,
             embeddings_constraint: None,
             trainable: true,
             name: None,
@@ -68,6 +70,8 @@ impl Embedding {
     options! {
         /// The penalty on `E`.
         embeddings_regularizer: Regularizer,
+        /// The penalty on `y`, divided by the size of the batch.
+        activity_regularizer: Regularizer,
         /// The bounds of `E`.
         embeddings_constraint: Constraint,
     }
@@ -121,6 +125,7 @@ impl Describe for Embedding {
     }
 
     fn check(&self, what: &str, inputs: &[Shape]) -> Result<()> {
+        self.check_activity(what, inputs)?;
         if self.input_dim == 0 {
             return Err(Error::invalid(what, "input_dim must be positive"));
         }
@@ -128,6 +133,10 @@ impl Describe for Embedding {
             return Err(Error::invalid(what, "output_dim must be positive"));
         }
         self.weights(inputs).iter().try_for_each(|weight| weight.check(what))
+    }
+
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        self.activity_regularizer
     }
 
     fn weights(&self, _: &[Shape]) -> Vec<Weight> {

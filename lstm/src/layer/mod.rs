@@ -210,6 +210,20 @@ impl Layer {
         }
     }
 
+    /// The layer with weights that training does not change.
+    pub(crate) fn frozen(self) -> Self {
+        match self {
+            Layer::LSTM(layer) => layer.trainable(false).into(),
+            Layer::Bidirectional(layer) => layer.trainable(false).into(),
+            Layer::RNN(layer) => layer.trainable(false).into(),
+            Layer::TimeDistributed(layer) => layer.trainable(false).into(),
+            Layer::Dense(layer) => layer.trainable(false).into(),
+            Layer::Embedding(layer) => layer.trainable(false).into(),
+            Layer::LayerNormalization(layer) => layer.trainable(false).into(),
+            without_weights => without_weights,
+        }
+    }
+
     pub(crate) fn describe(&self) -> &dyn Describe {
         match self {
             Layer::Input(input) => input,

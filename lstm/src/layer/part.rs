@@ -154,7 +154,7 @@ impl<T: crate::Float> Part<T> {
     /// The penalty on what was returned for a batch of so many rows: each output is divided by them.
     pub(super) fn activity_penalty(&self, batch: usize) -> f64 {
         let Some(regularizer) = self.activity_regularizer else { return 0.0 };
-        let value = |output: &Buffer<T>| regularizer.value(&[batch, self.units], output);
+        let value = |output: &Buffer<T>| regularizer.value(&rows(batch, output), output);
         self.outputs.iter().map(value).sum::<f64>() / batch as f64
     }
 
@@ -172,7 +172,7 @@ impl<T: crate::Float> Part<T> {
             return;
         };
         for (output, dout) in self.outputs.iter().zip(&mut self.douts) {
-            let (shape, scale) = ([batch, self.units], scale / batch as f64);
+            let (shape, scale) = (rows(batch, output), scale / batch as f64);
             regularizer.add_gradient(&shape, output, scale, dout.sum(output.len()));
         }
     }
@@ -194,6 +194,11 @@ impl<T: crate::Float> Part<T> {
     pub(super) fn rows(&self) -> Option<usize> {
         self.operation.rows()
     }
+}
+
+/// The shape of an output of a batch: states of stacked cells have sizes of their own.
+fn rows<T>(batch: usize, output: &[T]) -> [usize; 2] {
+    [batch, output.len() / batch.max(1)]
 }
 
 /// The part of a pass that a layer with these inputs and weights has.

@@ -2,9 +2,10 @@
 
 use super::cell::{Cell, LSTMCell};
 use super::recurrent::check_sequence;
-use super::{Describe, LSTM, Layer, Weight, named, setters};
+use super::{Describe, LSTM, Layer, Weight, named, options, setters};
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
+use crate::regularizer::Regularizer;
 use crate::shape::Shape;
 
 /// Runs a cell, or a stack of cells, over a sequence: `[steps, features]` to `[units]` of the last
@@ -20,6 +21,7 @@ pub struct RNN {
     pub(crate) go_backwards: bool,
     pub(crate) stateful: bool,
     pub(crate) zero_output_for_mask: bool,
+    pub(crate) activity_regularizer: Option<Regularizer>,
     pub(crate) name: Option<String>,
 }
 
@@ -34,6 +36,7 @@ impl RNN {
             go_backwards: false,
             stateful: false,
             zero_output_for_mask: false,
+            activity_regularizer: None,
             name: None,
         }
     }
@@ -54,6 +57,11 @@ impl RNN {
         stateful: bool,
         /// See [`LSTM::zero_output_for_mask`].
         zero_output_for_mask: bool,
+    }
+
+    options! {
+        /// See [`LSTM::activity_regularizer`].
+        activity_regularizer: Regularizer,
     }
 
     /// Calls the layer on `x` with the states before the first step: `h` and `c` of each cell, the
@@ -132,11 +140,16 @@ impl Describe for RNN {
     }
 
     fn check(&self, what: &str, inputs: &[Shape]) -> Result<()> {
+        self.check_activity(what, inputs)?;
         for (layer, input) in self.layers_and_inputs(&inputs[0]) {
             let name = layer.name.as_deref().unwrap_or_default();
             layer.check(&format!("{name} of {what}"), &[input])?;
         }
         Ok(())
+    }
+
+    fn activity_regularizer(&self) -> Option<Regularizer> {
+        self.activity_regularizer
     }
 
     fn weights(&self, inputs: &[Shape]) -> Vec<Weight> {

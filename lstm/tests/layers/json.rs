@@ -31,11 +31,11 @@ fn all_options_are_read() {
         (
             "Embedding",
             r#""input_dim": 5, "output_dim": 2, "embeddings_initializer": "uniform",
-            "embeddings_regularizer": null, "activity_regularizer": null,
+            "embeddings_regularizer": null, "activity_regularizer": "l1",
             "embeddings_constraint": null, "mask_zero": true, "quantization_config": null"#,
             "input_dim: 5, output_dim: 2, embeddings_initializer: RandomUniform { minval: -0.05, \
-             maxval: 0.05 }, embeddings_regularizer: None, embeddings_constraint: None, mask_zero: \
-             true",
+             maxval: 0.05 }, embeddings_regularizer: None, activity_regularizer: Some(L1(0.01)), \
+             embeddings_constraint: None, mask_zero: true",
         ),
         (
             "LayerNormalization",

@@ -105,7 +105,7 @@ fn embedding(embedding: &Embedding, name: &str, site: Site) -> Value {
         "output_dim": embedding.output_dim,
         "embeddings_initializer": initializer_json(embedding.embeddings_initializer),
         "embeddings_regularizer": regularizer_json(embedding.embeddings_regularizer),
-        "activity_regularizer": null,
+        "activity_regularizer": regularizer_json(embedding.activity_regularizer),
         "embeddings_constraint": constraint_json(embedding.embeddings_constraint.as_ref()),
         "mask_zero": embedding.mask_zero,
         "quantization_config": null,

@@ -99,7 +99,12 @@ pub(super) fn rnn(rnn: &RNN, site: Site) -> Value {
         Cell::Stacked(stack) => stacked(stack, features, site),
     };
     let config = extend(site.config(name, is_trained(&rnn.cell)), way);
-    with_states("RNN", extend(config, json!({ "cell": cell })), site)
+    let mut config = extend(config, json!({ "cell": cell }));
+    // Keras writes it only where there is one.
+    if rnn.activity_regularizer.is_some() {
+        config["activity_regularizer"] = regularizer_json(rnn.activity_regularizer);
+    }
+    with_states("RNN", config, site)
 }
 
 /// A cell, which is number `at` of its stack, for inputs of so many features if it is built.
