@@ -349,6 +349,45 @@ mod tests {
     }
 
     #[test]
+    fn a_scaled_distribution_has_the_variance_of_its_scale_over_its_fan() {
+        let shape = [100, 400];
+        for (mode, fan) in [(Fan::In, 100.0), (Fan::Out, 400.0), (Fan::Average, 250.0)] {
+            for scale in [0.1f64, 3.0] {
+                let variance = scale / fan;
+                for (distribution, limit) in [
+                    (Distribution::Uniform, (3.0 * variance).sqrt()),
+                    (Distribution::TruncatedNormal, 2.0 * variance.sqrt() / TRUNCATED_STDDEV),
+                    (Distribution::UntruncatedNormal, f64::INFINITY),
+                ] {
+                    let initializer = scaling(scale, mode, distribution);
+                    let weight = draw(initializer, shape);
+                    let n = weight.len() as f64;
+                    let found = weight.iter().map(|w| w * w).sum::<f64>() / n;
+                    let error = (found / variance - 1.0).abs();
+                    assert!(error < 6.0 * (2.0 / n).sqrt(), "{initializer:?}: {found}");
+                    let largest = weight.iter().fold(0.0, |most: f64, w| most.max(w.abs()));
+                    assert!(largest <= limit, "{initializer:?}: {largest}");
+                    // Of so many normal numbers, two in a thousand are beyond three deviations.
+                    let far = weight.iter().filter(|w| w.abs() > 3.0 * variance.sqrt()).count();
+                    let expected = if limit.is_finite() { 0..=0 } else { 60..=160 };
+                    assert!(expected.contains(&far), "{initializer:?}: {far}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_gain_multiplies_an_orthogonal_matrix() {
+        let plain = draw(Initializer::ORTHOGONAL, [7, 12]);
+        for gain in [0.5, -2.0] {
+            let scaled = draw(Initializer::Orthogonal { gain }, [7, 12]);
+            let apart =
+                plain.iter().zip(&scaled).map(|(one, by_gain)| (gain * one - by_gain).abs());
+            assert!(apart.fold(0.0, f64::max) < 1e-15);
+        }
+    }
+
+    #[test]
     fn bounded_distributions_keep_their_bounds() {
         let limit = (6.0f64 / 500.0).sqrt();
         let uniform = draw(Initializer::GLOROT_UNIFORM, [100, 400]);
