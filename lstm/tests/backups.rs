@@ -314,6 +314,41 @@ fn a_training_that_is_over_begins_and_ends_again() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn fewer_epochs_than_have_begun_are_refused() -> Result<()> {
+    let (x, y) = (waves(&[22, 6, 2]), waves(&[22, 1]));
+    let path = file("fewer");
+    let backup = Some(Backup::new(&path).every(1));
+    let fit = |backup: Option<Backup>, epochs: usize, accident: usize| {
+        let options =
+            Fit { epochs, batch_size: 5, verbose: Verbose::Silent, backup, ..Fit::default() };
+        let (mut model, mut listener) = (model(Adam::default()), Listener::default());
+        let before = model.get_weights();
+        let mut accident = Accident::after(accident);
+        let found = model.fit_with(&x, &y, options, &mut [&mut listener, &mut accident]);
+        let untouched = listener.heard.is_empty() && model.get_weights() == before;
+        (found.map(|history| (history, model.get_weights())), untouched)
+    };
+    let refused = |epochs: usize, begun: usize| {
+        let whole = std::fs::read(&path).unwrap();
+        let (found, untouched) = fit(backup, epochs, NEVER);
+        let why = format!("its training has begun {begun} epochs, more than epochs {epochs}");
+        let expected = format!("{}: {why}", path.display());
+        assert_eq!(found.unwrap_err().to_string(), expected);
+        assert!(untouched && std::fs::read(&path).unwrap() == whole);
+    };
+    // In the middle of its third epoch, it can be one of three.
+    fit(backup, 9, 14).0.unwrap_err();
+    refused(0, 3);
+    refused(2, 3);
+    assert!(fit(backup, 3, NEVER).0? == fit(None, 3, NEVER).0?);
+    // At the end of the third, still.
+    refused(2, 3);
+    assert!(fit(backup, 3, NEVER).0? == fit(None, 3, NEVER).0?);
+    std::fs::remove_file(&path).unwrap();
+    Ok(())
+}
+
 /// Options of the training that `saved` has saved.
 const SAVED: Fit<'static> = Fit {
     epochs: 2,

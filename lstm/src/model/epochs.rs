@@ -71,7 +71,9 @@ impl<T: Float> Model<T> {
         };
         // What can be wrong with a backup is found before anyone knows of the training.
         let saved = match &backup {
-            Some((path, _, conditions)) => self.saved(path, conditions, start, callbacks)?,
+            Some((path, _, conditions)) => {
+                self.saved(path, conditions, (start, options.epochs), callbacks)?
+            }
             None => None,
         };
         let mut place = saved.as_ref().map_or(start, |saved| saved.place);

@@ -63,10 +63,12 @@ pub struct Fit<'a, T = f32> {
     /// A file to go on from: none unless set. What Keras's `BackupAndRestore` is for, exactly: where
     /// a training is broken off, the same program, run again, ends with the same bits as if it had
     /// not been, and the history is whole. Between the runs data, model, options and callbacks must
-    /// be the same, but for `epochs`, which may grow: it is then as if there had been so many from the
-    /// beginning. All but the data and the settings of callbacks is checked, before anything is changed or a callback is called. A
-    /// callback goes on if it has a [`memory`](Callback::memory), as all of this crate do; one that
-    /// compiles the model anew is not gone on from.
+    /// be the same, but for `epochs`: it is then as if there had been so many from the beginning. They
+    /// may grow, and may shrink down to those that have begun; fewer are refused, since what the model
+    /// was like before is gone. All but the data and the settings of callbacks is checked, before
+    /// anything is changed or a callback is called. A callback goes on if it has a
+    /// [`memory`](Callback::memory), as all of this crate do; one that compiles the model anew is not
+    /// gone on from.
     ///
     /// A training that is over begins, and ends at once with what it came to: callbacks see its
     /// beginning and its end, and no epoch.

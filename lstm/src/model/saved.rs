@@ -121,16 +121,17 @@ impl<'a> Field<'a> {
 
 impl<T: Float> Model<T> {
     /// Reads where a training was broken off, if there is a file of one; `start` is where it would
-    /// begin. Nothing is changed.
+    /// begin, before so many `epochs`. Nothing is changed.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is of another training, or a callback cannot go on from it.
+    /// If the file cannot be read, is of another training or of one that has come further, or a
+    /// callback cannot go on from it.
     pub(super) fn saved(
         &mut self,
         path: &Path,
         conditions: &Conditions,
-        start: Place,
+        (start, epochs): (Place, usize),
         callbacks: &[&mut dyn Callback<T>],
     ) -> Result<Option<Saved<T>>> {
         if !path.try_exists().map_err(|error| Error::file(path, &error))? {
@@ -151,6 +152,12 @@ impl<T: Float> Model<T> {
             return Err(reader.wrong(format!("its training had {difference}")));
         }
         let saved = self.read_saved(&training, start)?;
+        let begun = saved.place.epoch + usize::from(saved.place.begun);
+        if begun > epochs {
+            // What it was like before is gone.
+            let why = format!("its training has begun {begun} epochs, more than epochs {epochs}");
+            return Err(reader.wrong(why));
+        }
         if saved.memories.len() != callbacks.len() {
             return Err(training.get("callbacks").broken());
         }
