@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use lstm::engine::{Engine, Options};
 use lstm::{
-    Adam, Backup, Batches, Bidirectional, Callback, Callbacks, Compile, Dense, Dropout,
-    EarlyStopping, Error, ExponentialDecay, Fit, History, Input, LSTM, Loss, Measure, Memory,
-    Metric, Model, Optimizer, R2Score, RMSprop, ReduceLROnPlateau, Result, SGD, Sequential, Tensor,
-    Threshold, Validation, Verbose,
+    Adam, Backup, Batches, Bidirectional, Bptt, Callback, Callbacks, Compile, Dense, Dropout,
+    EarlyStopping, Error, ExponentialDecay, Fit, History, Input, Isa, LSTM, Loss, Measure, Memory,
+    Metric, Model, Nadam, Optimizer, R2Score, RMSprop, ReduceLROnPlateau, Result, SGD, Sequential,
+    Tensor, Threshold, Validation, Verbose,
 };
 use serde_json::{Value, json};
 
@@ -164,6 +165,196 @@ fn schedules_states_and_datasets_go_on_too() -> Result<()> {
         std::fs::remove_file(&path).unwrap();
     }
     Ok(())
+}
+
+/// Breaks a training off after each of its batches, and after all of them, one after another. It saves
+/// a file after each, and is otherwise the same whenever it is begun; gives its number of batches.
+fn break_off_everywhere(
+    name: &str,
+    train: impl Fn(Option<Backup>, &mut Accident) -> Result<End>,
+) -> usize {
+    let end = train(None, &mut Accident::after(NEVER)).unwrap();
+    let path = file(name);
+    let backup = Some(Backup::new(&path).every(1));
+    let is_accident = |error: Error| error.to_string().contains("power is off");
+    let mut batches = 0;
+    loop {
+        let broken = train(backup, &mut Accident::after(batches + 1));
+        let found = train(backup, &mut Accident::after(NEVER)).unwrap();
+        assert!(found == end, "{name}: broken off after batch {batches}");
+        std::fs::remove_file(&path).unwrap();
+        match broken {
+            Ok(_) => break,
+            Err(error) => assert!(is_accident(error), "{name}"),
+        }
+        batches += 1;
+    }
+    // An accident comes before its batch is saved: each run brings it one further.
+    for _ in 1..batches {
+        assert!(is_accident(train(backup, &mut Accident::after(2)).unwrap_err()), "{name}");
+    }
+    assert!(train(backup, &mut Accident::after(2)).unwrap() == end, "{name}: one by one");
+    std::fs::remove_file(&path).unwrap();
+    batches
+}
+
+/// A model of steps, so that it can be trained in windows.
+fn of_steps(optimizer: impl Into<Optimizer>, stateful: bool) -> Model {
+    let input = match stateful {
+        true => Input::batched(4, [None, Some(2)]),
+        false => Input::new([None, Some(2)]),
+    };
+    let mut model = Sequential::new()
+        .add(input)
+        .add(LSTM::new(5).recurrent_dropout(0.2).return_sequences(true).stateful(stateful))
+        .add(LSTM::new(3).dropout(0.3).return_sequences(true))
+        .add(Dense::new(1))
+        .build()
+        .unwrap();
+    let compile = Compile { metrics: vec!["mae".parse().unwrap()], ..Compile::default() };
+    model.compile_with(optimizer, Loss::MeanSquaredError, compile).unwrap();
+    model
+}
+
+/// Trains a model of steps on arrays.
+fn train_steps(
+    mut model: Model,
+    [rows, steps]: [usize; 2],
+    options: Fit,
+    accident: &mut Accident,
+) -> Result<End> {
+    let (x, y) = (waves(&[rows, steps, 2]), waves(&[rows, steps, 1]));
+    let options = Fit { seed: 5, verbose: Verbose::Silent, ..options };
+    let history = model.fit_with(&x, &y, options, &mut [accident])?;
+    Ok((history, model.get_weights()))
+}
+
+#[test]
+fn windows_and_checkpoints_go_on() {
+    for (name, stateful) in [("windows", false), ("stateful windows", true)] {
+        let batches = break_off_everywhere(name, |backup, accident| {
+            let bptt = Bptt::Truncated { window: 4 };
+            let options = Fit { epochs: 2, batch_size: 4, bptt, backup, ..Fit::DEFAULT };
+            train_steps(of_steps(Adam::default(), stateful), [20, 6], options, accident)
+        });
+        assert_eq!(batches, 10);
+    }
+
+    // Long enough for a budget to cut it.
+    const ROWS: usize = 16;
+    const STEPS: usize = 400;
+    let bytes = [(2, 5, [true, false]), (5, 3, [false, true])].map(|(inputs, units, dropped)| {
+        Engine::<f32>::new(Isa::best(), Options::new(inputs, units)).bytes(ROWS, STEPS, dropped)
+    });
+    let (all, least) = bytes.iter().fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+    let bytes = least + (all - least) / 3;
+    assert!(bytes < all, "{bytes} of {all}");
+    break_off_everywhere("checkpoints", |backup, accident| {
+        // Once it is broken off, with as much memory as it likes, or the other way round.
+        let bptt = match (&backup, accident.left) {
+            (Some(_), left) if left.is_multiple_of(2) => Bptt::Full,
+            _ => Bptt::Checkpointed { bytes },
+        };
+        let options = Fit { epochs: 2, batch_size: ROWS, bptt, backup, ..Fit::DEFAULT };
+        train_steps(of_steps(Adam::default(), false), [2 * ROWS, STEPS], options, accident)
+    });
+}
+
+#[test]
+fn epochs_that_end_in_the_middle_of_the_data_go_on() {
+    // Of five batches: epochs of three and two; or of four and one.
+    for (steps, expected) in [(3, 10), (4, 10)] {
+        for shuffle in [true, false] {
+            let batches = break_off_everywhere("part", |backup, accident| {
+                let steps_per_epoch = Some(steps);
+                let options =
+                    Fit { epochs: 4, batch_size: 5, shuffle, steps_per_epoch, ..Fit::DEFAULT };
+                let options = Fit { backup, ..options };
+                train_steps(of_steps(Adam::default(), false), [22, 6], options, accident)
+            });
+            assert_eq!(batches, expected);
+        }
+    }
+    let batches = break_off_everywhere("part of a dataset", |backup, accident| {
+        let batch = |epoch: u64, at: usize| {
+            let mut x = waves(&[4, 6, 2]);
+            x.data_mut()[0] = epoch as f32 + at as f32 / 8.0;
+            (x, waves(&[4, 6, 1]))
+        };
+        let mut dataset = Batches::new(|epoch| (0..7).map(move |at| batch(epoch, at)));
+        let steps_per_epoch = Some(3);
+        let options = Fit { epochs: 5, verbose: Verbose::Silent, backup, ..Fit::DEFAULT };
+        let options = Fit { steps_per_epoch, ..options };
+        let mut model = of_steps(Adam::default(), true);
+        let history = model.fit_dataset_with(&mut dataset, None, options, &mut [accident])?;
+        Ok((history, model.get_weights()))
+    });
+    // Of seven: three, three and one, twice, but for the last.
+    assert_eq!(batches, 13);
+}
+
+#[test]
+fn gradients_that_are_gathered_and_products_that_run_on_go_on() {
+    let optimizers: [(&str, Optimizer); 4] = [
+        ("gathered", Optimizer::from(Adam::default()).gradient_accumulation_steps(3)),
+        (
+            "gathered and averaged",
+            Optimizer::from(SGD { momentum: 0.9, ..SGD::default() })
+                .gradient_accumulation_steps(4)
+                .use_ema(true)
+                .ema_momentum(0.5),
+        ),
+        ("nadam", Nadam::default().into()),
+        ("gathered nadam", Optimizer::from(Nadam::default()).gradient_accumulation_steps(2)),
+    ];
+    for (name, optimizer) in optimizers {
+        let batches = break_off_everywhere(name, |backup, accident| {
+            let options = Fit { epochs: 2, batch_size: 5, backup, ..Fit::DEFAULT };
+            train_steps(of_steps(optimizer.clone(), false), [22, 6], options, accident)
+        });
+        assert_eq!(batches, 10);
+    }
+}
+
+#[test]
+fn a_training_on_several_threads_goes_on_with_another_number_of_them() {
+    const ROWS: usize = 64;
+    const STEPS: usize = 4;
+    const UNITS: usize = 48;
+    let (x, y) = (waves(&[3 * ROWS, STEPS, 8]), waves(&[3 * ROWS, 1]));
+    let run = |threads: usize, backup: Option<Backup>, accident: usize| {
+        let train = || {
+            for inputs in [8, UNITS] {
+                let engine = Engine::<f32>::new(Isa::best(), Options::new(inputs, UNITS));
+                let plan = engine.plan(ROWS, STEPS, true);
+                assert_eq!(plan.threads, threads, "{plan}");
+            }
+            let mut model = Sequential::new()
+                .add(Input::new([STEPS, 8]))
+                .add(LSTM::new(UNITS).recurrent_dropout(0.2).return_sequences(true))
+                .add(LSTM::new(UNITS).dropout(0.3))
+                .add(Dense::new(1))
+                .build()?;
+            model.compile(Adam::default(), Loss::MeanSquaredError)?;
+            let silent = Fit { verbose: Verbose::Silent, backup, ..Fit::DEFAULT };
+            let options = Fit { epochs: 2, batch_size: ROWS, ..silent };
+            let mut accident = Accident::after(accident);
+            let history = model.fit_with(&x, &y, options, &mut [&mut accident])?;
+            Ok::<End, Error>((history, model.get_weights()))
+        };
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(train)
+    };
+    let end = run(1, None, NEVER).unwrap();
+    let path = file("threads");
+    let backup = Some(Backup::new(&path).every(1));
+    // From each number to each other.
+    for [first, second, third] in [[1, 2, 3], [3, 2, 1], [2, 1, 3], [3, 1, 2]] {
+        run(first, backup, 3).unwrap_err();
+        run(second, backup, 3).unwrap_err();
+        let found = run(third, backup, NEVER).unwrap();
+        assert!(found == end, "{first}, {second}, then {third} threads");
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 /// Asks for the end after a batch.
