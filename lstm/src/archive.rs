@@ -5,7 +5,7 @@
 //! the whole file, so that no file that has changed is taken for whole.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -64,8 +64,8 @@ impl Writer {
                 .copy_from_slice(format!("{sum:016x}").as_bytes());
         }
 
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        folder.map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
+        let folder = folder_of(path);
+        make_folder(folder).map_err(failed)?;
         let mut beside = path.as_os_str().to_owned();
         beside.push(".part");
         let beside = PathBuf::from(beside);
@@ -74,11 +74,38 @@ impl Writer {
             [&length[..], &header, &self.data].iter().try_for_each(|part| file.write_all(part))?;
             file.sync_all()?;
             fs::rename(&beside, path)?;
-            // That the new name lasts, too; not every system can do it.
-            let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|it| it.sync_all());
-            Ok(())
+            sync_folder(folder)
         };
         write().map_err(failed)
+    }
+}
+
+/// The folder that a file or folder is in.
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// Makes a folder, and those that it is in, where they are missing, so that they last.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|it| !is_there(it)).collect();
+    fs::create_dir_all(folder)?;
+    missing.into_iter().try_for_each(|it| sync_folder(folder_of(it)))
+}
+
+/// Whether there is a folder; the last of the ancestors of a relative one is empty.
+fn is_there(folder: &Path) -> bool {
+    folder.as_os_str().is_empty() || folder.is_dir()
+}
+
+/// Sees to it that new names in a folder last, where it can be opened and its system can do that.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    let Ok(folder) = File::open(folder) else { return Ok(()) };
+    match folder.sync_all() {
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        synced => synced,
     }
 }
 
@@ -216,6 +243,20 @@ fn digest(parts: &[&[u8]]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_that_are_missing_are_made() {
+        let all = std::env::temp_dir().join(format!("lstm-folders-{}", std::process::id()));
+        for path in [all.join("of/this.one"), all.join("of/that.one"), all.join("or/so/other.one")]
+        {
+            Writer::default().finish(&path).unwrap();
+            assert_eq!(Reader::open(&path).unwrap().names().count(), 0);
+        }
+        let error = Writer::default().finish(&all.join("of/this.one/inside")).unwrap_err();
+        assert!(error.to_string().contains("inside"), "{error}");
+        fs::remove_dir_all(&all).unwrap();
+        assert!(is_there(Path::new("")) && folder_of(Path::new("name")) == Path::new("."));
+    }
 
     #[test]
     fn a_file_that_has_changed_anywhere_is_refused_or_holds_what_it_did() {
