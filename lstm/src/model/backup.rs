@@ -19,15 +19,26 @@ pub(super) const VERSION: u64 = 2;
 
 /// Where a training keeps what it needs to go on: see [`Fit::backup`].
 ///
-/// ```no_run
-/// use lstm::{Backup, Dense, Fit, Input, Loss, SGD, Sequential, Tensor};
+/// ```
+/// use lstm::{Backup, Dense, Fit, Input, Loss, SGD, Sequential, Tensor, Verbose};
 ///
-/// let mut model = Sequential::new().add(Input::new([2])).add(Dense::new(1)).build()?;
-/// model.compile(SGD::default(), Loss::MeanSquaredError)?;
-/// let (x, y) = (Tensor::zeros([64, 2]), Tensor::zeros([64, 1]));
-/// let backup = Some(Backup::new("training.safetensors").every(100));
-/// // Broken off, and run again, it goes on after the last hundred batches.
-/// model.fit(&x, &y, Fit { epochs: 1000, backup, ..Fit::default() })?;
+/// # let folder = std::env::temp_dir().join(format!("lstm-backup-{}", std::process::id()));
+/// # let path = folder.join("training.safetensors");
+/// # let _ = std::fs::remove_file(&path);
+/// // The whole program, as far as it is trained: run again, it begins here again.
+/// let train = |epochs, backup| {
+///     let mut model = Sequential::new().add(Input::new([2])).add(Dense::new(1)).build()?;
+///     model.compile(SGD::default(), Loss::MeanSquaredError)?;
+///     let (x, y) = (Tensor::zeros([64, 2]), Tensor::new([64, 1], vec![1.0; 64])?);
+///     let verbose = Verbose::Silent;
+///     model.fit(&x, &y, Fit { epochs, backup, verbose, ..Fit::default() })?;
+///     Ok::<_, lstm::Error>(model.get_weights())
+/// };
+/// let backup = Some(Backup::new(&path).every(3));
+/// train(10, backup)?;
+/// // Broken off there, say, it goes on after the last three batches, and comes to the same.
+/// assert_eq!(train(25, backup)?, train(25, None)?);
+/// # let _ = std::fs::remove_dir_all(&folder);
 /// # Ok::<(), lstm::Error>(())
 /// ```
 ///

@@ -54,6 +54,42 @@ impl Feed<'_> {
 }
 
 /// A model that takes one step at a time and carries its states along: see [`Model::stream`].
+///
+/// A row is a sequence of its own: it can begin anew, be put aside and come back, in this stream or in
+/// another, while the others go on.
+///
+/// ```
+/// use lstm::{Input, LSTM, Sequential};
+///
+/// let model = Sequential::new().add(Input::new([None, Some(1)])).add(LSTM::new(4)).build()?;
+/// let mut stream = model.stream(2)?;
+/// assert_eq!(stream.state_names(), ["lstm/h", "lstm/c"]);
+/// let first = stream.step(&[0.1f32, 0.2])?.to_vec();
+///
+/// // Row 1 is put aside, and makes room for another sequence.
+/// let aside = stream.row_state(1);
+/// # let folder = std::env::temp_dir().join(format!("lstm-stream-{}", std::process::id()));
+/// # let path = folder.join("row.safetensors");
+/// stream.save_row_state(1, &path)?;
+/// stream.reset_row(1);
+/// assert_eq!(stream.step(&[0.3, 0.1])?[4..], first[..4]);
+///
+/// // It goes on where it was: in another stream, from the file, or here.
+/// let mut alone = model.stream(1)?;
+/// alone.load_state(&path)?;
+/// let next = alone.step(&[0.4])?.to_vec();
+/// stream.set_row_state(1, &aside)?;
+/// assert_eq!(stream.step(&[0.5, 0.4])?[4..], next);
+///
+/// // All at once: states go to a file, and come back.
+/// stream.save_state(&path)?;
+/// let before = stream.state();
+/// stream.reset();
+/// stream.load_state(&path)?;
+/// assert_eq!(stream.state(), before);
+/// # let _ = std::fs::remove_dir_all(&folder);
+/// # Ok::<(), lstm::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Stream<'m, T = f32> {
     execution: Execution<T>,
