@@ -80,6 +80,9 @@ const SHARED_ABOVE: usize = 1 << 20;
 /// large one, and its result is still in the cache when its steps come.
 const HOISTED_ROWS: usize = 96;
 
+/// The same where W comes from memory: what reading it costs is shared by more rows.
+const FAR_ROWS: usize = 256;
+
 /// Bytes of weights that a core works off in a cycle for one row: its two units of multiply-adds take
 /// 32 each.
 const WORKED_OFF: usize = 64;
@@ -115,7 +118,8 @@ impl Plan {
             inputs.saturating_add(units).saturating_mul(units.saturating_mul(4 * size_of::<T>()));
         let input = match orientation {
             Lanes::Units if steps > 1 && waits(weights, caches, (batch, inputs)) => {
-                let few = HOISTED_ROWS.div_ceil(group).min(steps);
+                let rows = if is_far(weights, caches) { FAR_ROWS } else { HOISTED_ROWS };
+                let few = rows.div_ceil(group).min(steps);
                 InputProduct::Hoisted(if training { steps } else { few })
             }
             _ => InputProduct::Fused,
@@ -161,18 +165,26 @@ impl Plan {
 ///
 /// Fused, W is read in every step, from the level of the cache that holds all weights. Where so few
 /// rows share it that it comes slower than it is worked off, the product had better be hoisted, and
-/// W read once for many steps. The cost is `z`, written and read once more, and a product of its own:
-/// worth it, measured, above sixteen inputs for each row and each of its shares of time.
+/// W read once for many steps. From memory, a core takes about as long to read it as to work it off for one row
+/// or more, and does not do both at a time: hoisted, it is read while U stays in the cache. The cost is `z`,
+/// written and read once more, and a product of its own: worth it, measured, above sixteen inputs for each row
+/// and each of its shares of time.
 fn waits(weights: usize, caches: Caches, (rows, inputs): (usize, usize)) -> bool {
     // Bytes in a cycle.
     let read = match weights {
         bytes if bytes <= caches.l1 => 64,
         bytes if bytes <= caches.l2 => 32,
-        bytes if bytes <= caches.l3 => 16,
+        bytes if !is_far(bytes, caches) => 16,
         _ => 6,
     };
     let saved = (WORKED_OFF / read).saturating_sub(rows);
+    let saved = if is_far(weights, caches) { saved.max(1) } else { saved };
     saved * inputs > 16 * rows
+}
+
+/// Whether weights come from memory in each step: a core's share of the third level does not hold them.
+fn is_far(weights: usize, caches: Caches) -> bool {
+    weights > caches.l3
 }
 
 impl fmt::Display for Plan {

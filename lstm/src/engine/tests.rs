@@ -262,6 +262,10 @@ fn a_plan_follows_from_sizes() {
     // Nothing to hoist from a single step, or for many rows.
     assert_eq!(plan([1, 1, 1024, 1024]).input, InputProduct::Fused);
     assert_eq!(plan([64, 25, 1024, 1024]).input, InputProduct::Fused);
+    // Weights that come from memory in each step are read once for many rows, unless there are many in
+    // each step, too.
+    assert_eq!(plan([16, 50, 1024, 1024]).input, InputProduct::Hoisted(32));
+    assert_eq!(plan([16, 25, 650, 650]).input, InputProduct::Fused);
     // Threads only where there is work for them, and no more than groups.
     assert_eq!(plan([32, 10, 8, 4]).threads, 1);
     assert_eq!(plan([20, 35, 650, 650]).threads, 2);
