@@ -95,9 +95,10 @@ fn plan_prints_one_object_for_each_shape() {
     let args = "plan --shape 1,50,1024,1024 --shape 64,10,8,1 --threads 3 --json";
     let lines = json(&args.split(' ').collect::<Vec<_>>());
     let [one, few] = &lines[..] else { panic!("{lines:?}") };
-    let names =
-        ["cut", "dtype", "group", "hoisted_steps", "isa", "lanes", "mode", "shape", "threads"];
-    assert_eq!(fields(one), names);
+    let names = ["cut", "dtype", "group", "hoisted_steps", "isa", "lanes", "mode", "multiply_adds"];
+    let more = ["shape", "threads", "weights_bytes", "weights_in"];
+    assert_eq!(fields(one), [&names[..], &more].concat());
+    assert_eq!(one["weights_bytes"], 2048 * 4096 * 4);
     assert_eq!(
         (&one["lanes"], &one["cut"], &one["mode"]),
         (&"units".into(), &"units".into(), &"train".into())
@@ -107,6 +108,22 @@ fn plan_prints_one_object_for_each_shape() {
         (&few["lanes"], &few["hoisted_steps"], &few["threads"]),
         (&"batch".into(), &0.into(), &1.into())
     );
+}
+
+#[test]
+fn plan_gives_its_reasons() {
+    let args = "plan --shape 1,50,1024,1024 --shape 64,10,8,1 --infer --threads 3";
+    let output = harness(&args.split(' ').collect::<Vec<_>>());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for reason in [
+        "lanes over units: 100 % of cache lines are full",
+        "x W ahead for 50 steps: one row would wait for 32.0 MiB of weights from",
+        "3 threads: a step of one row reads 16.0 MiB of U",
+        "lanes over the batch: 100 % of cache lines are full; over units 6 %",
+        "1 thread: 0.0 million multiply-adds",
+    ] {
+        assert!(text.contains(reason), "{reason}\n{text}");
+    }
 }
 
 #[test]

@@ -9,13 +9,13 @@ use harness::table::Table;
 use harness::throughput::Shape;
 use kernels::Isa;
 use kernels::gemm::Caches;
-use lstm::engine::{Cut, InputProduct, Lanes, Plan, Sizes};
+use lstm::engine::{Costs, Cut, InputProduct, Lanes, Plan, Sizes};
 
 use super::{Outcome, threads};
 
 /// Shows how the engine computes a batch of some sizes.
 ///
-/// Plans follow from the sizes, the instruction set and the caches of this CPU.
+/// Plans follow from the sizes, the instruction set and the caches of this CPU; the reasons are below the table.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Batch, steps, inputs and units; may be given several times
@@ -45,12 +45,17 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     let caches = Caches::of_this_cpu();
     let mut table =
         Table::new(&["B,T,I,H", "lanes over", "rows of a group", "x W ahead for", "threads"]);
+    let mut reasons = String::new();
     for &shape in &args.shape {
         let Shape { batch, steps, inputs, units } = shape;
         let sizes = Sizes { batch, steps, inputs, units, training: !infer };
-        let plan = match dtype {
-            Dtype::F32 => Plan::of::<f32>(isa, caches, sizes, threads),
-            Dtype::F64 => Plan::of::<f64>(isa, caches, sizes, threads),
+        let (plan, costs) = match dtype {
+            Dtype::F32 => {
+                (Plan::of::<f32>(isa, caches, sizes, threads), Costs::of::<f32>(caches, sizes))
+            }
+            Dtype::F64 => {
+                (Plan::of::<f64>(isa, caches, sizes, threads), Costs::of::<f64>(caches, sizes))
+            }
         };
         let lanes = match plan.lanes {
             Lanes::Units => "units",
@@ -74,6 +79,9 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
                 threads => format!("{threads}, of the {cut}"),
             };
             table.row([shape.to_string(), lanes.into(), plan.group.to_string(), steps, threads]);
+            let lines = costs.reasons(plan).to_string();
+            let lines: Vec<String> = lines.lines().map(|line| format!("    {line}\n")).collect();
+            reasons += &format!("  {shape}\n{}", lines.concat());
             continue;
         }
         let line = json::line(&[
@@ -86,13 +94,17 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
             ("hoisted_steps", hoisted.into()),
             ("threads", plan.threads.into()),
             ("cut", cut.into()),
+            ("weights_bytes", costs.weights.into()),
+            ("weights_in", costs.level.name().into()),
+            ("multiply_adds", costs.work.into()),
         ]);
         writeln!(out, "{line}")?;
     }
     if !args.json {
         let style = Style::of_stdout();
         let title = style.heading(if infer { "inference" } else { "training" });
-        writeln!(out, "\n{title} · {}, {isa}\n\n{}", dtype.name(), table.render(style))?;
+        let table = table.render(style);
+        writeln!(out, "\n{title} · {}, {isa}\n\n{table}\n{reasons}", dtype.name())?;
     }
     Ok(true)
 }

@@ -8,12 +8,13 @@
 //! `z = b + x W + h₋ U` in one register tile per step, or go on in it from a `b + x W` that was computed
 //! ahead, and hand it to the same cell (`cell`). A mask shortens rows (`ragged`). Both run the steps of backward in the mirror image, with the sums over all steps and rows last.
 //!
-//! How a call is computed follows from its sizes: its [`Plan`]. [`Stream`] takes one step at a time.
+//! How a call is computed follows from its sizes: its [`Plan`], made from its [`Costs`]. [`Stream`] takes one step at a time.
 //!
 //! After the first call of a shape nothing is allocated, while it stays on one thread.
 
 mod call;
 mod cell;
+mod costs;
 mod gates;
 mod packings;
 mod panels;
@@ -36,6 +37,7 @@ use kernels::{Buffer, Isa};
 
 use crate::float::Float;
 pub use call::{Call, Factors, Gradients, Incoming, Options, Weights};
+pub use costs::{Costs, Level, Reasons};
 pub(crate) use packings::Packings;
 use panels::Padding;
 pub(crate) use parts::{Backward, Forward, Products};
