@@ -18,6 +18,9 @@ def infer(job):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = job.threads
     options.inter_op_num_threads = 1
+    # Threads look for work during a run, as they do unless told otherwise, but not on while others have
+    # their turn.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     providers = ["CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(onnx_model.model(job), options, providers)
     y = numpy.empty((job.batch, job.steps, job.units), numpy.float32)
