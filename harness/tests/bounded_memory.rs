@@ -1,4 +1,5 @@
-//! Gradients within a budget of bytes hold no more of them, by the allocator's count.
+//! Gradients within a budget of bytes hold no more of them, and streams no weights of their own, by the
+//! allocator's count.
 
 use harness::allocation::{self, Counting, peak};
 use harness::memory;
@@ -41,7 +42,33 @@ fn no_more_is_held_than_is_allowed() {
     pool.install(check);
 }
 
+/// Streams share what is packed of the weights, as long as there are any.
+fn check_streams() {
+    let weights = 4 * 300 * (8 + 300 + 1) * size_of::<f32>();
+    let mut model = Sequential::new()
+        .add(Input::new([None, Some(8)]))
+        .add(LSTM::new(300).return_sequences(true))
+        .build()
+        .unwrap();
+    let before = allocation::held();
+    let first = model.stream(1).unwrap();
+    let one = allocation::held() - before;
+    let others = [model.stream(1).unwrap(), model.stream(3).unwrap()];
+    let more = allocation::held() - before - one;
+    assert!(one > weights && 10 * more < weights, "{one} bytes, then {more}, of {weights}");
+    drop((first, others));
+    assert!(10 * (allocation::held() - before) < weights, "given back");
+
+    // Other weights are packed anew.
+    model.reseed(7);
+    let x = [0.5; 8];
+    let expected = model.predict(&Tensor::new([1, 1, 8], x.to_vec()).unwrap()).unwrap();
+    let mut stream = model.stream(1).unwrap();
+    assert_eq!(stream.step(&x).unwrap(), expected.data());
+}
+
 fn check() {
+    check_streams();
     // The engine alone, to the byte, in both orientations.
     for isa in Isa::available() {
         for [batch, steps, inputs, units] in

@@ -152,6 +152,28 @@ fn a_masked_row_keeps_its_states_and_its_output() -> Result<()> {
 }
 
 #[test]
+fn streams_of_one_model_run_on_threads_of_their_own() -> Result<()> {
+    let mut model = tall(20);
+    let x = waves(&[3, STEPS, 3]);
+    let whole = model.predict_all(&x)?.swap_remove(0);
+    let rows = x.data().chunks_exact(STEPS * 3).zip(whole.data().chunks_exact(STEPS * 4));
+    for _ in 0..2 {
+        std::thread::scope(|scope| {
+            for (x, y) in rows.clone() {
+                let model = &model;
+                scope.spawn(move || {
+                    let mut stream = model.stream(1).unwrap();
+                    for (x, y) in x.chunks_exact(3).zip(y.chunks_exact(4)) {
+                        assert_eq!(stream.step(x).unwrap(), y);
+                    }
+                });
+            }
+        });
+    }
+    Ok(())
+}
+
+#[test]
 fn states_can_be_read_set_and_forgotten_by_row() -> Result<()> {
     let model = tall(5);
     let x =

@@ -45,6 +45,7 @@ pub use plan::{Cut, InputProduct, Lanes, Plan, Sizes};
 use ragged::Ragged;
 pub(crate) use rows::Hoist;
 pub use sequence::Gradient;
+pub(crate) use stream::Shared as SharedWeights;
 pub use stream::Stream;
 use windows::{Checkpoints, Windows};
 pub(crate) use workspace::View;

@@ -1,12 +1,14 @@
 //! One step at a time.
 
+use std::sync::{Arc, Weak};
+
 use kernels::{Buffer, Isa};
 
 use super::call::{Call, Options, Weights};
 use super::packings::Packings;
 use super::panels::Padding;
 use super::parts::Forward;
-use super::plan::{Plan, Sizes};
+use super::plan::{Lanes, Plan, Sizes};
 use super::workspace::{self, Dims, Extent, Workspace};
 use super::{dims, get_states, plan_for, put_states};
 use crate::float::Float;
@@ -38,9 +40,25 @@ pub struct Stream<T> {
     dims: Dims,
     /// Rows of the batch without padding.
     batch: usize,
-    packings: Packings<T>,
+    packings: Arc<Packings<T>>,
     workspace: Workspace<T>,
     y: Buffer<T>,
+}
+
+/// The packed weights of a layer that its streams share, of each orientation, as long as there is one.
+#[derive(Debug)]
+pub(crate) struct Shared<T>([Weak<Packings<T>>; 2]);
+
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Shared([Weak::new(), Weak::new()])
+    }
+}
+
+impl<T> Shared<T> {
+    fn of(&mut self, lanes: Lanes) -> &mut Weak<Packings<T>> {
+        &mut self.0[usize::from(lanes == Lanes::Batch)]
+    }
 }
 
 impl<T: Float> Stream<T> {
@@ -50,6 +68,17 @@ impl<T: Float> Stream<T> {
     ///
     /// If the layer goes backwards, a size is zero or a weight has not the size stated for it.
     pub fn new(isa: Isa, options: Options, weights: Weights<T>, batch: usize) -> Self {
+        Stream::sharing(isa, options, weights, batch, &mut Shared::default())
+    }
+
+    /// The same with what other streams of these very weights have packed.
+    pub(crate) fn sharing(
+        isa: Isa,
+        options: Options,
+        weights: Weights<T>,
+        batch: usize,
+        shared: &mut Shared<T>,
+    ) -> Self {
         let Options { inputs, units, .. } = options;
         assert!(
             !options.go_backwards,
@@ -73,8 +102,13 @@ impl<T: Float> Stream<T> {
         let sizes = Sizes { batch, steps, inputs, units, training };
         let plan = plan_for::<T>(isa, options, sizes, || 1);
         let dims = dims::<T>(isa, options, plan, (batch, 0..steps, steps), training);
-        let mut packings = Packings::default();
-        T::pack_forward(&mut packings, isa, options, plan, &call);
+        let known = shared.of(plan.lanes);
+        let packings = known.upgrade().unwrap_or_else(|| {
+            let mut packings = Packings::default();
+            T::pack_forward(&mut packings, isa, options, plan, &call);
+            Arc::new(packings)
+        });
+        *known = Arc::downgrade(&packings);
         let mut workspace = Workspace::default();
         workspace.reserve(workspace::lens(dims, options, training, [false; 2]));
         let y = Buffer::zeros(batch * units);

@@ -3,7 +3,7 @@
 use kernels::{Buffer, Isa};
 
 use super::{Flow, Inputs, LSTM, Mask, Operation, Pass};
-use crate::engine::{Options, Stream, Weights};
+use crate::engine::{Options, SharedWeights, Stream, Weights};
 use crate::shape::Shape;
 
 /// The operation of an [`LSTM`], or of cells one upon the other, in a stream: inputs and outputs are
@@ -23,16 +23,17 @@ pub(super) struct FlowOn<T> {
 }
 
 impl<T: crate::Float> FlowOn<T> {
-    /// For `batch` rows, with the weights of all layers one after another.
+    /// For `batch` rows, with the weights of all layers one after another, and what streams share of each.
     pub(super) fn new(
         isa: Isa,
         layers: impl Iterator<Item = (LSTM, Shape)>,
         mut weights: &[T],
         batch: usize,
+        shared: &mut [SharedWeights<T>],
     ) -> Self {
         let (mut return_sequences, mut zero_output_for_mask) = (false, false);
         let mut before = Vec::new();
-        let cells = layers.map(|(layer, input)| {
+        let cells = layers.zip(shared).map(|((layer, input), shared)| {
             // Of the last one, which is what is seen.
             (return_sequences, zero_output_for_mask) =
                 (layer.return_sequences, layer.zero_output_for_mask);
@@ -49,7 +50,8 @@ impl<T: crate::Float> FlowOn<T> {
                 go_backwards: false,
                 zero_output_for_mask: false,
             };
-            Stream::new(isa, options, Weights::cut(own, inputs, layer.units), batch)
+            let own = Weights::cut(own, inputs, layer.units);
+            Stream::sharing(isa, options, own, batch, shared)
         });
         let cells = cells.collect();
         let widest = before.iter().map(|[h, _]| h.len()).max().unwrap_or(0);

@@ -66,6 +66,7 @@ pub(crate) use truth::Op;
 pub use truth::Truth;
 pub(crate) use weight::Weight;
 
+use crate::engine::SharedWeights;
 use crate::error::{Error, Result};
 use crate::graph::{Shared, Symbol};
 use crate::regularizer::Regularizer;
@@ -296,13 +297,15 @@ impl Layer {
 
 impl Layer {
     /// The operation of a recurrent layer in a stream of `batch` rows, with the units of each of its
-    /// cells. None for other layers, which do with a step what they do with many.
+    /// cells. None for other layers, which do with a step what they do with many. Streams of the same weights
+    /// share what they have packed of each cell.
     pub(crate) fn flow_on<T: crate::Float>(
         &self,
         isa: Isa,
         inputs: &[Shape],
         weights: &[T],
         batch: usize,
+        shared: &mut Vec<SharedWeights<T>>,
     ) -> Option<(Box<dyn Operation<T>>, Vec<usize>)> {
         let layers: Vec<(LSTM, Shape)> = match self {
             Layer::LSTM(lstm) => vec![(lstm.clone(), inputs[0].clone())],
@@ -310,7 +313,8 @@ impl Layer {
             _ => return None,
         };
         let units = layers.iter().map(|(layer, _)| layer.units).collect();
-        let flow = flow_on::FlowOn::new(isa, layers.into_iter(), weights, batch);
+        shared.resize_with(layers.len(), Default::default);
+        let flow = flow_on::FlowOn::new(isa, layers.into_iter(), weights, batch, shared);
         Some((Box::new(flow), units))
     }
 }

@@ -169,7 +169,7 @@ pub(crate) struct Recurrence<'a, T> {
 }
 
 /// A layer's computation, with its memory. Buffers it is given have the right size.
-pub(crate) trait Operation<T: Float>: Debug + Send {
+pub(crate) trait Operation<T: Float>: Debug + Send + Sync {
     /// Reads the inputs, writes the outputs, keeps what backward needs if that will follow.
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]);
 

@@ -26,6 +26,7 @@ mod train;
 
 use std::borrow::Borrow;
 use std::ops::Range;
+use std::sync::Mutex;
 
 use kernels::{Buffer, Isa};
 
@@ -108,6 +109,8 @@ pub struct Model<T = f32> {
     /// How training goes back through time, and the window under way.
     bptt: Bptt,
     window: bptt::Window<T>,
+    /// What streams share.
+    streamed: Mutex<stream::Streamed<T>>,
 }
 
 /// Where a weight lies among the parameters.
@@ -176,6 +179,7 @@ impl<T: Float> Model<T> {
             stop: false,
             shape: Vec::new(),
             bptt: Bptt::Full,
+            streamed: Mutex::default(),
             window: bptt::Window::default(),
         };
         model.reseed(0);

@@ -1,13 +1,15 @@
 //! A model that takes one step at a time.
 
 use std::path::Path;
+use std::sync::PoisonError;
 
-use kernels::Buffer;
+use kernels::{Buffer, Isa};
 
 use super::Model;
 use super::execution::{Execution, Mode, Params};
 use crate::activation::Activation;
 use crate::archive::Writer;
+use crate::engine::SharedWeights;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::{Call, Graph};
@@ -50,6 +52,31 @@ impl Feed<'_> {
     /// Checks that the embeddings know the numbers of a step.
     fn check_indices<T: Float>(&self, x: &[T]) -> Result<()> {
         self.embeddings.iter().try_for_each(|embedding| embedding.check_indices(self.name, x))
+    }
+}
+
+/// What the streams of a model share of each recurrent layer's cells.
+#[derive(Debug)]
+pub(super) struct Streamed<T> {
+    /// The version of the weights, and the instruction set.
+    of: Option<(u64, Isa)>,
+    layers: Vec<Vec<SharedWeights<T>>>,
+}
+
+impl<T> Default for Streamed<T> {
+    fn default() -> Self {
+        Streamed { of: None, layers: Vec::new() }
+    }
+}
+
+impl<T> Streamed<T> {
+    /// That of all layers, forgotten if it is of other weights.
+    fn of(&mut self, version: u64, isa: Isa, layers: usize) -> &mut [Vec<SharedWeights<T>>] {
+        if self.of.replace((version, isa)) != Some((version, isa)) {
+            self.layers.clear();
+        }
+        self.layers.resize_with(layers, Vec::new);
+        &mut self.layers
     }
 }
 
@@ -113,8 +140,8 @@ impl<T: Float> Model<T> {
     /// sequence, bit for bit. Of a layer that returns its last output alone, the output after a step
     /// is that of the sequence up to there. A row whose step is masked, by a [`Masking`](crate::Masking) say,
     /// keeps its states and puts out what it did before. A step allocates nothing, takes no lock and makes no
-    /// system call. The recurrent layers pack their weights when the stream is made; everything else
-    /// is shared, so that there can be several streams, on several threads.
+    /// system call. The weights are those of the model, and what recurrent layers read is packed once for all
+    /// streams there are, whatever their batch; so there can be many, on several threads.
     ///
     /// ```
     /// use lstm::{Dense, Input, LSTM, Sequential, Tensor};
@@ -148,13 +175,21 @@ impl<T: Float> Model<T> {
         let kinds = kinds(&self.graph)?;
         let ranges = self.ranges();
         let mut states = Vec::new();
+        let mut shared = self.streamed.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = shared.of(self.version, self.isa, self.graph.layers.len());
         let mut calls = 0..self.graph.calls.len();
         let mut execution = Execution::with(&self.graph, &ranges, |call| {
             let (number, member) = (calls.next().unwrap_or(0), &self.graph.layers[call.layer]);
             let weights = &self.params[ranges[call.layer].clone()];
             let first = call.sources.first();
             let steps = first.is_some_and(|&(call, output)| kinds[call][output] == Kind::Step);
-            let found = member.layer.flow_on(self.isa, &call.inputs, weights, batch);
+            let found = member.layer.flow_on(
+                self.isa,
+                &call.inputs,
+                weights,
+                batch,
+                &mut shared[call.layer],
+            );
             match found.filter(|_| steps) {
                 Some((operation, units)) => {
                     let cells = units.len();
