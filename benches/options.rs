@@ -1,5 +1,5 @@
-//! What masks, dropouts and other activations cost beside none: an LSTM layer, forward and forward +
-//! backward, on one thread, on the best instruction set of this CPU.
+//! What masks, dropouts, carried states and other activations cost beside none: an LSTM layer, forward and
+//! forward + backward, on one thread, on the best instruction set of this CPU.
 
 use std::time::Duration;
 
@@ -21,19 +21,37 @@ enum With {
     /// Every other step.
     Gaps,
     RecurrentDropout,
-    Gelu,
+    /// States of the call before, as a stateful layer has them.
+    States,
+    /// In place of tanh.
+    Activation(Activation),
+    /// In place of the sigmoid.
+    Gates(Activation),
 }
 
-const ALL: [With; 6] = [
-    With::Nothing,
-    With::FullMask,
-    With::MixedLengths,
-    With::Gaps,
-    With::RecurrentDropout,
-    With::Gelu,
-];
-
 impl With {
+    fn all() -> Vec<Self> {
+        let mut all = vec![
+            With::Nothing,
+            With::FullMask,
+            With::MixedLengths,
+            With::Gaps,
+            With::RecurrentDropout,
+            With::States,
+            With::Gates(Activation::HardSigmoid),
+        ];
+        all.extend(Activation::ALL.map(With::Activation));
+        all
+    }
+
+    fn name(self) -> String {
+        match self {
+            With::Activation(activation) => activation.name().to_owned(),
+            With::Gates(activation) => format!("{} gates", activation.name()),
+            other => format!("{other:?}"),
+        }
+    }
+
     fn mask(self, batch: usize, steps: usize) -> Option<Vec<bool>> {
         let valid = |row: usize, t: usize| match self {
             With::FullMask => true,
@@ -61,17 +79,20 @@ fn options(criterion: &mut Criterion) {
         let mut y = vec![0.0f32; batch * steps * units];
         let (mut grads, mut dx) = (vec![0.0f32; weights.len()], vec![0.0f32; x.len()]);
         let mut group = criterion.benchmark_group(format!("{batch},{steps},{inputs},{units}"));
-        for with in ALL {
+        for with in With::all() {
             let mask = with.mask(batch, steps);
-            let activation = match with {
-                With::Gelu => Activation::Gelu,
-                _ => Activation::Tanh,
-            };
+            let mut options = Options::new(inputs, units);
+            match with {
+                With::Activation(activation) => options.activation = activation,
+                With::Gates(activation) => options.recurrent_activation = activation,
+                _ => {}
+            }
             let dropout = matches!(with, With::RecurrentDropout)
                 .then_some(Factors { recurrent: &factors, input: None });
-            let mut engine =
-                Engine::new(Isa::best(), Options { activation, ..Options::new(inputs, units) });
-            let mut call = Call {
+            let carried = matches!(with, With::States);
+            let mut states = [(); 2].map(|()| vec![0.0f32; batch * units]);
+            let mut engine = Engine::new(Isa::best(), options);
+            let call = Call {
                 weights: Weights::cut(&weights, inputs, units),
                 version: 0,
                 x: &x,
@@ -82,15 +103,24 @@ fn options(criterion: &mut Criterion) {
                 initial: [None, None],
                 training: false,
             };
-            group.bench_function(BenchmarkId::new("forward", format!("{with:?}")), |bench| {
-                bench.iter(|| engine.forward(&call, Some(&mut y)));
+            let mut forward = |engine: &mut Engine<f32>, call: Call<f32>| {
+                if !carried {
+                    return engine.forward(&call, Some(&mut y));
+                }
+                let initial = [Some(&states[0][..]), Some(&states[1][..])];
+                engine.forward(&Call { initial, ..call }, Some(&mut y));
+                let [h, c] = &mut states;
+                engine.states(Some(h), Some(c));
+            };
+            group.bench_function(BenchmarkId::new("forward", with.name()), |bench| {
+                bench.iter(|| forward(&mut engine, call));
             });
-            call.training = true;
-            let name = BenchmarkId::new("forward and backward", format!("{with:?}"));
+            let mut call = Call { training: true, ..call };
+            let name = BenchmarkId::new("forward and backward", with.name());
             group.bench_function(name, |bench| {
                 bench.iter(|| {
                     call.version += 1;
-                    engine.forward(&call, Some(&mut y));
+                    forward(&mut engine, call);
                     grads.fill(0.0);
                     engine.backward(
                         &call,
