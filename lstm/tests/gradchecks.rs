@@ -7,7 +7,7 @@ use lstm::{
     Activation, ActivationLayer, Adam, Add, Average, Batch, Bidirectional, Concatenate, Dense,
     Dropout, Embedding, Flatten, Initializer, Input, LSTM, LSTMCell, Layer, LayerNormalization,
     Loss, Masking, Maximum, MergeMode, Minimum, Model, Multiply, Permute, RNN, Regularizer,
-    RepeatVector, Reshape, Result, Sequential, Shared, Softmax, SpatialDropout1D, Subtract,
+    RepeatVector, Reshape, Result, Sequential, Shared, Softmax, SpatialDropout1D, Subtract, Symbol,
     TimeDistributed, Vectors,
 };
 
@@ -59,6 +59,48 @@ fn sequences_and_their_ends() -> Result<()> {
         for masked in [false, true] {
             check(LSTM::new(units).return_sequences(true), rows, masked)?;
             check(LSTM::new(units), rows, masked)?;
+        }
+    }
+    Ok(())
+}
+
+/// States that are inputs, and states that are outputs, of rows with a mask and without.
+#[test]
+fn states_in_and_out() -> Result<()> {
+    for (units, rows) in [(3, 20), (17, 1), (19, 7)] {
+        for masked in [false, true] {
+            let x = Input::new([5, 3]);
+            let [h, c] = [(); 2].map(|()| Input::new([units]));
+            let read = if masked { Masking::new().call(&x)? } else { Symbol::clone(&x) };
+            let layer = LSTM::new(units).return_sequences(true).return_state(true);
+            let y = layer.call_with_state(&read, [&h, &c])?;
+            let [last_h, last_c] = y.states()?;
+            let ends = [&y, &last_h, &last_c].map(|end| Dense::new(2).call(end));
+            let ends = ends.into_iter().collect::<Result<Vec<_>>>()?;
+            let inputs: [&Symbol; 3] = [&x, &h, &c];
+            let mut model = Model::new(&inputs[..], &ends[..])?;
+            model.compile(Adam::default(), Loss::MeanSquaredError)?;
+            let what = format!("{units} units, {rows} rows, masked: {masked}");
+            check_model(&model, &what, (rows, 5), if masked { 3 } else { 0 })?;
+        }
+    }
+    Ok(())
+}
+
+/// Narrower vectors take a cache line in several parts.
+#[test]
+fn every_instruction_set() -> Result<()> {
+    for isa in lstm::Isa::available() {
+        for (units, rows) in [(3, 20), (5, 1), (19, 7)] {
+            let mut model: Model = Sequential::new()
+                .add(Input::new([5, 3]))
+                .add(LSTM::new(units).return_sequences(true))
+                .add(LSTM::new(units))
+                .add(Dense::new(2))
+                .build()?;
+            model.compile(Adam::default(), Loss::MeanSquaredError)?;
+            model.set_isa(isa);
+            check_model(&model, &format!("{units} units on {isa}"), (rows, 5), 0)?;
         }
     }
     Ok(())
@@ -222,6 +264,17 @@ fn losses_and_penalties() -> Result<()> {
             check_model(&model, &format!("{loss:?} {apart}"), (4, 5), 0)?;
         }
     }
+    // A loss looks through an output that another layer reads.
+    let x = Input::new([5, 3]);
+    let classes = Dense::new(3).activation(classes).call(&LSTM::new(4).call(&x)?)?;
+    let after = Dense::new(3).activation(binary).call(&classes)?;
+    let mut model = Model::new(&x, [&classes, &after])?;
+    let entropies = [
+        Loss::CategoricalCrossentropy { from_logits: false, label_smoothing: 0.0 },
+        Loss::BinaryCrossentropy { from_logits: false, label_smoothing: 0.0 },
+    ];
+    model.compile(Adam::default(), entropies.map(Some).to_vec())?;
+    check_model(&model, "read on", (4, 5), 0)?;
     let modes = [Vectors::Rows, Vectors::Columns];
     let penalties = modes.map(|mode| Regularizer::Orthogonal { factor: 0.3, mode });
     for penalty in penalties.into_iter().chain([Regularizer::L1L2 { l1: 0.1, l2: 0.2 }]) {
