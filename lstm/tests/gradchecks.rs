@@ -252,6 +252,12 @@ fn losses_and_penalties() -> Result<()> {
         let loss = Loss::SparseCategoricalCrossentropy { from_logits, ignore_class: None };
         losses.push((loss, ends(classes)));
     }
+    // Classes that do not sum to one: what softmax would undo is seen.
+    let label_smoothing = 0.1;
+    let loss = Loss::CategoricalCrossentropy { from_logits: false, label_smoothing };
+    losses.push((loss, binary));
+    let loss = Loss::SparseCategoricalCrossentropy { from_logits: false, ignore_class: None };
+    losses.push((loss, binary));
     for (loss, end) in losses {
         // Looked through by a loss that can be, and not.
         for apart in [false, true] {
