@@ -259,17 +259,14 @@ impl Gradcheck {
         let shape = gradient.shape().to_vec();
         let mut checked = Checked::new(point.name(tensor), shape);
         let at_zero = point.outputs()?;
+        let valid = point.model.valid();
         for at in chosen {
             let x = point.tensor(tensor).data()[at];
-            if point.is_masked(tensor, x) {
+            if point.is_masked(tensor, x) || point.turns_masks(tensor, at, &valid)? {
                 checked.kinks += 1;
                 continue;
             }
             let scale = x.abs().max(1.0);
-            if point.turns_masks(tensor, at)? {
-                checked.kinks += 1;
-                continue;
-            }
             let slope = loss.slope(&at_zero, |s| {
                 point.tensor(tensor).data_mut()[at] = x + s * scale;
                 point.outputs()
@@ -306,8 +303,7 @@ impl Gradcheck {
             let way = point.way(tensor, limit, rng);
             let analytic = gradient.data().iter().zip(&way).map(|(gradient, way)| gradient * way);
             let slope = loss.slope(&at_zero, |s| {
-                let moved = start.data().iter().zip(&way).map(|(x, way)| x + s * way);
-                point.tensor(tensor).data_mut().iter_mut().zip(moved).for_each(|(x, y)| *x = y);
+                point.shift(tensor, &start, &way, s);
                 point.outputs()
             })?;
             match Gradcheck::entry(vec![at], analytic.sum(), slope) {
@@ -425,48 +421,55 @@ impl<'a> Point<'a> {
         self.masks[tensor] == Some(x)
     }
 
-    /// Whether steps become valid, or invalid, where an entry of a tensor is another number.
-    fn turns_masks(&mut self, tensor: usize, at: usize) -> Result<bool> {
-        if !(self.still && tensor >= self.weights.len()) {
+    /// Whether a tensor stays where it is while everything else moves.
+    fn stays(&self, tensor: usize) -> bool {
+        self.still && tensor >= self.weights.len()
+    }
+
+    /// Whether other steps than those that are `valid` here are so where an entry of a tensor is another
+    /// number.
+    fn turns_masks(&mut self, tensor: usize, at: usize, valid: &[bool]) -> Result<bool> {
+        if !self.stays(tensor) {
             return Ok(false);
         }
-        self.outputs()?;
-        let before = self.model.valid();
         let x = self.tensor(tensor).data()[at];
         self.tensor(tensor).data_mut()[at] = x + difference::STEP;
         let outputs = self.outputs();
         self.tensor(tensor).data_mut()[at] = x;
-        outputs.map(|_| self.model.valid() != before)
+        outputs.map(|_| self.model.valid() != valid)
     }
 
     /// A random number up to `limit` for every entry that may move.
-    fn direction(&mut self, limit: f64, seed: u64, stream: u64) -> Vec<Vec<f64>> {
+    fn direction(&self, limit: f64, seed: u64, stream: u64) -> Vec<Vec<f64>> {
         let mut rng = Rng::new(seed, stream);
         let tensors = 0..self.weights.len() + self.inputs.len();
-        let limit_of = |point: &Self, i: usize| {
-            let moves = point.checked[i] && !(point.still && i >= point.weights.len());
-            if moves { limit } else { 0.0 }
-        };
-        tensors.map(|i| self.way(i, limit_of(self, i), &mut rng)).collect()
+        let limit_of = |i| if self.checked[i] && !self.stays(i) { limit } else { 0.0 };
+        tensors.map(|i| self.way(i, limit_of(i), &mut rng)).collect()
     }
 
     /// A random number up to `limit` for every entry of a tensor. A step that became valid would be a
     /// jump of the loss.
-    fn way(&mut self, tensor: usize, limit: f64, rng: &mut Rng) -> Vec<f64> {
-        let mask = self.masks[tensor];
-        let mut ways = numbers(rng, self.tensor(tensor).data().len(), limit);
-        let entries = ways.iter_mut().zip(self.tensor(tensor).data());
-        entries.filter(|(_, x)| mask == Some(**x)).for_each(|(way, _)| *way = 0.0);
+    fn way(&self, tensor: usize, limit: f64, rng: &mut Rng) -> Vec<f64> {
+        let of_weight = self.weights.get(tensor);
+        let start = of_weight.unwrap_or_else(|| &self.inputs[tensor - self.weights.len()]);
+        let mut ways = numbers(rng, start.data().len(), limit);
+        let entries = ways.iter_mut().zip(start.data());
+        entries.filter(|(_, x)| self.is_masked(tensor, **x)).for_each(|(way, _)| *way = 0.0);
         ways
+    }
+
+    /// Moves a tensor to `s` times a way from where it started.
+    fn shift(&mut self, tensor: usize, start: &Tensor<f64>, way: &[f64], s: f64) {
+        let moved = start.data().iter().zip(way).map(|(x, way)| x + s * way);
+        self.tensor(tensor).data_mut().iter_mut().zip(moved).for_each(|(x, y)| *x = y);
     }
 
     /// The outputs `s` times the direction away from here. The point moves with them.
     fn along(&mut self, direction: &[Vec<f64>]) -> impl FnMut(f64) -> Result<Tensors> {
         let start = self.clone_tensors();
         move |s| {
-            for (tensor, (start, direction)) in start.iter().zip(direction).enumerate() {
-                let moved = start.data().iter().zip(direction).map(|(x, way)| x + s * way);
-                self.tensor(tensor).data_mut().iter_mut().zip(moved).for_each(|(x, y)| *x = y);
+            for (tensor, (start, way)) in start.iter().zip(direction).enumerate() {
+                self.shift(tensor, start, way, s);
             }
             self.outputs()
         }

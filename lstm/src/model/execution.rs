@@ -445,9 +445,15 @@ impl<T: Float> Execution<T> {
     fn share(&mut self, budget: usize) -> Result<()> {
         // In training or for gradients alone, which know no dropout.
         let bytes = |it: &Recurrence<T>| {
-            let [with, without] =
-                [it.dropped, [false; 2]].map(|d| it.engine.bytes(it.batch, it.steps, d));
-            (with.0.max(without.0), with.1.max(without.1))
+            let bytes = |dropped| it.engine.bytes(it.batch, it.steps, dropped);
+            let (all, least) = bytes([false; 2]);
+            match it.dropped {
+                [false, false] => (all, least),
+                dropped => {
+                    let with = bytes(dropped);
+                    (with.0.max(all), with.1.max(least))
+                }
+            }
         };
         let (mut needed, mut usable) = (0usize, 0u128);
         self.visit(&mut |it| {

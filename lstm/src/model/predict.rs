@@ -180,13 +180,7 @@ impl<T: Float> Model<T> {
         options: Predict,
     ) -> Result<Vec<Tensor<T>>> {
         let x = x.tensors();
-        let samples = self.check_inputs(x)?;
-        let batch_size = batch_size(options.batch_size, samples)?;
-        check_steps(options.steps)?;
-        let most = options.steps.map_or(samples, |steps| steps.saturating_mul(batch_size));
-        let samples = samples.min(most);
-        self.execution.check_rows(samples, batch_size)?;
-        self.reserve(x, batch_size, false)?;
+        let (samples, batch_size) = self.reserve_prediction(x, options)?;
         let mut outputs: Vec<Tensor<T>> = (self.graph.outputs.iter())
             .map(|&at| Tensor::zeros([&[samples], &self.execution.zeros(at).shape()[1..]].concat()))
             .collect();
@@ -265,6 +259,13 @@ impl<T: Float> Model<T> {
             return Err(Error::invalid(format!("model `{}`", self.name), why));
         }
         let x = x.tensors();
+        let (samples, batch_size) = self.reserve_prediction(x, options)?;
+        self.check_room(y, samples)?;
+        self.predict_batches(x, batch_size, options, std::slice::from_mut(y))
+    }
+
+    /// Makes room to predict: how many samples, in batches of how many.
+    fn reserve_prediction(&mut self, x: &[&Tensor<T>], options: Predict) -> Result<(usize, usize)> {
         let samples = self.check_inputs(x)?;
         let batch_size = batch_size(options.batch_size, samples)?;
         check_steps(options.steps)?;
@@ -272,8 +273,7 @@ impl<T: Float> Model<T> {
         let samples = samples.min(most);
         self.execution.check_rows(samples, batch_size)?;
         self.reserve(x, batch_size, false)?;
-        self.check_room(y, samples)?;
-        self.predict_batches(x, batch_size, options, std::slice::from_mut(y))
+        Ok((samples, batch_size))
     }
 
     /// Predicts the first rows of `x`, as many as the outputs have.

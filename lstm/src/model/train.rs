@@ -96,11 +96,17 @@ impl<T: Float> Model<T> {
         result
     }
 
-    fn train_batch(&mut self, data: Data<&Tensor<T>>) -> Result<T> {
+    /// Checks a batch by itself, and has losses and metrics begin with it; gives its rows.
+    fn begin_batch(&mut self, data: Data<&Tensor<T>>) -> Result<Rows<'static>> {
         let samples = self.check_training(data)?;
         self.execution.check_rows(samples, samples)?;
         self.compiled()?.judge.reset();
-        self.train(data, Rows::Range(0, samples))
+        Ok(Rows::Range(0, samples))
+    }
+
+    fn train_batch(&mut self, data: Data<&Tensor<T>>) -> Result<T> {
+        let rows = self.begin_batch(data)?;
+        self.train(data, rows)
     }
 
     /// The loss of one batch.
@@ -125,10 +131,8 @@ impl<T: Float> Model<T> {
         sample_weight: &[&Tensor<T>],
     ) -> Result<T> {
         let data = Data { x: x.tensors(), y: y.tensors(), weights: sample_weight };
-        let samples = self.check_training(data)?;
-        self.execution.check_rows(samples, samples)?;
-        self.compiled()?.judge.reset();
-        self.test(data, Rows::Range(0, samples)).map(T::from_f64)
+        let rows = self.begin_batch(data)?;
+        self.test(data, rows).map(T::from_f64)
     }
 
     /// Checks data for training and evaluation; gives the number of samples.
