@@ -185,11 +185,8 @@ impl<T: Float> Engine<T> {
     fn products_of(&self, plan: Plan, (batch, steps): (usize, usize), dropped: [bool; 2]) -> usize {
         let Options { inputs, units, .. } = self.options;
         let rows = plan.group.min(batch) * windows::chunk(batch).min(steps);
-        let products = match dropped {
-            [false, _] => [inputs, 0, 0, 0],
-            [true, _] => [units, units.max(inputs), units.max(inputs), inputs],
-        };
-        products.map(|width| Buffer::<T>::bytes(rows * width)).iter().sum()
+        let lens = rows::Products::<T>::lens(rows, [inputs, units], dropped);
+        lens.map(Buffer::<T>::bytes).iter().sum()
     }
 
     fn windows(&self, plan: Plan, call: &Call<T>) -> Windows {
@@ -498,7 +495,9 @@ impl<T: Float> Engine<T> {
         if lanes == Lanes::Units {
             // For rows without a mask, too.
             let rows = of_last.group * windows::chunk(batch).min(call.steps);
-            self.products.reserve(rows, of_last, [wanted, call.dropout.is_some()]);
+            let sizes = [self.options.inputs, self.options.units];
+            let lens = rows::Products::<T>::lens(rows, sizes, call.dropped());
+            self.products.reserve(lens, wanted);
         }
         let (dh, dc) = (&mut self.workspace.dh, &mut self.workspace.dc);
         let states = Dims { slots: 1, ..of_last };

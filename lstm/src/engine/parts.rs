@@ -207,10 +207,9 @@ impl<T: kernels::Float> Products<'_, T> {
     pub(crate) fn run(self) {
         let Products { isa, packed, weights, mut view, steps, grads, dx, scratch } = self;
         match packed {
-            Packed::Rows(_) if view.extent.dropout.is_some() => {
-                scratch.run_gate_by_gate(isa, weights, (&view, steps), grads, dx);
+            Packed::Rows(packed) => {
+                scratch.run(isa, (packed, weights), (&view, steps), grads, dx);
             }
-            Packed::Rows(weights) => scratch.run(isa, weights, (&view, steps), grads, dx),
             Packed::Panels(weights) => {
                 isa.run(panels::Products { weights, view: &mut view, steps, grads, dx });
             }

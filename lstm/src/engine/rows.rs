@@ -89,9 +89,11 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
         let vectors = dims.units.div_ceil(lanes);
         let dropout = self.view.extent.dropout.is_some();
         let alone = |group: &Group| group.rows == 1 && !dropout;
+        // Vectors of units side by side, whose cells follow their products.
+        let abreast = if dropout { dropout::ABREAST } else { 1 };
         // To fill it takes as long as a small step of one row, which has no use for it.
         let mut z =
-            if dims.batch > 1 || dropout { Some([T::ZERO; GROUP * 4 * MAX_LANES]) } else { None };
+            if dims.batch > 1 || dropout { Some([[T::ZERO; Z]; dropout::ABREAST]) } else { None };
         for t in self.steps.clone() {
             if dropout {
                 for group in dims.groups() {
@@ -105,12 +107,16 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
                 }
             }
             if let Some(z) = &mut z {
-                for vector in 0..vectors {
+                for first in (0..vectors).step_by(abreast) {
+                    let z = &mut z[..abreast.min(vectors - first)];
                     for group in dims.groups().filter(|group| !alone(group)) {
-                        let at = vector * lanes;
-                        match self.view.live(group, t) {
-                            0 => {}
-                            live => self.step(t, at, group, live).vector(simd, vector, z),
+                        let live = self.view.live(group, t);
+                        if live == 0 {
+                            continue;
+                        }
+                        self.step(t, first * lanes, group, live).products(simd, first, z);
+                        for (vector, z) in (first..).zip(&mut *z) {
+                            self.step(t, vector * lanes, group, live).cells(simd, vector, z);
                         }
                     }
                 }
@@ -185,8 +191,9 @@ impl<T: Float> Forward<'_, '_, T> {
     }
 }
 
-/// `z` on its way from the tiles to the cells of a group: `[row][4][lanes]`.
-type Z<T> = [T; GROUP * 4 * MAX_LANES];
+/// Elements of `z` of a vector of units on its way from the tiles to the cells of a group:
+/// `[row][4][lanes]`.
+const Z: usize = GROUP * 4 * MAX_LANES;
 
 /// A step of neighbouring vectors of units, for some rows.
 pub(super) struct Step<'a, T> {
@@ -210,52 +217,53 @@ pub(super) struct Step<'a, T> {
     pub(super) a: Option<&'a mut [T]>,
 }
 
-impl<T: Float> Step<'_, T> {
-    /// The first of the vectors, which is this one of the layer.
+impl<'a, T: Float> Step<'a, T> {
+    /// `z = b + x W + h₋ U` of these vectors, the first of which is this one of the layer.
     #[inline(always)]
-    fn vector<S: Simd>(self, simd: S, vector: usize, z: &mut Z<T>) {
-        let Step { rows, units, width, h_prev, weights, .. } = self;
+    fn products<S: Simd>(&self, simd: S, first: usize, z: &mut [[T; Z]]) {
+        let Step { rows, units, width, h_prev, weights, dropped, .. } = *self;
         let lanes = V::<S, T>::LANES;
-        let (panel, at) = (4 * lanes, vector * lanes);
-        let between = between::<T>(lanes, width, at);
-        let recurrent = &weights.recurrent[vector * units * panel..][..units * panel];
+        let between = between::<T>(lanes, width, first * lanes);
+        let panels = |weights: &'a [T], depth: usize| &weights[first * depth * 4 * lanes..];
         let start = match self.x {
             Some(x) => {
                 let inputs = x.len() / rows;
-                let kernel = &weights.kernel[vector * inputs * panel..][..inputs * panel];
-                let bias = &weights.bias[place::<T>(at)..];
+                let kernel = panels(&weights.kernel, inputs);
+                let bias = &weights.bias[place::<T>(first * lanes)..];
                 Start::Input { x, kernel, bias, inputs }
             }
             None => Start::Hoisted(&*self.gates),
         };
-
-        // z = b + x W + h₋ U
-        match self.dropped {
-            Dropped::Nothing => {
-                let operands = &Operands { start, between, h_prev, recurrent, units, width };
-                for (first, height) in tiles(rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
-                    let z = &mut z[first * 4 * lanes..];
-                    match height {
-                        1 => tile(simd, Sums::<T, 1> { operands, first, z }),
-                        2 => tile(simd, Sums::<T, 2> { operands, first, z }),
-                        3 => tile(simd, Sums::<T, 3> { operands, first, z }),
-                        4 => tile(simd, Sums::<T, 4> { operands, first, z }),
-                        5 => tile(simd, Sums::<T, 5> { operands, first, z }),
-                        _ => tile(simd, Sums::<T, 6> { operands, first, z }),
-                    }
-                }
-            }
-            dropped => {
-                let tiles = dropout::Tiles { start, between, dropped, recurrent, rows, units };
-                tiles.store(simd, z);
+        let recurrent = panels(&weights.recurrent, units);
+        let operands = &Operands { start, between, h_prev, recurrent, units, width, dropped };
+        if !matches!(dropped, Dropped::Nothing) {
+            return dropout::products(simd, operands, rows, z);
+        }
+        let [z, ..] = z else { return };
+        for (first, height) in tiles(rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
+            let z = &mut z[first * 4 * lanes..];
+            match height {
+                1 => tile(simd, Sums::<T, 1> { operands, first, z }),
+                2 => tile(simd, Sums::<T, 2> { operands, first, z }),
+                3 => tile(simd, Sums::<T, 3> { operands, first, z }),
+                4 => tile(simd, Sums::<T, 4> { operands, first, z }),
+                5 => tile(simd, Sums::<T, 5> { operands, first, z }),
+                _ => tile(simd, Sums::<T, 6> { operands, first, z }),
             }
         }
+    }
 
+    /// The cells of the first vector, which is this one of the layer, from its `z`.
+    #[inline(always)]
+    fn cells<S: Simd>(self, simd: S, vector: usize, z: &mut [T; Z]) {
+        let Step { rows, width, .. } = self;
+        let lanes = V::<S, T>::LANES;
+        let between = between::<T>(lanes, width, vector * lanes);
         self.activations.forward(
             simd,
             cell::Forward {
                 run: Run { count: rows, stride: width, gate_stride: 4 * width, between },
-                z: &mut z[..rows * panel],
+                z: &mut z[..rows * 4 * lanes],
                 c_prev: self.c_prev,
                 c: self.c,
                 h: self.h,
@@ -296,9 +304,11 @@ struct Operands<'a, T> {
     /// From a gate to the next, in what it starts from.
     between: usize,
     h_prev: &'a [T],
+    /// Of the first vector, and those that follow.
     recurrent: &'a [T],
     units: usize,
     width: usize,
+    dropped: Dropped<'a, T>,
 }
 
 /// `z = b + x W + h₋ U` for `R` rows, from `first` on, and one vector of units: `[R][4][lanes]`.
@@ -308,7 +318,7 @@ struct Sums<'a, T, const R: usize> {
     z: &'a mut [T],
 }
 
-impl<T: Float, const R: usize> Kernel for Sums<'_, T, R> {
+impl<'a, T: Float, const R: usize> Kernel for Sums<'a, T, R> {
     type Output = ();
 
     #[inline(always)]
@@ -317,13 +327,14 @@ impl<T: Float, const R: usize> Kernel for Sums<'_, T, R> {
             return; // no tile of this instruction set: the compiler drops it
         }
         let Sums { operands, first, z: sums } = self;
-        let Operands { start, between, h_prev, recurrent, units, width } = *operands;
+        let Operands { start, between, h_prev, recurrent, units, width, .. } = *operands;
         let lanes = V::<S, T>::LANES;
+        let panel = |weights: &'a [T], depth: usize| &weights[..depth * 4 * lanes];
         let tile = match start {
             Start::Input { x, kernel, bias, inputs } => {
                 let biases = gates::load::<S, T>(simd, bias, between);
                 let x = lines::<T, R>(&x[first * inputs..], inputs, inputs);
-                accumulate_rows::<S, T, R, 4>(simd, [biases; R], x, kernel)
+                accumulate_rows::<S, T, R, 4>(simd, [biases; R], x, panel(kernel, inputs))
             }
             Start::Hoisted(z) => {
                 let mut tile = [[V::<S, T>::splat(simd, T::ZERO); 4]; R];
@@ -335,7 +346,7 @@ impl<T: Float, const R: usize> Kernel for Sums<'_, T, R> {
             }
         };
         let h = lines::<T, R>(&h_prev[first * width..], width, units);
-        let tile = accumulate_rows::<S, T, R, 4>(simd, tile, h, recurrent);
+        let tile = accumulate_rows::<S, T, R, 4>(simd, tile, h, panel(recurrent, units));
         for (row, z) in tile.iter().zip(sums.chunks_exact_mut(4 * lanes)) {
             for (gate, z) in row.iter().zip(z.chunks_exact_mut(lanes)) {
                 gate.store(z);

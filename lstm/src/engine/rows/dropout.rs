@@ -7,8 +7,8 @@
 //! | `z = b + (x ∘ d) W + (h₋ ∘ m) U`, gate by gate | `dh = Σ m ∘ (dz Uᵀ)`, `dx = Σ d ∘ (dz Wᵀ)`, over the gates |
 //! |                                      | `dU += (h₋ ∘ m)ᵀ dz`, `dW += (x ∘ d)ᵀ dz`, gate by gate |
 //!
-//! A tile is the one without dropout, but for its left operand: a number for each of the four gates in
-//! place of one for all of them.
+//! So a tile has one gate of several vectors of units where the one without dropout has all gates of one
+//! vector: a number of the left operand is for several products, as there.
 
 use std::ops::Range;
 
@@ -17,18 +17,24 @@ use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch};
 
 use super::pack::Packed;
-use super::{Start, lines, tallest, tiles};
+use super::{Operands, Start, Z, lines, tallest, tiles};
 use crate::engine::call::Factors;
-use crate::engine::gates::{self, line};
+use crate::engine::gates::{line, place};
 use crate::engine::sequence::write_rows;
 use crate::engine::workspace::{Dims, Group, View};
 use crate::engine::{Gradients, Weights};
 
-/// Rows of a forward tile where there are 32 registers: 16 accumulators, and each of the left operand's
-/// numbers is read once.
-const FORWARD_32: usize = 4;
+/// Vectors of units of a forward tile, which has the columns of one gate after the other.
+pub(super) const ABREAST: usize = 2;
+/// Rows of a forward tile where there are 32 registers: 16 accumulators.
+const FORWARD_32: usize = 8;
 /// The same where there are 16: 12 accumulators.
-const FORWARD_16: usize = 3;
+const FORWARD_16: usize = 6;
+/// Rows of a backward tile where there are 32 registers: with two vectors a row 12 accumulators, and as many
+/// sums over the gates.
+const BACKWARD_32: usize = 6;
+/// The same where there are 16: 8 accumulators; the sums wait in memory.
+const BACKWARD_16: usize = 4;
 
 /// What dropout leaves of the operands of a step, `[rows][4][units]` and `[rows][4][inputs]`.
 #[derive(Clone, Copy)]
@@ -68,104 +74,121 @@ fn multiply<T: Float>((rows, stride): (&[T], usize), factors: &[T], width: usize
     }
 }
 
-/// The operands of the forward tiles of a group, for one vector of units.
-#[derive(Clone, Copy)]
-pub(super) struct Tiles<'a, T> {
-    pub(super) start: Start<'a, T>,
-    /// From a gate to the next, in what a tile starts from.
-    pub(super) between: usize,
-    pub(super) dropped: Dropped<'a, T>,
-    pub(super) recurrent: &'a [T],
-    pub(super) rows: usize,
-    pub(super) units: usize,
-}
-
-impl<T: Float> Tiles<'_, T> {
-    /// `z`, `[rows][4][lanes]`.
-    #[inline(always)]
-    pub(super) fn store<S: Simd>(&self, simd: S, z: &mut [T]) {
-        for (first, height) in tiles(self.rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
-            let z = &mut z[first * 4 * V::<S, T>::LANES..];
-            match height {
-                1 => simd.run(Sums::<T, 1> { tiles: *self, first, z }),
-                2 => simd.run(Sums::<T, 2> { tiles: *self, first, z }),
-                3 => simd.run(Sums::<T, 3> { tiles: *self, first, z }),
-                _ => simd.run(Sums::<T, 4> { tiles: *self, first, z }),
-            }
+/// `z` of one vector of units or of two, `[rows][4][lanes]` each.
+#[inline(always)]
+pub(super) fn products<S: Simd, T: Float>(
+    simd: S,
+    operands: &Operands<T>,
+    rows: usize,
+    z: &mut [[T; Z]],
+) {
+    for (first, height) in tiles(rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
+        match height {
+            1 => sums::<S, T, 1>(simd, operands, first, z),
+            2 => sums::<S, T, 2>(simd, operands, first, z),
+            3 => sums::<S, T, 3>(simd, operands, first, z),
+            4 => sums::<S, T, 4>(simd, operands, first, z),
+            5 => sums::<S, T, 5>(simd, operands, first, z),
+            6 => sums::<S, T, 6>(simd, operands, first, z),
+            7 => sums::<S, T, 7>(simd, operands, first, z),
+            _ => sums::<S, T, 8>(simd, operands, first, z),
         }
     }
 }
 
-/// `z` of `R` rows.
-struct Sums<'a, T, const R: usize> {
-    tiles: Tiles<'a, T>,
+/// The same of `R` rows.
+#[inline(always)]
+fn sums<S: Simd, T: Float, const R: usize>(
+    simd: S,
+    operands: &Operands<T>,
     first: usize,
-    z: &'a mut [T],
+    z: &mut [[T; Z]],
+) {
+    match z {
+        [one] => simd.run(Sums::<T, R, 1> { operands, first, z: [one] }),
+        [one, two] => simd.run(Sums::<T, R, 2> { operands, first, z: [one, two] }),
+        _ => {}
+    }
 }
 
-impl<T: Float, const R: usize> Kernel for Sums<'_, T, R> {
+/// `z` of `R` rows and `N` vectors of units.
+struct Sums<'a, T, const R: usize, const N: usize> {
+    operands: &'a Operands<'a, T>,
+    first: usize,
+    z: [&'a mut [T; Z]; N],
+}
+
+impl<T: Float, const R: usize, const N: usize> Kernel for Sums<'_, T, R, N> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Sums { tiles: Tiles { start, between, dropped, recurrent, units, .. }, first, z } =
-            self;
         if R > tallest::<S>(FORWARD_32, FORWARD_16) {
             return; // no tile of this instruction set: the compiler drops it
         }
+        let Sums { operands, first, mut z } = self;
+        let Operands { start, between, recurrent, units, dropped, .. } = *operands;
+        let Start::Input { x, kernel, bias, inputs } = start else { return };
         let lanes = V::<S, T>::LANES;
         let (h_in, x_in) = match dropped {
             Dropped::All(h_in, x_in) => (h_in, Some(x_in)),
             Dropped::States(h_in) => (h_in, None),
             Dropped::Nothing => return,
         };
-        let Start::Input { x, kernel, bias, inputs } = start else { return };
-        let biases = gates::load::<S, T>(simd, bias, between);
-        let tile = match x_in {
-            None => {
-                let x = lines::<T, R>(&x[first * inputs..], inputs, inputs);
-                accumulate_rows::<S, T, R, 4>(simd, [biases; R], x, kernel)
+        for gate in 0..4 {
+            let mut tile = [[V::<S, T>::splat(simd, T::ZERO); N]; R];
+            for row in &mut tile {
+                for (v, sum) in row.iter_mut().enumerate() {
+                    let bias = &bias[place::<T>(v * lanes) + gate * between..][..lanes];
+                    *sum = V::<S, T>::load(simd, bias);
+                }
             }
-            Some(x_in) => {
-                let x = lines::<T, R>(&x_in[first * 4 * inputs..], 4 * inputs, 4 * inputs);
-                accumulate_gates::<S, T, R>(simd, [biases; R], x, kernel)
-            }
-        };
-        let h = lines::<T, R>(&h_in[first * 4 * units..], 4 * units, 4 * units);
-        let tile = accumulate_gates::<S, T, R>(simd, tile, h, recurrent);
-        for (row, z) in tile.iter().zip(z.chunks_exact_mut(4 * lanes)) {
-            for (gate, z) in row.iter().zip(z.chunks_exact_mut(lanes)) {
-                gate.store(z);
+            let x = match x_in {
+                None => lines::<T, R>(&x[first * inputs..], inputs, inputs),
+                Some(x_in) => {
+                    let x = &x_in[(first * 4 + gate) * inputs..];
+                    lines::<T, R>(x, 4 * inputs, inputs)
+                }
+            };
+            tile = accumulate_gate(simd, tile, x, kernel, gate);
+            let h = lines::<T, R>(&h_in[(first * 4 + gate) * units..], 4 * units, units);
+            tile = accumulate_gate(simd, tile, h, recurrent, gate);
+            for (r, row) in tile.iter().enumerate() {
+                let at = ((first + r) * 4 + gate) * lanes;
+                for (sum, z) in row.iter().zip(&mut z) {
+                    sum.store(&mut z[at..at + lanes]);
+                }
             }
         }
     }
 }
 
-/// `tile += a B`, with a row of `a`, `[4][k]`, for each of the four gates.
+/// `tile += a B`, with the columns of one gate of `N` neighbouring panels of B.
 #[inline(always)]
-fn accumulate_gates<S: Simd, T: Float, const R: usize>(
+fn accumulate_gate<S: Simd, T: Float, const R: usize, const N: usize>(
     simd: S,
-    mut tile: [[V<S, T>; 4]; R],
+    mut tile: [[V<S, T>; N]; R],
     a: [&[T]; R],
-    panel: &[T],
-) -> [[V<S, T>; 4]; R] {
+    panels: &[T],
+    gate: usize,
+) -> [[V<S, T>; N]; R] {
     let lanes = V::<S, T>::LANES;
-    let depth = panel.len() / (4 * lanes);
-    let mut gates = [[&[][..]; 4]; R];
-    for (gates, a) in gates.iter_mut().zip(a) {
-        for (gate, of_gate) in gates.iter_mut().enumerate() {
-            *of_gate = &a[gate * depth..][..depth];
-        }
+    let (depth, width) = (a[0].len(), 4 * lanes);
+    let mut rows = a;
+    rows.iter_mut().for_each(|row| *row = &row[..depth]);
+    let mut columns = [&[][..]; N];
+    for (n, columns) in columns.iter_mut().enumerate() {
+        *columns = &panels[n * depth * width..][..depth * width];
     }
     for k in 0..depth {
-        let panel = &panel[k * 4 * lanes..][..4 * lanes];
-        let mut b = [V::<S, T>::splat(simd, T::ZERO); 4];
-        for (b, panel) in b.iter_mut().zip(panel.chunks_exact(lanes)) {
-            *b = V::<S, T>::load(simd, panel);
+        let mut b = [V::<S, T>::splat(simd, T::ZERO); N];
+        for (b, columns) in b.iter_mut().zip(columns) {
+            *b = V::<S, T>::load(simd, &columns[k * width + gate * lanes..][..lanes]);
         }
-        for (row, gates) in tile.iter_mut().zip(&gates) {
-            for ((sum, gate), b) in row.iter_mut().zip(gates).zip(b) {
-                *sum = V::<S, T>::splat(simd, gate[k]).mul_add(b, *sum);
+        for (row, a) in tile.iter_mut().zip(rows) {
+            let a = V::<S, T>::splat(simd, a[k]);
+            for (sum, b) in row.iter_mut().zip(b) {
+                *sum = a.mul_add(b, *sum);
             }
         }
     }
@@ -197,12 +220,14 @@ impl<T: Float> Product<'_, T> {
         let lanes = V::<S, T>::LANES;
         let panel = 4 * self.width * NV * lanes;
         let panel = &weights.recurrent_t[block * panel..][..panel];
-        for (first, height) in tiles(self.live, tallest::<S>(FORWARD_32, FORWARD_32)) {
+        for (first, height) in tiles(self.live, tallest::<S>(BACKWARD_32, BACKWARD_16)) {
             match height {
                 1 => simd.run(StateGradients::<T, 1> { product: *self, first, panel, dz, dh }),
                 2 => simd.run(StateGradients::<T, 2> { product: *self, first, panel, dz, dh }),
                 3 => simd.run(StateGradients::<T, 3> { product: *self, first, panel, dz, dh }),
-                _ => simd.run(StateGradients::<T, 4> { product: *self, first, panel, dz, dh }),
+                4 => simd.run(StateGradients::<T, 4> { product: *self, first, panel, dz, dh }),
+                5 => simd.run(StateGradients::<T, 5> { product: *self, first, panel, dz, dh }),
+                _ => simd.run(StateGradients::<T, 6> { product: *self, first, panel, dz, dh }),
             }
         }
     }
@@ -222,6 +247,9 @@ impl<T: Float, const R: usize> Kernel for StateGradients<'_, T, R> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        if R > tallest::<S>(BACKWARD_32, BACKWARD_16) {
+            return; // no tile of this instruction set: the compiler drops it
+        }
         let StateGradients { product, first, panel, dz, dh } = self;
         let Product { factors, width, units, at, .. } = product;
         const NV: usize = super::NV;
@@ -257,136 +285,193 @@ impl<T: Float, const R: usize> Kernel for StateGradients<'_, T, R> {
     }
 }
 
-/// What the products over all steps need, with dropout.
+/// Steps of rows that the products over many steps take at a time, at most: what is copied for them is
+/// still in the cache when it is read.
+const PIECE: usize = 256;
+
+/// What the products over many steps need, with dropout. Rows below are steps of rows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Products<T> {
-    /// One gate's `dz`, `[steps rows, units]`.
+    /// One gate's `dz`, `[rows, units]`.
     dz: Buffer<T>,
-    /// What it meets, `[steps rows, units]` or `[steps rows, inputs]`.
+    /// What it meets, `[rows, units]` or `[rows, inputs]`.
     left: Buffer<T>,
-    /// One gate's `dz Wᵀ`, `[steps rows, inputs]`.
+    /// One gate's `dz Wᵀ`, `[rows, inputs]`.
     dx: Buffer<T>,
     /// Their sum.
     sum: Buffer<T>,
 }
 
 impl<T: Float> Products<T> {
+    /// The elements of each array, for chunks of so many rows in all, with dropout of `h` and of `x` or
+    /// without.
+    pub(super) fn lens(rows: usize, [inputs, units]: [usize; 2], dropped: [bool; 2]) -> [usize; 4] {
+        let widths = match dropped {
+            [false, _] => [0; 4],
+            [true, false] => [units, units, 0, 0],
+            [true, true] => [units, units.max(inputs), inputs, inputs],
+        };
+        widths.map(|width| rows.min(PIECE) * width)
+    }
+
     /// The bytes that are held.
     pub(super) fn held(&self) -> usize {
         [&self.dz, &self.left, &self.dx, &self.sum].map(|array| array.held(0)).iter().sum()
     }
 
-    /// Makes room for groups with so many steps of rows in all.
-    pub(super) fn reserve(&mut self, rows: usize, dims: Dims) {
-        let Dims { inputs, units, .. } = dims;
-        self.dz.refit(rows * units);
-        self.left.refit(rows * units.max(inputs));
-        self.dx.refit(rows * units.max(inputs)); // it changes places with the one before
-        self.sum.refit(rows * inputs);
+    /// Makes room for arrays of these [lengths](Self::lens).
+    pub(super) fn reserve(&mut self, lens: [usize; 4]) {
+        let arrays = [&mut self.dz, &mut self.left, &mut self.dx, &mut self.sum];
+        arrays.into_iter().zip(lens).for_each(|(array, len)| array.refit(len));
     }
 
-    /// The gradients of the weights and of the input, gate by gate.
+    /// `dU`, gate by gate, and with dropout of `x` also `dW` and `dx`.
     pub(super) fn run(
         &mut self,
         (isa, scratch): (Isa, &mut Scratch<T>),
         weights: Weights<T>,
         (view, steps): (&View<T>, Range<usize>),
-        grads: Gradients<T>,
+        grads: &mut Gradients<T>,
         mut dx: Option<(&mut [T], bool)>,
     ) {
         let Dims { steps: kept, start, total, inputs, units, width, slots, .. } = view.dims;
         let Some(Factors { recurrent, input }) = view.extent.dropout else { return };
-        let Gradients { kernel, recurrent_kernel, mut bias } = grads;
+        let Gradients { kernel, recurrent_kernel, .. } = grads;
         for group in view.dims.groups() {
-            let steps = steps.start..steps.end.min(view.steps(group));
-            if steps.is_empty() {
-                continue;
-            }
-            let rows = steps.len() * group.rows;
-            let from = |slots, width| group.slot(slots, steps.start, width).start;
-            let x = &view.x[from(kept, inputs)..][..rows * inputs];
-            let h = &view.h[from(slots, width)..][..rows * width];
-            let dz = &view.gates[from(kept, 4 * width)..][..rows * 4 * width];
             let m = &recurrent[group.slot(1, 0, 4 * units)];
             let d = input.map(|input| &input[group.slot(1, 0, 4 * inputs)]);
-            self.dz.refit(rows * units);
-            self.sum.refit(rows * inputs);
-            self.sum.fill(T::ZERO);
-            for gate in 0..4 {
-                take_gate(gate, dz, (&mut self.dz, units, width));
-                let dz = MatRef::new(&self.dz, rows, units);
-                let columns = gate * units;
-
-                self.left.refit(rows * units);
-                times_factors((h, width), (m, gate, units), &mut self.left);
-                let left = MatRef::new(&self.left, rows, units);
-                let sum = &mut recurrent_kernel[columns..];
-                let sum = MatMut::strided(sum, (units, units), (4 * units, 1));
-                Gemm::new(left.t(), dz).isa(isa).beta(T::ONE).run(sum, scratch);
-
-                let left = match d {
-                    None => MatRef::new(x, rows, inputs),
-                    Some(d) => {
-                        self.left.refit(rows * inputs);
-                        times_factors((x, inputs), (d, gate, inputs), &mut self.left);
-                        MatRef::new(&self.left, rows, inputs)
-                    }
-                };
-                let sum = MatMut::strided(&mut kernel[columns..], (inputs, units), (4 * units, 1));
-                Gemm::new(left.t(), dz).isa(isa).beta(T::ONE).run(sum, scratch);
-
-                if let Some(db) = &mut bias {
-                    for dz in self.dz.chunks_exact(units) {
-                        let db = &mut db[columns..][..units];
-                        db.iter_mut().zip(dz).for_each(|(db, &dz)| *db += dz);
-                    }
-                }
-                if dx.is_some() {
+            let end = steps.end.min(view.steps(group));
+            let piece = (PIECE / group.rows).max(1);
+            for first in (steps.start..end).step_by(piece) {
+                let steps = first..end.min(first + piece);
+                let rows = steps.len() * group.rows;
+                let from = |slots, width| group.slot(slots, first, width).start;
+                let x = &view.x[from(kept, inputs)..][..rows * inputs];
+                let h = &view.h[from(slots, width)..][..rows * width];
+                let dz = &view.gates[from(kept, 4 * width)..][..rows * 4 * width];
+                self.dz.refit(rows * units);
+                if d.is_some() {
                     self.dx.refit(rows * inputs);
-                    let of_gate = &weights.kernel[columns..];
-                    let of_gate = MatRef::strided(of_gate, (inputs, units), (4 * units, 1));
-                    let out = MatMut::new(&mut self.dx, rows, inputs);
-                    Gemm::new(dz, of_gate.t()).isa(isa).run(out, scratch);
-                    if let Some(d) = d {
-                        self.left.refit(rows * inputs);
-                        times_factors((&self.dx, inputs), (d, gate, inputs), &mut self.left);
-                        std::mem::swap(&mut self.left, &mut self.dx);
-                    }
-                    self.sum.iter_mut().zip(&self.dx[..]).for_each(|(sum, &dx)| *sum += dx);
+                    self.sum.refit(rows * inputs);
+                    self.sum.fill(T::ZERO);
                 }
-            }
-            if let Some((dx, reversed)) = &mut dx {
-                for (t, rows) in steps.zip(self.sum.chunks_exact(group.rows * inputs)) {
-                    let t = if *reversed { total - 1 - (start + t) } else { start + t };
-                    write_rows(rows, inputs, (dx, total, inputs), group, t);
+                for gate in 0..4 {
+                    isa.run(TakeGate { gate, dz, width, out: &mut self.dz, units });
+                    let dz = MatRef::new(&self.dz, rows, units);
+                    let columns = gate * units;
+
+                    self.left.refit(rows * units);
+                    let (factors, out) = (m, &mut self.left[..]);
+                    isa.run(TimesFactors {
+                        rows: h,
+                        stride: width,
+                        factors,
+                        gate,
+                        width: units,
+                        out,
+                    });
+                    let left = MatRef::new(&self.left, rows, units);
+                    let sum = &mut recurrent_kernel[columns..];
+                    let sum = MatMut::strided(sum, (units, units), (4 * units, 1));
+                    Gemm::new(left.t(), dz).isa(isa).beta(T::ONE).run(sum, scratch);
+
+                    let Some(d) = d else { continue };
+                    self.left.refit(rows * inputs);
+                    let (factors, out) = (d, &mut self.left[..]);
+                    isa.run(TimesFactors {
+                        rows: x,
+                        stride: inputs,
+                        factors,
+                        gate,
+                        width: inputs,
+                        out,
+                    });
+                    let left = MatRef::new(&self.left, rows, inputs);
+                    let sum = &mut kernel[columns..];
+                    let sum = MatMut::strided(sum, (inputs, units), (4 * units, 1));
+                    Gemm::new(left.t(), dz).isa(isa).beta(T::ONE).run(sum, scratch);
+
+                    if dx.is_some() {
+                        let of_gate = &weights.kernel[columns..];
+                        let of_gate = MatRef::strided(of_gate, (inputs, units), (4 * units, 1));
+                        let out = MatMut::new(&mut self.dx, rows, inputs);
+                        Gemm::new(dz, of_gate.t()).isa(isa).run(out, scratch);
+                        let (rows, out) = (&self.dx[..], &mut self.left[..]);
+                        isa.run(TimesFactors {
+                            rows,
+                            stride: inputs,
+                            factors: d,
+                            gate,
+                            width: inputs,
+                            out,
+                        });
+                        self.sum.iter_mut().zip(&self.left[..]).for_each(|(sum, &dx)| *sum += dx);
+                    }
+                }
+                if let (Some(_), Some((dx, reversed))) = (d, &mut dx) {
+                    for (t, rows) in steps.zip(self.sum.chunks_exact(group.rows * inputs)) {
+                        let t = if *reversed { total - 1 - (start + t) } else { start + t };
+                        write_rows(rows, inputs, (dx, total, inputs), group, t);
+                    }
                 }
             }
         }
     }
 }
 
-/// One gate of rows `[4 width]`.
-fn take_gate<T: Float>(gate: usize, dz: &[T], (out, units, width): (&mut [T], usize, usize)) {
-    let line = line::<T>();
-    for (dz, out) in dz.chunks_exact(4 * width).zip(out.chunks_exact_mut(units)) {
-        for (dz, out) in dz.chunks(4 * line).zip(out.chunks_mut(line)) {
-            out.copy_from_slice(&dz[gate * (dz.len() / 4)..][..out.len()]);
+/// One gate of rows `[4 width]`: `[rows, units]`.
+struct TakeGate<'a, T> {
+    gate: usize,
+    dz: &'a [T],
+    width: usize,
+    out: &'a mut [T],
+    units: usize,
+}
+
+impl<T: Float> Kernel for TakeGate<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let TakeGate { gate, dz, width, out, units } = self;
+        let (line, lanes) = (line::<T>(), V::<S, T>::LANES);
+        for (dz, out) in dz.chunks_exact(4 * width).zip(out.chunks_exact_mut(units)) {
+            for (dz, out) in dz.chunks(4 * line).zip(out.chunks_mut(line)) {
+                let dz = &dz[gate * (dz.len() / 4)..];
+                for (dz, out) in dz.chunks(lanes).zip(out.chunks_mut(lanes)) {
+                    V::<S, T>::load(simd, &dz[..out.len()]).store(out);
+                }
+            }
         }
     }
 }
 
 /// Rows that are `stride` apart, step after step, times one gate's factors of each row of the group,
 /// `[group rows][4][width]`.
-fn times_factors<T: Float>(
-    (rows, stride): (&[T], usize),
-    (factors, gate, width): (&[T], usize, usize),
-    out: &mut [T],
-) {
-    let factors = factors.chunks_exact(width).skip(gate).step_by(4).cycle();
-    let out = out.chunks_exact_mut(width).zip(factors);
-    for (row, (out, factors)) in rows.chunks_exact(stride).zip(out) {
-        for ((out, &x), &factor) in out.iter_mut().zip(row).zip(factors) {
-            *out = x * factor;
+struct TimesFactors<'a, T> {
+    rows: &'a [T],
+    stride: usize,
+    factors: &'a [T],
+    gate: usize,
+    width: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Float> Kernel for TimesFactors<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let TimesFactors { rows, stride, factors, gate, width, out } = self;
+        let lanes = V::<S, T>::LANES;
+        let factors = factors.chunks_exact(width).skip(gate).step_by(4).cycle();
+        let out = out.chunks_exact_mut(width).zip(factors);
+        for (row, (out, factors)) in rows.chunks_exact(stride).zip(out) {
+            let numbers = row.chunks(lanes).zip(factors.chunks(lanes));
+            for (out, (row, factors)) in out.chunks_mut(lanes).zip(numbers) {
+                let row = V::<S, T>::load(simd, &row[..out.len()]);
+                (row * V::<S, T>::load(simd, factors)).store(out);
+            }
         }
     }
 }

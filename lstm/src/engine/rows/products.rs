@@ -24,43 +24,45 @@ pub(in crate::engine) struct Products<T> {
 }
 
 impl<T: Float> Products<T> {
-    /// The bytes that are held, of what [`reserve`](Self::reserve) makes room for.
+    /// The elements of the arrays that grow with the steps, for chunks of groups with so many steps of rows
+    /// in all, with dropout of `h` and of `x` by gate or without: all that they can use.
+    pub(in crate::engine) fn lens(
+        rows: usize,
+        [inputs, units]: [usize; 2],
+        dropped: [bool; 2],
+    ) -> [usize; 5] {
+        let dx = if dropped[1] { 0 } else { rows * inputs };
+        let [dz, left, by_gate, sum] = dropout::Products::<T>::lens(rows, [inputs, units], dropped);
+        [dx, dz, left, by_gate, sum]
+    }
+
+    /// The bytes that are held of them.
     pub(in crate::engine) fn held(&self) -> usize {
         self.dx.held(0) + self.dropout.held()
     }
 
-    /// Makes room for chunks of groups with so many steps of rows in all, for `dx` if it is wanted,
-    /// and for dropout by gate.
-    pub(in crate::engine) fn reserve(&mut self, rows: usize, dims: Dims, [dx, dropout]: [bool; 2]) {
-        if dropout {
-            self.dropout.reserve(rows, dims);
-        } else if dx {
-            self.dx.refit(rows * dims.inputs);
-        }
-    }
-
-    /// What [`run`](Self::run) does, with dropout.
-    pub(in crate::engine) fn run_gate_by_gate(
-        &mut self,
-        isa: Isa,
-        weights: Weights<T>,
-        (view, steps): (&View<T>, Range<usize>),
-        grads: Gradients<T>,
-        dx: Option<(&mut [T], bool)>,
-    ) {
-        self.dropout.run((isa, &mut self.gemm), weights, (view, steps), grads, dx);
+    /// Makes room for arrays of these [lengths](Self::lens), for `dx` if it is wanted.
+    pub(in crate::engine) fn reserve(&mut self, [dx, by_gate @ ..]: [usize; 5], wanted: bool) {
+        self.dx.refit(if wanted { dx } else { 0 });
+        self.dropout.reserve(by_gate);
     }
 
     /// `dW += xᵀ dz`, `dU += h₋ᵀ dz`, `db += Σ dz`, and `dx = dz Wᵀ`: one product each over these
-    /// steps of a group.
+    /// steps of a group, but for those that dropout makes one for each gate.
     pub(in crate::engine) fn run(
         &mut self,
         isa: Isa,
-        weights: &Packed<T>,
+        (packed, weights): (&Packed<T>, Weights<T>),
         (view, steps): (&View<T>, Range<usize>),
-        grads: Gradients<T>,
-        dx: Option<(&mut [T], bool)>,
+        mut grads: Gradients<T>,
+        mut dx: Option<(&mut [T], bool)>,
     ) {
+        let by_gate = view.extent.dropout.map(|factors| factors.input.is_some());
+        if by_gate.is_some() {
+            let dx = dx.as_mut().map(|(dx, reversed)| (&mut **dx, *reversed));
+            let gemm = (isa, &mut self.gemm);
+            self.dropout.run(gemm, weights, (view, steps.clone()), &mut grads, dx);
+        }
         let Dims { steps: kept, start, total, inputs, units, width, slots, .. } = view.dims;
         let depth = 4 * width;
         let of = |group| steps.start..steps.end.min(view.steps(group)).max(steps.start);
@@ -71,8 +73,14 @@ impl<T: Float> Products<T> {
         };
         let groups = || view.dims.groups().filter(|&group| !of(group).is_empty());
 
-        let sums = [(grads.kernel, inputs), (grads.recurrent_kernel, units)];
-        for (which, (grad, left_width)) in sums.into_iter().enumerate() {
+        let sums = [
+            (grads.kernel, inputs, by_gate == Some(true)),
+            (grads.recurrent_kernel, units, by_gate.is_some()),
+        ];
+        for (which, (grad, left_width, done)) in sums.into_iter().enumerate() {
+            if done {
+                continue;
+            }
             self.interleaved.refit(left_width * depth);
             let mut beta = T::ZERO;
             for group in groups() {
@@ -106,8 +114,8 @@ impl<T: Float> Products<T> {
             isa.run(Unpack { units, rows: &self.interleaved, out: db });
         }
 
-        if let Some((dx, reversed)) = dx {
-            let kernel = MatRef::new(&weights.kernel_rows, inputs, depth);
+        if let Some((dx, reversed)) = dx.filter(|_| by_gate != Some(true)) {
+            let kernel = MatRef::new(&packed.kernel_rows, inputs, depth);
             for group in groups() {
                 let (dz, rows) = dz(group);
                 self.dx.refit(rows * inputs);
