@@ -62,6 +62,10 @@ fn no_option_of_a_recurrent_layer_allocates_after_the_first_batch() {
                 ("recurrent_dropout", plain().recurrent_dropout(0.3)),
                 ("both dropouts", plain().dropout(0.3).recurrent_dropout(0.3)),
                 ("softmax", plain().activation(Activation::Softmax)),
+                (
+                    "softmax, both dropouts",
+                    plain().activation(Activation::Softmax).dropout(0.3).recurrent_dropout(0.3),
+                ),
                 ("relu", plain().activation(Activation::Relu)),
                 (
                     "gelu, mish",

@@ -171,11 +171,7 @@ fn cell() -> impl Strategy<Value = Cell> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), rarely(), rarely());
     let options = (flags, penalties, constraints);
     (1..=4usize, activations(), activations(), (rates(), rates()), options).prop_map(
-        |(units, activation, recurrent_activation, (dropout, mut recurrent_dropout), options)| {
-            // Refused together.
-            if [activation, recurrent_activation].contains(&Activation::Softmax) {
-                recurrent_dropout = 0.0;
-            }
+        |(units, activation, recurrent_activation, (dropout, recurrent_dropout), options)| {
             let (flags, penalties, constraints) = options;
             let (use_bias, go_backwards, zero_output_for_mask, stateful, frozen) = flags;
             Cell {

@@ -132,6 +132,7 @@ fn cells<T: Float>() -> Result<Case<T>> {
 /// Softmax goes over the units, which lie across vectors.
 fn softmax<T: Float>() -> Result<Case<T>> {
     let of_gates = LSTM::new(37).recurrent_activation(Activation::Softmax).return_sequences(true);
+    let of_gates = of_gates.dropout(0.1).recurrent_dropout(0.2);
     let model = Sequential::new()
         .add(Input::new([None, Some(12)]))
         .add(of_gates)

@@ -200,6 +200,8 @@ fn masks() {
 fn dropout_by_gate() {
     Layer::<f32>::new(Options::new(2, 17), 18, 300).dropped().check("dropout");
     Layer::<f32>::new(Options::new(2, 17), 18, 400).dropped().masked().check("dropout and mask");
+    let mixed = Options { activation: Activation::Softmax, ..Options::new(2, 5) };
+    Layer::<f32>::new(mixed, 18, 300).dropped().masked().check("dropout, mask and softmax");
 }
 
 #[test]

@@ -223,12 +223,6 @@ fn layers_that_do_not_fit_are_refused_when_they_are_called() {
         "input of LSTM `second`, [batch, steps, features]: expected shape (None, None, 3), found \
          (None, 3)"
     );
-    let mixes = LSTM::new(3).activation(Activation::Softmax);
-    assert!(input().add(mixes.clone()).build().is_ok());
-    assert_eq!(
-        build(input().add(mixes.recurrent_dropout(0.1))),
-        "unsupported recurrent_dropout of LSTM beside the activation: `softmax`"
-    );
     assert_eq!(
         build(input().add(LSTM::new(3).bias_initializer(Initializer::ORTHOGONAL))),
         "bias_initializer of LSTM: the orthogonal initializer needs a matrix, not [12]"

@@ -141,6 +141,10 @@ fn dropout_by_gate() -> Result<()> {
             check(layer.return_sequences(true), rows, false)?;
         }
     }
+    let of_units = LSTM::new(5).recurrent_activation(Activation::Softmax).recurrent_dropout(0.3);
+    for (dropout, rows, masked) in [(0.0, 4, true), (0.3, 19, false)] {
+        check(of_units.clone().dropout(dropout).return_sequences(true), rows, masked)?;
+    }
     check(LSTM::new(4).dropout(0.3).return_sequences(true), 6, true)
 }
 

@@ -211,12 +211,10 @@ impl<T: Float> Engine<T> {
     ///
     /// # Panics
     ///
-    /// If an array does not have the size stated for it, there is dropout by gate beside softmax, or a
-    /// call in training cannot keep [within](Self::keep_within) its bytes.
+    /// If an array does not have the size stated for it, or a call in training cannot keep
+    /// [within](Self::keep_within) its bytes.
     pub fn forward(&mut self, call: &Call<T>, y: Option<&mut [T]>) {
         call.check(self.options);
-        let mixed = self.options.mix_units() && call.dropout.is_some();
-        assert!(!mixed, "dropout on the way into each gate, beside softmax");
         if let Some(y) = &y {
             assert_eq!(y.len(), call.batch * call.steps * self.options.units, "y");
         }
@@ -227,10 +225,9 @@ impl<T: Float> Engine<T> {
         }
     }
 
-    /// Where the gates see different inputs, lanes run over units; where units are mixed, over the batch.
     fn plan_of(&self, (batch, steps): (usize, usize), training: bool, by_gate: bool) -> Plan {
         let plan = self.plan(batch, steps, training);
-        if by_gate { plan.over_units(batch) } else { plan }
+        if by_gate { plan.by_gate(batch) } else { plan }
     }
 
     fn forward_as(&mut self, plan: Plan, call: &Call<T>, y: Option<&mut [T]>) {
@@ -298,6 +295,9 @@ impl<T: Float> Engine<T> {
             self.hoists.resize_with(plan.threads, Default::default);
         }
         self.reserve((plan, windows), call);
+        let sizes = (batch, 0..0, windows.steps);
+        let any = dims::<T>(self.isa, options, plan, sizes, false);
+        let extent = self.place_factors(plan.lanes, any, extent);
         let masked = extent.lengths.is_some();
         // Without backward there is no need for any but the last.
         let kept_as = |at: usize| if training { at } else { 0 };
@@ -334,6 +334,25 @@ impl<T: Float> Engine<T> {
                 self.checkpoints.take_last(kept_as(at + 1), &self.workspace, dims, extent);
             }
         }
+    }
+
+    /// Copies the factors of dropout to where lanes over the batch find them. Returns what other lanes need
+    /// them in.
+    fn place_factors<'a>(
+        &mut self,
+        lanes: Lanes,
+        dims: Dims,
+        extent: Extent<'a, T>,
+    ) -> Extent<'a, T> {
+        let (Lanes::Batch, Some(Factors { recurrent, input })) = (lanes, extent.dropout) else {
+            return extent;
+        };
+        let [m, d] = &mut self.workspace.dropped;
+        panels::read_factors(dims, recurrent, m);
+        if let Some(input) = input {
+            panels::read_factors(dims, input, d);
+        }
+        Extent { dropout: None, ..extent }
     }
 
     /// Forward over the steps of a window, from the states before it on.
@@ -490,6 +509,10 @@ impl<T: Float> Engine<T> {
         let options =
             Options { go_backwards: self.options.go_backwards && !masked, ..self.options };
         let (lanes, wanted) = (plan.lanes, dx.is_some());
+        let extent = match lanes {
+            Lanes::Units => extent,
+            Lanes::Batch => Extent { dropout: None, ..extent }, // forward has placed the factors
+        };
         T::pack_backward(&mut self.packings, self.isa, options, plan, call, wanted);
 
         if lanes == Lanes::Units {

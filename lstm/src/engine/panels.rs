@@ -9,6 +9,7 @@
 //! finite where it is, and their gradient is zero, and so is all that they add to a sum over the
 //! batch.
 
+mod dropout;
 mod pack;
 mod products;
 
@@ -20,6 +21,7 @@ use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 use super::cell::{self, Activations, Run};
 use super::sequence::Gradient;
 use super::workspace::{Dims, Group, View, before_and_after};
+pub(super) use dropout::read_factors;
 pub(super) use pack::Packed;
 pub(super) use products::Products;
 
@@ -138,8 +140,15 @@ impl<T: Float> Forward<'_, T> {
         for (sum, &bias) in tile.iter_mut().flatten().zip(bias) {
             *sum = V::<S, T>::splat(simd, bias);
         }
-        let tile = accumulate_panels::<S, T, G, 1>(simd, tile, (kernel, G), x);
-        let tile = accumulate_panels::<S, T, G, 1>(simd, tile, (recurrent, G), h_prev);
+        let [m, d] = &self.view.dropped;
+        let tile = match dropout::of_group(d, group, inputs) {
+            None => accumulate_panels::<S, T, G, 1>(simd, tile, (kernel, G), x),
+            Some(d) => dropout::accumulate(simd, tile, kernel, x, d),
+        };
+        let tile = match dropout::of_group(m, group, units) {
+            None => accumulate_panels::<S, T, G, 1>(simd, tile, (recurrent, G), h_prev),
+            Some(m) => dropout::accumulate(simd, tile, recurrent, h_prev, m),
+        };
         for (gate, z) in tile.iter().zip(z.chunks_exact_mut(V::<S, T>::LANES)) {
             gate[0].store(z);
         }
@@ -210,12 +219,11 @@ impl<T: Float> Kernel for Backward<'_, T> {
                 if live == 0 {
                     continue;
                 }
+                if t + 1 < steps && live_after > 0 {
+                    self.product(simd, t + 1, group, live_after);
+                }
                 let View { c, a, gates, dh, dc, .. } = &mut self.view;
                 let dh = &mut dh[group.slot(1, 0, units)];
-                if t + 1 < steps && live_after > 0 {
-                    let dz = &gates[group.slot(steps, t + 1, 4 * units)];
-                    times_transpose(simd, dz, &self.weights.recurrent_t, (dh, live_after));
-                }
                 for (lane, row) in (group.first..group.first + lanes).enumerate() {
                     if let Some(dy) = self.dy.at(row, start + t, units, total) {
                         for (dh, &dy) in dh.chunks_exact_mut(lanes).zip(dy) {
@@ -249,33 +257,46 @@ impl<T: Float> Kernel for Backward<'_, T> {
             for group in self.view.dims.groups() {
                 let live = self.view.live(group, 0);
                 if live > 0 {
-                    let dz = &self.view.gates[group.slot(steps, 0, 4 * units)];
-                    let dh = &mut self.view.dh[group.slot(1, 0, units)];
-                    times_transpose(simd, dz, &self.weights.recurrent_t, (dh, live));
+                    self.product(simd, 0, group, live);
                 }
             }
         }
     }
 }
 
+impl<T: Float> Backward<'_, T> {
+    /// `dh = dz Uᵀ` with `dz` of step `t`, for the first `live` rows of a group.
+    #[inline(always)]
+    fn product<S: Simd>(&mut self, simd: S, t: usize, group: Group, live: usize) {
+        let Dims { steps, units, .. } = self.view.dims;
+        let m = dropout::of_group(self.view.dropped[0], group, units);
+        let dz = &self.view.gates[group.slot(steps, t, 4 * units)];
+        let dh = &mut self.view.dh[group.slot(1, 0, units)];
+        times_transpose(simd, dz, (&self.weights.recurrent_t, m), (dh, live));
+    }
+}
+
 /// `out [rows][lanes] = weights dz`, the weights as packed by [`pack_transpose`], `dz`
-/// `[4 units][lanes]`.
+/// `[4 units][lanes]`, times the factors of dropout and gate by gate if there are some.
 #[inline(always)]
 pub(super) fn times_transpose<S: Simd, T: Float>(
     simd: S,
     dz: &[T],
-    weights: &[T],
+    (weights, factors): (&[T], Option<&[T]>),
     (out, live): (&mut [T], usize),
 ) {
     #[inline(always)]
     fn tile<S: Simd, T: Float, const R: usize>(
         simd: S,
         dz: &[T],
-        panel: &[T],
+        (panel, factors, first): (&[T], Option<&[T]>, usize),
         (out, live): (&mut [T], usize),
     ) {
         let zero = [[V::<S, T>::splat(simd, T::ZERO)]; R];
-        let tile = accumulate_panels::<S, T, R, 1>(simd, zero, (panel, R), dz);
+        let tile = match factors {
+            None => accumulate_panels::<S, T, R, 1>(simd, zero, (panel, R), dz),
+            Some(factors) => dropout::product(simd, dz, panel, (factors, first)),
+        };
         for (row, out) in tile.iter().zip(out.chunks_exact_mut(V::<S, T>::LANES)) {
             row[0].store(&mut out[..live]);
         }
@@ -284,7 +305,7 @@ pub(super) fn times_transpose<S: Simd, T: Float>(
     let lanes = V::<S, T>::LANES;
     let depth = dz.len() / lanes;
     for (first, height) in tiles(out.len() / lanes, BACKWARD_TILE) {
-        let panel = &weights[depth * first..][..depth * height];
+        let panel = (&weights[depth * first..][..depth * height], factors, first);
         let out = (&mut out[first * lanes..], live);
         match height {
             1 => tile::<S, T, 1>(simd, dz, panel, out),

@@ -124,14 +124,14 @@ impl Plan {
         Plan { lanes: Lanes::Batch, group: lanes, input, threads, cut: Cut::Batch }
     }
 
-    /// The same with lanes over units, `x W` in the steps and threads that share the batch.
-    pub(super) fn over_units(self, batch: usize) -> Self {
-        let group = rows::group(batch);
+    /// The same where each gate sees `h` and `x` in its own way: `x W` in the steps, and threads that
+    /// share the batch.
+    pub(super) fn by_gate(self, batch: usize) -> Self {
         let threads = match self.cut {
-            Cut::Batch => self.threads.min(batch.div_ceil(group)),
+            Cut::Batch => self.threads.min(batch.div_ceil(self.group)),
             Cut::Units => 1,
         };
-        Plan { lanes: Lanes::Units, group, input: InputProduct::Fused, threads, cut: Cut::Batch }
+        Plan { input: InputProduct::Fused, threads, cut: Cut::Batch, ..self }
     }
 }
 

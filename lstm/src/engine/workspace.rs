@@ -108,7 +108,8 @@ pub(super) struct Workspace<T> {
     /// `dz`.
     pub(super) gates: Buffer<T>,
     // Scratch.
-    /// `[4, units]` and `[4, inputs]`: `h₋` and `x` of a step as dropout leaves them for each gate.
+    /// `[4, units]` and `[4, inputs]`: `h₋` and `x` of a step as dropout leaves them for each gate; where a
+    /// vector holds rows of the batch, the factors of dropout.
     pub(super) dropped: [Buffer<T>; 2],
     /// `[4, units]`: `z` of a step, where an activation mixes the units.
     pub(super) z: Buffer<T>,

@@ -81,8 +81,7 @@ impl LSTM {
     }
 
     setters! {
-        /// `φ`, of the candidate and the output; tanh unless set. Softmax goes over the units, and is
-        /// refused beside a [`recurrent_dropout`](Self::recurrent_dropout).
+        /// `φ`, of the candidate and the output; tanh unless set. Softmax goes over the units.
         activation: Activation,
         /// `σ`, of the gates; sigmoid unless set.
         recurrent_activation: Activation,
@@ -235,11 +234,6 @@ impl Describe for LSTM {
         self.check_activity(what, inputs)?;
         if self.units == 0 {
             return Err(Error::invalid(what, "units must be positive"));
-        }
-        let mixes = [self.activation, self.recurrent_activation].contains(&Activation::Softmax);
-        if mixes && self.recurrent_dropout > 0.0 {
-            let what = format!("recurrent_dropout of {what} beside the activation");
-            return Err(Error::unsupported(what, Activation::Softmax.name()));
         }
         self.weights(inputs).iter().try_for_each(|weight| weight.check(what))
     }

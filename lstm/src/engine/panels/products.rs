@@ -5,7 +5,7 @@ use std::ops::Range;
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
 
 use super::pack::Packed;
-use super::{tiles, times_transpose, write_panel};
+use super::{dropout, tiles, times_transpose, write_panel};
 use crate::engine::Gradients;
 use crate::engine::gates::line;
 use crate::engine::workspace::{Dims, Extent, Group, View};
@@ -32,10 +32,10 @@ impl<T: Float> Kernel for Products<'_, '_, T> {
         let Dims { steps, start, total, inputs, units, slots, .. } = self.view.dims;
         let lanes = V::<S, T>::LANES;
         let Gradients { kernel, recurrent_kernel, bias } = self.grads;
-        let View { dims, extent, ref gates, .. } = *self.view;
+        let View { dims, extent, ref gates, dropped: [ref m, ref d], .. } = *self.view;
         let sum = Sum { dims, extent, gates, steps: self.steps.clone() };
-        sum.run(simd, self.view.x, (steps, inputs), kernel);
-        sum.run(simd, self.view.h, (slots, units), recurrent_kernel);
+        sum.run(simd, (self.view.x, d), (steps, inputs), kernel);
+        sum.run(simd, (self.view.h, m), (slots, units), recurrent_kernel);
         if let Some(db) = bias {
             sum.of_gates(simd, db);
         }
@@ -44,9 +44,10 @@ impl<T: Float> Kernel for Products<'_, '_, T> {
             for group in self.view.dims.groups() {
                 for t in self.steps.start..self.steps.end.min(self.view.steps(group)) {
                     // The input of the step is not needed any more: its place serves as scratch.
+                    let d = dropout::of_group(self.view.dropped[1], group, inputs);
                     let dz = &self.view.gates[group.slot(steps, t, 4 * units)];
                     let out = &mut self.view.x[group.slot(steps, t, inputs)];
-                    times_transpose(simd, dz, &self.weights.kernel_t, (out, lanes));
+                    times_transpose(simd, dz, (&self.weights.kernel_t, d), (out, lanes));
                     let t = if reversed { total - 1 - (start + t) } else { start + t };
                     debug_assert_eq!(out.len(), inputs * lanes);
                     write_panel(out, group, (dx, total, inputs), t);
@@ -87,9 +88,16 @@ impl<T: Float> Sum<'_, T> {
         (part * rows..self.dims.batch).step_by(parts * rows).map(move |first| Group { first, rows })
     }
 
-    /// `grad [rows, 4 units] += left dzᵀ`, with `left [slots][rows][lanes]` for each group.
+    /// `grad [rows, 4 units] += left dzᵀ`, with `left [slots][rows][lanes]` for each group, times its
+    /// factors if there are some.
     #[inline(always)]
-    fn run<S: Simd>(&self, simd: S, left: &[T], (slots, rows): (usize, usize), grad: &mut [T]) {
+    fn run<S: Simd>(
+        &self,
+        simd: S,
+        left: (&[T], &[T]),
+        (slots, rows): (usize, usize),
+        grad: &mut [T],
+    ) {
         for unit in 0..self.dims.units {
             for (first, height) in tiles(rows, TILE) {
                 match height {
@@ -106,7 +114,7 @@ impl<T: Float> Sum<'_, T> {
     fn tile<S: Simd, const R: usize>(
         &self,
         simd: S,
-        (left, slots, rows): (&[T], usize, usize),
+        ((left, factors), slots, rows): ((&[T], &[T]), usize, usize),
         (first, unit): (usize, usize),
         grad: &mut [T],
     ) {
@@ -117,19 +125,13 @@ impl<T: Float> Sum<'_, T> {
         for part in 0..parts {
             let mut tile = [[zero; 4]; R];
             for group in self.groups(part, parts) {
-                for t in self.steps_of(group) {
-                    let left = &left[group.slot(slots, t, rows)][first * lanes..][..R * lanes];
-                    let dz = &self.gates[group.slot(self.dims.steps, t, 4 * units)];
-                    let dz = &dz[unit * 4 * lanes..][..4 * lanes];
-                    let mut gates = [zero; 4];
-                    for (gate, dz) in gates.iter_mut().zip(dz.chunks_exact(lanes)) {
-                        *gate = V::<S, T>::load(simd, dz);
-                    }
-                    for (row, left) in tile.iter_mut().zip(left.chunks_exact(lanes)) {
-                        let left = V::<S, T>::load(simd, left);
-                        for (sum, dz) in row.iter_mut().zip(gates) {
-                            *sum = left.mul_add(dz, *sum);
-                        }
+                match dropout::of_group(factors, group, rows) {
+                    None => tile = self.add(simd, tile, (left, slots, rows), (first, unit), group),
+                    Some(factors) => {
+                        let sums = [[zero; 4]; R];
+                        let left = (left, slots, rows);
+                        let sums = self.add(simd, sums, left, (first, unit), group);
+                        dropout::add(simd, &mut tile, sums, (factors, first));
                     }
                 }
             }
@@ -148,6 +150,36 @@ impl<T: Float> Sum<'_, T> {
                 grad[row * 4 * units + gate * units + unit] += sum.sum();
             }
         }
+    }
+
+    /// Adds the terms of all steps of a group to a tile.
+    #[inline(always)]
+    fn add<S: Simd, const R: usize>(
+        &self,
+        simd: S,
+        mut tile: [[V<S, T>; 4]; R],
+        (left, slots, rows): (&[T], usize, usize),
+        (first, unit): (usize, usize),
+        group: Group,
+    ) -> [[V<S, T>; 4]; R] {
+        let lanes = V::<S, T>::LANES;
+        let units = self.dims.units;
+        for t in self.steps_of(group) {
+            let left = &left[group.slot(slots, t, rows)][first * lanes..][..R * lanes];
+            let dz = &self.gates[group.slot(self.dims.steps, t, 4 * units)];
+            let dz = &dz[unit * 4 * lanes..][..4 * lanes];
+            let mut gates = [V::<S, T>::splat(simd, T::ZERO); 4];
+            for (gate, dz) in gates.iter_mut().zip(dz.chunks_exact(lanes)) {
+                *gate = V::<S, T>::load(simd, dz);
+            }
+            for (row, left) in tile.iter_mut().zip(left.chunks_exact(lanes)) {
+                let left = V::<S, T>::load(simd, left);
+                for (sum, dz) in row.iter_mut().zip(gates) {
+                    *sum = left.mul_add(dz, *sum);
+                }
+            }
+        }
+        tile
     }
 
     /// `db [4 units] += Σ dz`
