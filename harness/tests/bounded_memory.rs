@@ -14,20 +14,22 @@ use lstm::{
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-fn model(mask: bool) -> Model {
+fn model(mask: bool, dropped: bool) -> Model {
     let model = Sequential::new().add(Input::new([None, Some(2)]));
     let model = if mask { model.add(Masking::new()) } else { model };
-    let mut model = model.add(LSTM::new(32)).add(Dense::new(1)).build().unwrap();
+    let layer = LSTM::new(32);
+    let layer = if dropped { layer.dropout(0.3).recurrent_dropout(0.3) } else { layer };
+    let mut model = model.add(layer).add(Dense::new(1)).build().unwrap();
     model.compile(Adam::default(), Loss::MeanSquaredError).unwrap();
     model
 }
 
 /// The bytes that a training with one batch of so many rows and steps holds.
-fn held(bptt: Bptt, mask: bool, [rows, steps]: [usize; 2]) -> usize {
+fn held(bptt: Bptt, (mask, dropped): (bool, bool), [rows, steps]: [usize; 2]) -> usize {
     let mut random = Random::new(0);
     let x = Tensor::new([rows, steps, 2], random.numbers(rows * steps * 2, 1.0)).unwrap();
     let y = Tensor::new([rows, 1], random.numbers(rows, 1.0)).unwrap();
-    let mut model = model(mask);
+    let mut model = model(mask, dropped);
     let options = Fit { bptt, verbose: Verbose::Silent, ..Fit::default() };
     peak(|| {
         let history = model.fit(&x, &y, options).unwrap();
@@ -87,14 +89,14 @@ fn check() {
     // A model: beside the bytes, what grows with the steps is the batch (and what is read of it
     // through a mask, twice), eight bytes of order for a step of a row with a mask, nothing else.
     let (rows, bytes) = (8, 4 << 20);
-    let fixed = held(Bptt::Full, false, [rows, 1]);
-    for mask in [false, true] {
+    let fixed = held(Bptt::Full, (false, true), [rows, 1]);
+    for (mask, dropped) in [(false, false), (true, false), (false, true)] {
         let steps = 100_000;
         let batch = rows * steps * 2 * size_of::<f32>();
         let of_mask = if mask { 2 * batch + rows * steps * (2 + size_of::<usize>()) } else { 0 };
-        let found = held(Bptt::Checkpointed { bytes }, mask, [rows, steps]);
+        let found = held(Bptt::Checkpointed { bytes }, (mask, dropped), [rows, steps]);
         let allowed = bytes + fixed + batch + of_mask;
-        assert!(found <= allowed, "{found} bytes are held, {allowed} allowed, mask: {mask}");
+        assert!(found <= allowed, "{found} of {allowed} bytes, {mask}, {dropped}");
         // All that could be used would be far more: 7 units of each step.
         assert!(allowed * 10 < rows * steps * 7 * 32 * size_of::<f32>());
     }
@@ -105,7 +107,7 @@ fn check() {
     let x = Tensor::new([rows, steps, 2], random.numbers(rows * steps * 2, 1.0)).unwrap();
     let y = Tensor::new([rows, 1], random.numbers(rows, 1.0)).unwrap();
     let before = allocation::held();
-    let mut model = model(false);
+    let mut model = model(false, false);
     let mut train = |bptt| {
         let validation_data = Validation { x: &[&x], y: &[&y], sample_weight: &[] };
         let options = Fit { bptt, validation_data, verbose: Verbose::Silent, ..Fit::default() };

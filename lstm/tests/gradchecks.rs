@@ -114,7 +114,10 @@ fn more_steps_than_a_chunk_has() -> Result<()> {
             check_steps(LSTM::new(units).return_sequences(true), rows, 140, masked)?;
         }
     }
-    check_steps(LSTM::new(5).recurrent_dropout(0.3).return_sequences(true), 17, 140, false)
+    let dropped = |units| LSTM::new(units).recurrent_dropout(0.3).return_sequences(true);
+    check_steps(dropped(17), 17, 140, false)?;
+    check_steps(dropped(17).dropout(0.3), 17, 140, true)?;
+    check_steps(dropped(3).dropout(0.3), 20, 140, true)
 }
 
 #[test]

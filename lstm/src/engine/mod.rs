@@ -4,7 +4,8 @@
 //! with each call, in Keras's layout. Arrays are batch first, `[batch, steps, features]`.
 //!
 //! A vector's lanes run over neighbouring units of a row of the batch (`rows`), or, where the
-//! layer has fewer units than a vector has lanes, over neighbouring rows (`panels`). Both compute
+//! layer has fewer units than a vector has lanes or an activation mixes them, over neighbouring rows (`panels`).
+//! Both compute
 //! `z = b + x W + h₋ U` in one register tile per step, or go on in it from a `b + x W` that was computed
 //! ahead, and hand it to the same cell (`cell`). A mask shortens rows (`ragged`). Both run the steps of backward in the mirror image, with the sums over all steps and rows last.
 //!
@@ -80,6 +81,8 @@ struct Last {
     plan: Plan,
     training: bool,
     masked: bool,
+    /// Whether there was dropout by gate of `h` and of `x`.
+    dropped: [bool; 2],
 }
 
 impl<T: Float> Engine<T> {
@@ -149,8 +152,9 @@ impl<T: Float> Engine<T> {
     ) -> usize {
         let (lens, states) = self.lens((plan, windows), batch, true, dropped);
         let lens = lens.into_iter().chain([states; 2]);
+        let products = self.products_of(plan, (batch, windows.steps), dropped);
         lens.map(Buffer::<T>::bytes).sum::<usize>()
-            + self.products_of(plan, (batch, windows.steps), dropped)
+            + products.map(Buffer::<T>::bytes).iter().sum::<usize>()
     }
 
     /// The bytes that are held once there is room for a call, with what other calls have left.
@@ -159,9 +163,9 @@ impl<T: Float> Engine<T> {
         let (lens, states) = self.lens((plan, windows), batch, training, dropped);
         let products = match training {
             true => self.products_of(plan, (batch, windows.steps), dropped),
-            false => 0,
+            false => [0; 5],
         };
-        let products = products.max(self.products.held());
+        let products = self.products.held(products);
         self.workspace.held(lens) + self.checkpoints.held(states) + products
     }
 
@@ -182,11 +186,18 @@ impl<T: Float> Engine<T> {
     }
 
     /// Those of the products that end backward.
-    fn products_of(&self, plan: Plan, (batch, steps): (usize, usize), dropped: [bool; 2]) -> usize {
+    fn products_of(
+        &self,
+        plan: Plan,
+        (batch, steps): (usize, usize),
+        dropped: [bool; 2],
+    ) -> [usize; 5] {
+        if plan.lanes == Lanes::Batch {
+            return [0; 5]; // tiles of sums in registers
+        }
         let Options { inputs, units, .. } = self.options;
         let rows = plan.group.min(batch) * windows::chunk(batch).min(steps);
-        let lens = rows::Products::<T>::lens(rows, [inputs, units], dropped);
-        lens.map(Buffer::<T>::bytes).iter().sum()
+        rows::Products::<T>::lens(rows, [inputs, units], dropped)
     }
 
     fn windows(&self, plan: Plan, call: &Call<T>) -> Windows {
@@ -227,7 +238,7 @@ impl<T: Float> Engine<T> {
 
     fn plan_of(&self, (batch, steps): (usize, usize), training: bool, by_gate: bool) -> Plan {
         let plan = self.plan(batch, steps, training);
-        if by_gate { plan.by_gate(batch) } else { plan }
+        if by_gate { plan.by_gate() } else { plan }
     }
 
     fn forward_as(&mut self, plan: Plan, call: &Call<T>, y: Option<&mut [T]>) {
@@ -328,7 +339,15 @@ impl<T: Float> Engine<T> {
                 y.as_deref_mut(),
             );
             if last {
-                self.last = Some(Last { batch, dims, windows, plan, training, masked });
+                self.last = Some(Last {
+                    batch,
+                    dims,
+                    windows,
+                    plan,
+                    training,
+                    masked,
+                    dropped: call.dropped(),
+                });
             } else {
                 let extent = extent.of(dims);
                 self.checkpoints.take_last(kept_as(at + 1), &self.workspace, dims, extent);
@@ -344,15 +363,14 @@ impl<T: Float> Engine<T> {
         dims: Dims,
         extent: Extent<'a, T>,
     ) -> Extent<'a, T> {
-        let (Lanes::Batch, Some(Factors { recurrent, input })) = (lanes, extent.dropout) else {
-            return extent;
-        };
-        let [m, d] = &mut self.workspace.dropped;
-        panels::read_factors(dims, recurrent, m);
-        if let Some(input) = input {
-            panels::read_factors(dims, input, d);
+        if let (Lanes::Batch, Some(Factors { recurrent, input })) = (lanes, extent.dropout) {
+            let [m, d] = &mut self.workspace.by_gate;
+            panels::read_factors(dims, recurrent, m);
+            if let Some(input) = input {
+                panels::read_factors(dims, input, d);
+            }
         }
-        Extent { dropout: None, ..extent }
+        extent.over(lanes)
     }
 
     /// Forward over the steps of a window, from the states before it on.
@@ -429,7 +447,8 @@ impl<T: Float> Engine<T> {
         };
         let Options { inputs, units, .. } = self.options;
         call.check(self.options);
-        assert_eq!((batch, last.masked), (call.batch, call.mask.is_some()), "another forward call");
+        let same = (batch, last.masked, last.dropped);
+        assert_eq!(same, (call.batch, call.mask.is_some(), call.dropped()), "another forward call");
         incoming.check(units, batch, call.steps);
         grads.check(call.weights);
         if let Some(dx) = &dx {
@@ -505,21 +524,18 @@ impl<T: Float> Engine<T> {
         (call, x): (&Call<T>, &[T]),
         (mut grads, mut dx, initial): (Gradients<T>, Option<&mut [T]>, bool),
     ) {
-        let Last { batch, dims: of_last, windows, plan, masked, .. } = last;
+        let Last { batch, dims: of_last, windows, plan, masked, dropped, .. } = last;
         let options =
             Options { go_backwards: self.options.go_backwards && !masked, ..self.options };
         let (lanes, wanted) = (plan.lanes, dx.is_some());
-        let extent = match lanes {
-            Lanes::Units => extent,
-            Lanes::Batch => Extent { dropout: None, ..extent }, // forward has placed the factors
-        };
+        let extent = extent.over(lanes);
         T::pack_backward(&mut self.packings, self.isa, options, plan, call, wanted);
 
         if lanes == Lanes::Units {
             // For rows without a mask, too.
             let rows = of_last.group * windows::chunk(batch).min(call.steps);
             let sizes = [self.options.inputs, self.options.units];
-            let lens = rows::Products::<T>::lens(rows, sizes, call.dropped());
+            let lens = rows::Products::<T>::lens(rows, sizes, dropped);
             self.products.reserve(lens, wanted);
         }
         let (dh, dc) = (&mut self.workspace.dh, &mut self.workspace.dc);
@@ -532,7 +548,7 @@ impl<T: Float> Engine<T> {
             let sizes = (batch, window, windows.steps);
             let dims = dims::<T>(self.isa, options, plan, sizes, true);
             if at + 1 < windows.count() {
-                self.workspace.reserve(workspace::lens(dims, options, true, call.dropped()));
+                self.workspace.reserve(workspace::lens(dims, options, true, dropped));
                 self.checkpoints.put(at, &mut self.workspace, dims);
                 self.run_window((plan, dims), options, (true, batch), (x, extent), None);
             }

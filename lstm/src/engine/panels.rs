@@ -1,6 +1,6 @@
 //! Lanes over the batch: a vector holds one unit of neighbouring rows.
 //!
-//! For layers with fewer units than a vector has lanes. The operands of the register tile change
+//! For layers with fewer units than a vector has lanes, and those that softmax mixes the units of. The operands of the register tile change
 //! places: weights are broadcast, packed in panels of some units, `[tile][k][unit][i f g o]`, and
 //! states are the vectors, `[unit][lanes]`, which is also the form in which the cells leave them.
 //! So nothing is repacked from step to step.
@@ -140,7 +140,7 @@ impl<T: Float> Forward<'_, T> {
         for (sum, &bias) in tile.iter_mut().flatten().zip(bias) {
             *sum = V::<S, T>::splat(simd, bias);
         }
-        let [m, d] = &self.view.dropped;
+        let [m, d] = &self.view.by_gate;
         let tile = match dropout::of_group(d, group, inputs) {
             None => accumulate_panels::<S, T, G, 1>(simd, tile, (kernel, G), x),
             Some(d) => dropout::accumulate(simd, tile, kernel, x, d),
@@ -269,7 +269,7 @@ impl<T: Float> Backward<'_, T> {
     #[inline(always)]
     fn product<S: Simd>(&mut self, simd: S, t: usize, group: Group, live: usize) {
         let Dims { steps, units, .. } = self.view.dims;
-        let m = dropout::of_group(self.view.dropped[0], group, units);
+        let m = dropout::of_group(self.view.by_gate[0], group, units);
         let dz = &self.view.gates[group.slot(steps, t, 4 * units)];
         let dh = &mut self.view.dh[group.slot(1, 0, units)];
         times_transpose(simd, dz, (&self.weights.recurrent_t, m), (dh, live));

@@ -126,11 +126,8 @@ impl Plan {
 
     /// The same where each gate sees `h` and `x` in its own way: `x W` in the steps, and threads that
     /// share the batch.
-    pub(super) fn by_gate(self, batch: usize) -> Self {
-        let threads = match self.cut {
-            Cut::Batch => self.threads.min(batch.div_ceil(self.group)),
-            Cut::Units => 1,
-        };
+    pub(super) fn by_gate(self) -> Self {
+        let threads = if self.cut == Cut::Units { 1 } else { self.threads };
         Plan { input: InputProduct::Fused, threads, cut: Cut::Batch, ..self }
     }
 }

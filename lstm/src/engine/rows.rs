@@ -2,7 +2,8 @@
 //!
 //! The weights are packed in panels of one vector of units: for each input, the weights of its
 //! four gates side by side, `[unit vector][k][i f g o][lanes]`. A register tile of some rows then
-//! ends with all four gates of its units, and the cell follows while they are at hand.
+//! ends with all four gates of its units, and the cell follows while they are at hand. (With dropout by gate it
+//! has one gate after the other, of two vectors.)
 //!
 //! Arrays of gates have the order that [`gates`] tells; packed matrices of weights that are multiplied
 //! with `dz` have their gate axis in this order, too.
@@ -89,11 +90,11 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
         let vectors = dims.units.div_ceil(lanes);
         let dropout = self.view.extent.dropout.is_some();
         let alone = |group: &Group| group.rows == 1 && !dropout;
-        // Vectors of units side by side, whose cells follow their products.
-        let abreast = if dropout { dropout::ABREAST } else { 1 };
         // To fill it takes as long as a small step of one row, which has no use for it.
-        let mut z =
-            if dims.batch > 1 || dropout { Some([[T::ZERO; Z]; dropout::ABREAST]) } else { None };
+        let mut z = if dims.batch > 1 || dropout { Some([T::ZERO; Z]) } else { None };
+        // With dropout, vectors of units go side by side through their products.
+        let mut second = if dropout { Some([T::ZERO; Z]) } else { None };
+        let abreast = if dropout { dropout::VECTORS } else { 1 };
         for t in self.steps.clone() {
             if dropout {
                 for group in dims.groups() {
@@ -108,14 +109,17 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
             }
             if let Some(z) = &mut z {
                 for first in (0..vectors).step_by(abreast) {
-                    let z = &mut z[..abreast.min(vectors - first)];
                     for group in dims.groups().filter(|group| !alone(group)) {
                         let live = self.view.live(group, t);
                         if live == 0 {
                             continue;
                         }
-                        self.step(t, first * lanes, group, live).products(simd, first, z);
-                        for (vector, z) in (first..).zip(&mut *z) {
+                        let second = if first + 1 < vectors { second.as_mut() } else { None };
+                        let mut z = (&mut *z, second);
+                        let step = self.step(t, first * lanes, group, live);
+                        step.products(simd, first, (z.0, z.1.as_deref_mut()));
+                        for (vector, z) in (first..).zip([Some(z.0), z.1]) {
+                            let Some(z) = z else { break };
                             self.step(t, vector * lanes, group, live).cells(simd, vector, z);
                         }
                     }
@@ -154,7 +158,7 @@ impl<T: Float> Forward<'_, '_, T> {
     /// Step `t` of the units from `at` on, for the first `live` rows of a group.
     #[inline(always)]
     fn step(&mut self, t: usize, at: usize, group: Group, live: usize) -> Step<'_, T> {
-        let View { dims, dropped: [h_in, x_in], x, h, c, a, gates, .. } = self.view;
+        let View { dims, by_gate: [h_in, x_in], x, h, c, a, gates, .. } = self.view;
         let Dims { steps, inputs, units, width, slots, gates: kept_gates, .. } = *dims;
         let (before, after) = dims.around(t);
         let (before, after) = (group.slot(slots, before, width), group.slot(slots, after, width));
@@ -218,9 +222,14 @@ pub(super) struct Step<'a, T> {
 }
 
 impl<'a, T: Float> Step<'a, T> {
-    /// `z = b + x W + h₋ U` of these vectors, the first of which is this one of the layer.
+    /// `z = b + x W + h₋ U` of the first vector, which is this one of the layer, or with dropout of two.
     #[inline(always)]
-    fn products<S: Simd>(&self, simd: S, first: usize, z: &mut [[T; Z]]) {
+    fn products<S: Simd>(
+        &self,
+        simd: S,
+        first: usize,
+        (z, second): (&mut [T; Z], Option<&mut [T; Z]>),
+    ) {
         let Step { rows, units, width, h_prev, weights, dropped, .. } = *self;
         let lanes = V::<S, T>::LANES;
         let between = between::<T>(lanes, width, first * lanes);
@@ -237,9 +246,8 @@ impl<'a, T: Float> Step<'a, T> {
         let recurrent = panels(&weights.recurrent, units);
         let operands = &Operands { start, between, h_prev, recurrent, units, width, dropped };
         if !matches!(dropped, Dropped::Nothing) {
-            return dropout::products(simd, operands, rows, z);
+            return dropout::products(simd, operands, rows, (z, second));
         }
-        let [z, ..] = z else { return };
         for (first, height) in tiles(rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
             let z = &mut z[first * 4 * lanes..];
             match height {

@@ -11,6 +11,7 @@ use std::ops::Range;
 use kernels::{Buffer, Float};
 
 use super::call::{Factors, Options};
+use super::plan::Lanes;
 
 /// Sizes of a call, as they are in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +111,7 @@ pub(super) struct Workspace<T> {
     // Scratch.
     /// `[4, units]` and `[4, inputs]`: `h₋` and `x` of a step as dropout leaves them for each gate; where a
     /// vector holds rows of the batch, the factors of dropout.
-    pub(super) dropped: [Buffer<T>; 2],
+    pub(super) by_gate: [Buffer<T>; 2],
     /// `[4, units]`: `z` of a step, where an activation mixes the units.
     pub(super) z: Buffer<T>,
     /// `[width]`
@@ -129,23 +130,23 @@ impl<T: Float> Workspace<T> {
 
     /// The bytes that are held once there is room for arrays of these lengths.
     pub(super) fn held(&self, lens: [usize; 10]) -> usize {
-        let Workspace { x, h, c, a, gates, dropped: [h_in, x_in], z, dh, dc } = self;
+        let Workspace { x, h, c, a, gates, by_gate: [h_in, x_in], z, dh, dc } = self;
         let arrays = [x, h, c, a, gates, h_in, x_in, z, dh, dc];
         arrays.into_iter().zip(lens).map(|(array, len)| array.held(len)).sum()
     }
 
     fn arrays(&mut self) -> [&mut Buffer<T>; 10] {
-        let Workspace { x, h, c, a, gates, dropped: [h_in, x_in], z, dh, dc } = self;
+        let Workspace { x, h, c, a, gates, by_gate: [h_in, x_in], z, dh, dc } = self;
         [x, h, c, a, gates, h_in, x_in, z, dh, dc]
     }
 
     /// All of it, to work on.
     pub(super) fn view<'a>(&'a mut self, dims: Dims, extent: Extent<'a, T>) -> View<'a, T> {
-        let [h, x] = &mut self.dropped;
+        let [h, x] = &mut self.by_gate;
         View {
             dims,
             extent,
-            dropped: [h, x],
+            by_gate: [h, x],
             z: &mut self.z,
             x: &mut self.x,
             h: &mut self.h,
@@ -187,7 +188,7 @@ pub(super) fn lens(
 pub(super) struct Extent<'a, T> {
     /// Steps of each row, the longest first, if not all have as many.
     pub(super) lengths: Option<&'a [usize]>,
-    /// What dropout multiplies by.
+    /// What dropout multiplies by, where a vector holds units; else forward puts it where states are.
     pub(super) dropout: Option<Factors<'a, T>>,
 }
 
@@ -200,6 +201,14 @@ impl<'a, T> Extent<'a, T> {
     pub(super) fn steps(&self, dims: Dims, group: Group) -> usize {
         let Dims { steps, start, .. } = dims;
         self.lengths.map_or(steps, |lengths| lengths[group.first].saturating_sub(start).min(steps))
+    }
+
+    /// Without the factors where forward puts them where states are.
+    pub(super) fn over(self, lanes: Lanes) -> Self {
+        match lanes {
+            Lanes::Units => self,
+            Lanes::Batch => Extent { dropout: None, ..self },
+        }
     }
 
     /// Without what there is for rows of padding that a call of these sizes does not have.
@@ -228,7 +237,7 @@ pub(crate) struct View<'a, T> {
     pub(super) dims: Dims,
     pub(super) extent: Extent<'a, T>,
     /// See [`Workspace`]; empty without dropout.
-    pub(super) dropped: [&'a mut [T]; 2],
+    pub(super) by_gate: [&'a mut [T]; 2],
     pub(super) z: &'a mut [T],
     pub(super) x: &'a mut [T],
     pub(super) h: &'a mut [T],
@@ -270,18 +279,18 @@ impl<T> View<'_, T> {
         let (dh, dh_rest) = cut(self.dh);
         let (dc, dc_rest) = cut(self.dc);
         let (extent, extent_rest) = self.extent.split(batch, rows);
-        let [h_in, x_in] = self.dropped;
+        let [h_in, x_in] = self.by_gate;
         let (h_in, h_in_rest) = cut(h_in);
         let (x_in, x_in_rest) = cut(x_in);
         let (z, z_rest) = cut(self.z);
         let dims = Dims { batch: rows, ..self.dims };
         let rest = Dims { batch: batch - rows, ..self.dims };
         (
-            View { dims, extent, dropped: [h_in, x_in], z, x, h, c, a, gates, dh, dc },
+            View { dims, extent, by_gate: [h_in, x_in], z, x, h, c, a, gates, dh, dc },
             View {
                 dims: rest,
                 extent: extent_rest,
-                dropped: [h_in_rest, x_in_rest],
+                by_gate: [h_in_rest, x_in_rest],
                 z: z_rest,
                 x: x_rest,
                 h: h_rest,

@@ -32,7 +32,7 @@ impl<T: Float> Kernel for Products<'_, '_, T> {
         let Dims { steps, start, total, inputs, units, slots, .. } = self.view.dims;
         let lanes = V::<S, T>::LANES;
         let Gradients { kernel, recurrent_kernel, bias } = self.grads;
-        let View { dims, extent, ref gates, dropped: [ref m, ref d], .. } = *self.view;
+        let View { dims, extent, ref gates, by_gate: [ref m, ref d], .. } = *self.view;
         let sum = Sum { dims, extent, gates, steps: self.steps.clone() };
         sum.run(simd, (self.view.x, d), (steps, inputs), kernel);
         sum.run(simd, (self.view.h, m), (slots, units), recurrent_kernel);
@@ -44,7 +44,7 @@ impl<T: Float> Kernel for Products<'_, '_, T> {
             for group in self.view.dims.groups() {
                 for t in self.steps.start..self.steps.end.min(self.view.steps(group)) {
                     // The input of the step is not needed any more: its place serves as scratch.
-                    let d = dropout::of_group(self.view.dropped[1], group, inputs);
+                    let d = dropout::of_group(self.view.by_gate[1], group, inputs);
                     let dz = &self.view.gates[group.slot(steps, t, 4 * units)];
                     let out = &mut self.view.x[group.slot(steps, t, inputs)];
                     times_transpose(simd, dz, (&self.weights.kernel_t, d), (out, lanes));

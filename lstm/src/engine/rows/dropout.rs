@@ -24,8 +24,8 @@ use crate::engine::sequence::write_rows;
 use crate::engine::workspace::{Dims, Group, View};
 use crate::engine::{Gradients, Weights};
 
-/// Vectors of units of a forward tile, which has the columns of one gate after the other.
-pub(super) const ABREAST: usize = 2;
+/// Vectors of units of a forward tile, at most, which has the columns of one gate after the other.
+pub(super) const VECTORS: usize = 2;
 /// Rows of a forward tile where there are 32 registers: 16 accumulators.
 const FORWARD_32: usize = 8;
 /// The same where there are 16: 12 accumulators.
@@ -50,7 +50,7 @@ pub(super) fn drop<T: Float>(view: &mut View<T>, t: usize, group: Group) {
     let Some(Factors { recurrent, input }) = view.extent.dropout else { return };
     let Dims { steps, inputs, units, width, slots, .. } = view.dims;
     let (before, _) = view.dims.around(t);
-    let [h_in, x_in] = &mut view.dropped;
+    let [h_in, x_in] = &mut view.by_gate;
     let own = group.slot(1, 0, 4 * units);
     let h = &view.h[group.slot(slots, before, width)];
     multiply((h, width), &recurrent[own.clone()], units, &mut h_in[own]);
@@ -80,8 +80,9 @@ pub(super) fn products<S: Simd, T: Float>(
     simd: S,
     operands: &Operands<T>,
     rows: usize,
-    z: &mut [[T; Z]],
+    (z, second): (&mut [T; Z], Option<&mut [T; Z]>),
 ) {
+    let z = &mut (z, second);
     for (first, height) in tiles(rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
         match height {
             1 => sums::<S, T, 1>(simd, operands, first, z),
@@ -102,12 +103,11 @@ fn sums<S: Simd, T: Float, const R: usize>(
     simd: S,
     operands: &Operands<T>,
     first: usize,
-    z: &mut [[T; Z]],
+    z: &mut (&mut [T; Z], Option<&mut [T; Z]>),
 ) {
     match z {
-        [one] => simd.run(Sums::<T, R, 1> { operands, first, z: [one] }),
-        [one, two] => simd.run(Sums::<T, R, 2> { operands, first, z: [one, two] }),
-        _ => {}
+        (one, None) => simd.run(Sums::<T, R, 1> { operands, first, z: [one] }),
+        (one, Some(two)) => simd.run(Sums::<T, R, 2> { operands, first, z: [one, two] }),
     }
 }
 
@@ -314,15 +314,20 @@ impl<T: Float> Products<T> {
         widths.map(|width| rows.min(PIECE) * width)
     }
 
-    /// The bytes that are held.
-    pub(super) fn held(&self) -> usize {
-        [&self.dz, &self.left, &self.dx, &self.sum].map(|array| array.held(0)).iter().sum()
+    /// The bytes that are held once there is room for arrays of these [lengths](Self::lens).
+    pub(super) fn held(&self, lens: [usize; 4]) -> usize {
+        let arrays = [&self.dz, &self.left, &self.dx, &self.sum];
+        arrays.into_iter().zip(lens).map(|(array, len)| array.held(len)).sum()
     }
 
-    /// Makes room for arrays of these [lengths](Self::lens).
-    pub(super) fn reserve(&mut self, lens: [usize; 4]) {
-        let arrays = [&mut self.dz, &mut self.left, &mut self.dx, &mut self.sum];
-        arrays.into_iter().zip(lens).for_each(|(array, len)| array.refit(len));
+    /// Makes room for arrays of these [lengths](Self::lens), for `dx` if it is wanted.
+    pub(super) fn reserve(&mut self, [dz, left, dx, sum]: [usize; 4], wanted: bool) {
+        self.dz.refit(dz);
+        self.left.refit(left);
+        if wanted {
+            self.dx.refit(dx);
+            self.sum.refit(sum);
+        }
     }
 
     /// `dU`, gate by gate, and with dropout of `x` also `dW` and `dx`.
@@ -350,7 +355,7 @@ impl<T: Float> Products<T> {
                 let h = &view.h[from(slots, width)..][..rows * width];
                 let dz = &view.gates[from(kept, 4 * width)..][..rows * 4 * width];
                 self.dz.refit(rows * units);
-                if d.is_some() {
+                if d.is_some() && dx.is_some() {
                     self.dx.refit(rows * inputs);
                     self.sum.refit(rows * inputs);
                     self.sum.fill(T::ZERO);

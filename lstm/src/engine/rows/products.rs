@@ -36,15 +36,15 @@ impl<T: Float> Products<T> {
         [dx, dz, left, by_gate, sum]
     }
 
-    /// The bytes that are held of them.
-    pub(in crate::engine) fn held(&self) -> usize {
-        self.dx.held(0) + self.dropout.held()
+    /// The bytes that are held once there is room for arrays of these [lengths](Self::lens).
+    pub(in crate::engine) fn held(&self, [dx, by_gate @ ..]: [usize; 5]) -> usize {
+        self.dx.held(dx) + self.dropout.held(by_gate)
     }
 
     /// Makes room for arrays of these [lengths](Self::lens), for `dx` if it is wanted.
     pub(in crate::engine) fn reserve(&mut self, [dx, by_gate @ ..]: [usize; 5], wanted: bool) {
         self.dx.refit(if wanted { dx } else { 0 });
-        self.dropout.reserve(by_gate);
+        self.dropout.reserve(by_gate, wanted);
     }
 
     /// `dW += xᵀ dz`, `dU += h₋ᵀ dz`, `db += Σ dz`, and `dx = dz Wᵀ`: one product each over these
