@@ -4,10 +4,9 @@
 //! with each call, in Keras's layout. Arrays are batch first, `[batch, steps, features]`.
 //!
 //! A vector's lanes run over neighbouring units of a row of the batch (`rows`), or, where the
-//! layer has fewer units than a vector has lanes or an activation mixes them, over neighbouring rows (`panels`).
-//! Both compute
-//! `z = b + x W + h₋ U` in one register tile per step, or go on in it from a `b + x W` that was computed
-//! ahead, and hand it to the same cell (`cell`). A mask shortens rows (`ragged`). Both run the steps of backward in the mirror image, with the sums over all steps and rows last.
+//! layer has fewer units than a vector has lanes or an activation mixes them, over neighbouring rows
+//! (`panels`). Both compute `z = b + x W + h₋ U` in one register tile per step (with dropout over units, in
+//! one for each gate), or go on in it from a `b + x W` that was computed ahead, and hand it to the same cell (`cell`). A mask shortens rows (`ragged`). Both run the steps of backward in the mirror image, with the sums over all steps and rows last.
 //!
 //! How a call is computed follows from its sizes: its [`Plan`], made from its [`Costs`]. [`Stream`] takes one step at a time.
 //!
@@ -151,10 +150,9 @@ impl<T: Float> Engine<T> {
         dropped: [bool; 2],
     ) -> usize {
         let (lens, states) = self.lens((plan, windows), batch, true, dropped);
-        let lens = lens.into_iter().chain([states; 2]);
         let products = self.products_of(plan, (batch, windows.steps), dropped);
-        lens.map(Buffer::<T>::bytes).sum::<usize>()
-            + products.map(Buffer::<T>::bytes).iter().sum::<usize>()
+        let lens = lens.into_iter().chain([states; 2]).chain(products);
+        lens.map(Buffer::<T>::bytes).sum()
     }
 
     /// The bytes that are held once there is room for a call, with what other calls have left.
@@ -236,9 +234,10 @@ impl<T: Float> Engine<T> {
         }
     }
 
+    /// The plan of a call with dropout by gate, or without.
     fn plan_of(&self, (batch, steps): (usize, usize), training: bool, by_gate: bool) -> Plan {
         let plan = self.plan(batch, steps, training);
-        if by_gate { plan.by_gate() } else { plan }
+        if by_gate { plan.fused() } else { plan }
     }
 
     fn forward_as(&mut self, plan: Plan, call: &Call<T>, y: Option<&mut [T]>) {
@@ -306,9 +305,7 @@ impl<T: Float> Engine<T> {
             self.hoists.resize_with(plan.threads, Default::default);
         }
         self.reserve((plan, windows), call);
-        let sizes = (batch, 0..0, windows.steps);
-        let any = dims::<T>(self.isa, options, plan, sizes, false);
-        let extent = self.place_factors(plan.lanes, any, extent);
+        let (factors, extent) = (extent.dropout, extent.over(plan.lanes));
         let masked = extent.lengths.is_some();
         // Without backward there is no need for any but the last.
         let kept_as = |at: usize| if training { at } else { 0 };
@@ -325,6 +322,7 @@ impl<T: Float> Engine<T> {
                 for (states, initial) in [(h, call.initial[0]), (c, call.initial[1])] {
                     put_states(dims, plan.lanes, (states, Padding::LastRow), initial);
                 }
+                put_factors(dims, plan.lanes, &mut self.workspace.by_gate, factors);
                 if !last && training {
                     self.checkpoints.take_first(&self.workspace, dims);
                 }
@@ -353,24 +351,6 @@ impl<T: Float> Engine<T> {
                 self.checkpoints.take_last(kept_as(at + 1), &self.workspace, dims, extent);
             }
         }
-    }
-
-    /// Copies the factors of dropout to where lanes over the batch find them. Returns what other lanes need
-    /// them in.
-    fn place_factors<'a>(
-        &mut self,
-        lanes: Lanes,
-        dims: Dims,
-        extent: Extent<'a, T>,
-    ) -> Extent<'a, T> {
-        if let (Lanes::Batch, Some(Factors { recurrent, input })) = (lanes, extent.dropout) {
-            let [m, d] = &mut self.workspace.by_gate;
-            panels::read_factors(dims, recurrent, m);
-            if let Some(input) = input {
-                panels::read_factors(dims, input, d);
-            }
-        }
-        extent.over(lanes)
     }
 
     /// Forward over the steps of a window, from the states before it on.
@@ -531,13 +511,9 @@ impl<T: Float> Engine<T> {
         let extent = extent.over(lanes);
         T::pack_backward(&mut self.packings, self.isa, options, plan, call, wanted);
 
-        if lanes == Lanes::Units {
-            // For rows without a mask, too.
-            let rows = of_last.group * windows::chunk(batch).min(call.steps);
-            let sizes = [self.options.inputs, self.options.units];
-            let lens = rows::Products::<T>::lens(rows, sizes, dropped);
-            self.products.reserve(lens, wanted);
-        }
+        // For rows without a mask, too.
+        let lens = self.products_of(plan, (batch, call.steps), dropped);
+        self.products.reserve(lens, wanted);
         let (dh, dc) = (&mut self.workspace.dh, &mut self.workspace.dc);
         let states = Dims { slots: 1, ..of_last };
         for (gradient, given) in [(dh, incoming.states[0]), (dc, incoming.states[1])] {
@@ -661,5 +637,20 @@ fn put_states<T: kernels::Float>(
                 panels::read_panel((given, 1, dims.units), group, 0, (states, padding));
             }
         }
+    }
+}
+
+/// Copies the factors of dropout to where lanes over the batch find them. Lanes over units read them in the
+/// call.
+fn put_factors<T: kernels::Float>(
+    dims: Dims,
+    lanes: Lanes,
+    [m, d]: &mut [Buffer<T>; 2],
+    factors: Option<Factors<T>>,
+) {
+    let (Lanes::Batch, Some(Factors { recurrent, input })) = (lanes, factors) else { return };
+    panels::read_factors(dims, recurrent, m);
+    if let Some(input) = input {
+        panels::read_factors(dims, input, d);
     }
 }

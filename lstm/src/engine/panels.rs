@@ -1,7 +1,7 @@
 //! Lanes over the batch: a vector holds one unit of neighbouring rows.
 //!
-//! For layers with fewer units than a vector has lanes, and those that softmax mixes the units of. The operands of the register tile change
-//! places: weights are broadcast, packed in panels of some units, `[tile][k][unit][i f g o]`, and
+//! For layers with fewer units than a vector has lanes, and those that softmax mixes the units of. The
+//! operands of the register tile change places: weights are broadcast, packed in panels of some units, `[tile][k][unit][i f g o]`, and
 //! states are the vectors, `[unit][lanes]`, which is also the form in which the cells leave them.
 //! So nothing is repacked from step to step.
 //!

@@ -116,17 +116,14 @@ impl Plan {
 
     /// The same with lanes over the batch, of which a vector has so many.
     pub(super) fn over_batch(self, batch: usize, lanes: usize) -> Self {
-        let threads = match self.cut {
-            Cut::Batch => self.threads.min(batch.div_ceil(lanes)),
-            Cut::Units => 1,
-        };
-        let input = InputProduct::Fused;
-        Plan { lanes: Lanes::Batch, group: lanes, input, threads, cut: Cut::Batch }
+        let plan = self.fused();
+        let threads = plan.threads.min(batch.div_ceil(lanes));
+        Plan { lanes: Lanes::Batch, group: lanes, threads, ..plan }
     }
 
-    /// The same where each gate sees `h` and `x` in its own way: `x W` in the steps, and threads that
-    /// share the batch.
-    pub(super) fn by_gate(self) -> Self {
+    /// The same with `x W` in the steps, and threads that share the batch: as it has to be where each gate
+    /// sees `h` and `x` in its own way, or units are mixed.
+    pub(super) fn fused(self) -> Self {
         let threads = if self.cut == Cut::Units { 1 } else { self.threads };
         Plan { input: InputProduct::Fused, threads, cut: Cut::Batch, ..self }
     }

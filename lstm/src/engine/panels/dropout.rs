@@ -2,8 +2,8 @@
 //!
 //! The formulas are those of [`rows`](crate::engine::rows). The factors `m` and `d` lie as states do,
 //! `[4][unit][lanes]`, and meet them in registers: `h ∘ m` for the four gates, then as many products as
-//! without. What backward adds up over steps is multiplied once: the factors of a row are the same in all. So where
-//! such a sum is infinite, a dropped number has a gradient of NaN, not zero.
+//! without. What backward adds up over steps is multiplied once: the factors of a row are the same in all.
+//! So where such a sum is infinite, a dropped number has a gradient of NaN, not zero.
 
 use kernels::simd::{Float, Simd, V, Vector};
 

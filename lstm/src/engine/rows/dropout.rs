@@ -365,51 +365,21 @@ impl<T: Float> Products<T> {
                     let dz = MatRef::new(&self.dz, rows, units);
                     let columns = gate * units;
 
-                    self.left.refit(rows * units);
-                    let (factors, out) = (m, &mut self.left[..]);
-                    isa.run(TimesFactors {
-                        rows: h,
-                        stride: width,
-                        factors,
-                        gate,
-                        width: units,
-                        out,
-                    });
-                    let left = MatRef::new(&self.left, rows, units);
-                    let sum = &mut recurrent_kernel[columns..];
-                    let sum = MatMut::strided(sum, (units, units), (4 * units, 1));
-                    Gemm::new(left.t(), dz).isa(isa).beta(T::ONE).run(sum, scratch);
+                    let (left, grad) = (&mut self.left, &mut recurrent_kernel[columns..]);
+                    let numbers = ((h, width), (m, gate, units));
+                    add_product((isa, scratch), numbers, left, dz, grad);
 
                     let Some(d) = d else { continue };
-                    self.left.refit(rows * inputs);
-                    let (factors, out) = (d, &mut self.left[..]);
-                    isa.run(TimesFactors {
-                        rows: x,
-                        stride: inputs,
-                        factors,
-                        gate,
-                        width: inputs,
-                        out,
-                    });
-                    let left = MatRef::new(&self.left, rows, inputs);
-                    let sum = &mut kernel[columns..];
-                    let sum = MatMut::strided(sum, (inputs, units), (4 * units, 1));
-                    Gemm::new(left.t(), dz).isa(isa).beta(T::ONE).run(sum, scratch);
+                    let (rows_of_x, factors) = ((x, inputs), (d, gate, inputs));
+                    let grad = &mut kernel[columns..];
+                    add_product((isa, scratch), (rows_of_x, factors), left, dz, grad);
 
                     if dx.is_some() {
                         let of_gate = &weights.kernel[columns..];
                         let of_gate = MatRef::strided(of_gate, (inputs, units), (4 * units, 1));
                         let out = MatMut::new(&mut self.dx, rows, inputs);
                         Gemm::new(dz, of_gate.t()).isa(isa).run(out, scratch);
-                        let (rows, out) = (&self.dx[..], &mut self.left[..]);
-                        isa.run(TimesFactors {
-                            rows,
-                            stride: inputs,
-                            factors: d,
-                            gate,
-                            width: inputs,
-                            out,
-                        });
+                        isa.run(TimesFactors { rows: (&self.dx, inputs), factors, out: left });
                         self.sum.iter_mut().zip(&self.left[..]).for_each(|(sum, &dx)| *sum += dx);
                     }
                 }
@@ -451,14 +421,16 @@ impl<T: Float> Kernel for TakeGate<'_, T> {
     }
 }
 
-/// Rows that are `stride` apart, step after step, times one gate's factors of each row of the group,
-/// `[group rows][4][width]`.
+/// Rows that are so far apart, step after step.
+type Rows<'a, T> = (&'a [T], usize);
+
+/// Factors of each row of a group, `[group rows][4][width]`, which gate's, and the width.
+type OfGate<'a, T> = (&'a [T], usize, usize);
+
+/// Rows times one gate's factors.
 struct TimesFactors<'a, T> {
-    rows: &'a [T],
-    stride: usize,
-    factors: &'a [T],
-    gate: usize,
-    width: usize,
+    rows: Rows<'a, T>,
+    factors: OfGate<'a, T>,
     out: &'a mut [T],
 }
 
@@ -467,7 +439,7 @@ impl<T: Float> Kernel for TimesFactors<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let TimesFactors { rows, stride, factors, gate, width, out } = self;
+        let TimesFactors { rows: (rows, stride), factors: (factors, gate, width), out } = self;
         let lanes = V::<S, T>::LANES;
         let factors = factors.chunks_exact(width).skip(gate).step_by(4).cycle();
         let out = out.chunks_exact_mut(width).zip(factors);
@@ -479,4 +451,20 @@ impl<T: Float> Kernel for TimesFactors<'_, T> {
             }
         }
     }
+}
+
+/// `grad += leftᵀ dz` with rows times factors as `left`, and a `grad` whose gates are side by side.
+fn add_product<T: Float>(
+    (isa, scratch): (Isa, &mut Scratch<T>),
+    (rows, factors): (Rows<T>, OfGate<T>),
+    left: &mut Buffer<T>,
+    dz: MatRef<T>,
+    grad: &mut [T],
+) {
+    let (count, units, width) = (dz.rows(), dz.cols(), factors.2);
+    left.refit(count * width);
+    isa.run(TimesFactors { rows, factors, out: left });
+    let left = MatRef::new(left, count, width);
+    let sum = MatMut::strided(grad, (width, units), (4 * units, 1));
+    Gemm::new(left.t(), dz).isa(isa).beta(T::ONE).run(sum, scratch);
 }
