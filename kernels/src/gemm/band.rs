@@ -19,6 +19,10 @@ use crate::simd::{Float, Kernel, Simd, V, Vector};
 /// needs a pointer of its own, which costs instructions but hardly time.
 const PACK_A_ABOVE: usize = 48;
 
+/// The same of an A whose columns are contiguous, for narrow tiles: a panel reads six elements of each
+/// column, a cache line from a page of its own, and all of them anew for every panel of B.
+const PACK_COLUMNS_ABOVE: usize = 8;
+
 /// Rows from which on copying a panel of B pays if its rows are narrow.
 const COPY_B_FROM: usize = 24;
 
@@ -80,7 +84,12 @@ impl<T: Float, E: Epilogue<T>> Kernel for Band<'_, T, E> {
                     epilogue: (depth.end == job.k).then_some(job.epilogue),
                 };
                 for rows in pieces(rows.clone(), mc) {
-                    let few = cols.len() <= PACK_A_ABOVE * nr || rows.len() < MR;
+                    let narrow = Blocking::vectors::<S>() < 4;
+                    let above = match job.a {
+                        Operand::Matrix(a) if narrow && !a.has_lines() => PACK_COLUMNS_ABOVE,
+                        _ => PACK_A_ABOVE,
+                    };
+                    let few = cols.len() <= above * nr || rows.len() < MR;
                     let in_place = job.a_in_place(few, &rows, &depth);
                     let a = match &in_place {
                         Some(a) => Block::in_place(a, rows.start),

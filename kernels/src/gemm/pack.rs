@@ -75,10 +75,14 @@ fn pack_rows<S: Simd, T: Float>(simd: S, width: usize, b: MatRef<T>, out: &mut [
                     simd.prefetch(ahead, at);
                 }
             }
-            for (row, at) in row.chunks(width).zip((at..).step_by(panel)) {
+            // A vector may reach past the width, into the row after it, which is written later: part
+            // of one takes a dozen cycles to store with AVX2.
+            let last = p + 1 == b.rows();
+            for (col, at) in (0..row.len()).step_by(width).zip((at..).step_by(panel)) {
+                let end = if last { at + width } else { out.len() };
                 for v in (0..width).step_by(lanes) {
-                    let within = &row[v.min(row.len())..];
-                    V::<S, T>::load(simd, within).store(&mut out[at + v..at + width]);
+                    let within = &row[row.len().min(col + v)..];
+                    V::<S, T>::load(simd, within).store(&mut out[at + v..end]);
                 }
             }
         }
