@@ -19,8 +19,8 @@ use crate::simd::{Float, Kernel, Simd, V, Vector};
 /// needs a pointer of its own, which costs instructions but hardly time.
 const PACK_A_ABOVE: usize = 48;
 
-/// The same of an A whose columns are contiguous, for narrow tiles: a panel reads six elements of each
-/// column, a cache line from a page of its own, and all of them anew for every panel of B.
+/// The same of an A whose columns are contiguous, if rows of a panel of B are narrow: in place, a tile
+/// reads six elements of each column, from a cache line of its own, anew for every panel of B.
 const PACK_COLUMNS_ABOVE: usize = 8;
 
 /// Rows from which on copying a panel of B pays if its rows are narrow.
@@ -29,6 +29,11 @@ const COPY_B_FROM: usize = 24;
 /// Bytes of a row of B from which on it is not narrow: that many cache lines, next to each other, are
 /// read as fast where they lie.
 const WIDE: usize = 256;
+
+/// [`WIDE`] in elements.
+const fn wide<T>() -> usize {
+    WIDE / size_of::<T>()
+}
 
 /// Bytes that a block of B spans above which its panels are copied on the way if its rows are whole
 /// pages apart: 2048 pages, what the TLB of a core reaches. Of such rows it holds fewer, those of a
@@ -76,6 +81,10 @@ impl<T: Float, E: Epilogue<T>> Kernel for Band<'_, T, E> {
         if rows.is_empty() || cols.is_empty() {
             return; // the last block of columns may have fewer tiles than there are bands
         }
+        let pack_above = match job.a {
+            Operand::Matrix(a) if nr < wide::<T>() && !a.has_lines() => PACK_COLUMNS_ABOVE,
+            _ => PACK_A_ABOVE,
+        };
         let all = depth;
         for cols in pieces(cols, nc) {
             for depth in pieces(all.clone(), kc) {
@@ -84,12 +93,7 @@ impl<T: Float, E: Epilogue<T>> Kernel for Band<'_, T, E> {
                     epilogue: (depth.end == job.k).then_some(job.epilogue),
                 };
                 for rows in pieces(rows.clone(), mc) {
-                    let narrow = Blocking::vectors::<S>() < 4;
-                    let above = match job.a {
-                        Operand::Matrix(a) if narrow && !a.has_lines() => PACK_COLUMNS_ABOVE,
-                        _ => PACK_A_ABOVE,
-                    };
-                    let few = cols.len() <= above * nr || rows.len() < MR;
+                    let few = cols.len() <= pack_above * nr || rows.len() < MR;
                     let in_place = job.a_in_place(few, &rows, &depth);
                     let a = match &in_place {
                         Some(a) => Block::in_place(a, rows.start),
@@ -143,7 +147,7 @@ impl<T: Float, E: Epilogue<T>> BlockProduct<'_, '_, T, E> {
                 sum,
             });
         }
-        let wide = (WIDE / size_of::<T>()).max(nr);
+        let wide = wide::<T>().max(nr);
         let copies = rows.len() >= COPY_B_FROM && nr < wide;
         let on_the_way = |b: &Panels<T>| {
             let row = b.stride * size_of::<T>();

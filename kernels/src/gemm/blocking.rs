@@ -75,7 +75,8 @@ impl Blocking {
         // keep A: each vector of B feeds `mr` multiply-adds, and a deep block reads C less often
         // (256 terms cost 5 % at 2048³ on Zen 4; from 512 to 1024 it is level, in f64 too, where A
         // then streams). Others keep B.
-        let kc = match S::REGISTERS >= 32 {
+        let wide = S::REGISTERS >= 32;
+        let kc = match wide {
             true => (l1 * 3 / 4 / (mr * size_of::<f32>())).max(1),
             false => (l1 / 2 / (nr * size)).max(1),
         };
@@ -83,7 +84,7 @@ impl Blocking {
         // those panels are the ones that stay in L1, it is read again from L2 for each of them, and
         // takes a sixth: L2 is indexed by physical addresses, so pages of a larger block displace
         // each other (3 to 10 % on Zen 3).
-        let share = if S::REGISTERS >= 32 { 2 } else { 6 };
+        let share = if wide { 2 } else { 6 };
         let mc = (l2 / share / (kc * size)).max(mr) / mr * mr;
         // The block of B takes half of a core's share of L3.
         let nc = (l3 / 2 / (kc * size)).max(nr) / nr * nr;
