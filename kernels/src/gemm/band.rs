@@ -47,8 +47,8 @@ const PAGE: usize = 4096;
 pub(super) struct BandScratch<T> {
     /// A block of A.
     a: Buffer<T>,
-    /// A panel of B.
-    b: Buffer<T>,
+    /// Panels of B.
+    pub(super) b: Buffer<T>,
 }
 
 /// A part of C, and the terms that are added to it.

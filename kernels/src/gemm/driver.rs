@@ -1,6 +1,7 @@
 //! The product: what it is made of, and how it is shared out.
 
 use alloc::vec::Vec;
+use core::mem::take;
 use core::ops::Range;
 
 use super::band::{Band, BandScratch};
@@ -13,7 +14,6 @@ use super::pack::{Pack, pieces};
 use super::packed::Operand;
 use super::small::Small;
 use super::tile::Sum;
-use crate::buffer::Buffer;
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Float, Isa, MAX_LANES};
 use crate::threads;
@@ -43,8 +43,6 @@ pub fn gemm<T: Float>(a: MatRef<T>, b: MatRef<T>, c: MatMut<T>) {
 pub struct Scratch<T> {
     /// Of each band of C that is computed at the same time.
     bands: Vec<BandScratch<T>>,
-    /// A block of B that all of them share.
-    b: Buffer<T>,
 }
 
 /// `C = α A B + β C`, and how to compute it.
@@ -251,17 +249,20 @@ impl<T: Float, E: Epilogue<T>> Job<'_, T, E> {
         match self.b {
             // Each panel of B serves several blocks of A: packed once, for all bands.
             Operand::Matrix(b) if m > mc => {
+                // No band packs B then: the first one lends its memory, which small products use.
+                let mut packed = take(&mut memory[0].b);
                 for cols in pieces(0..n, nc) {
                     for depth in pieces(0..self.k, kc) {
-                        scratch.b.refit(cols.len().next_multiple_of(nr) * depth.len());
+                        packed.refit(cols.len().next_multiple_of(nr) * depth.len());
                         let b = b.block(&depth, &cols);
-                        pack_b(isa, nr, b, &mut scratch.b, bands.count() > 1);
-                        let shared = Some((&scratch.b[..], cols.start));
+                        pack_b(isa, nr, b, &mut packed, bands.count() > 1);
+                        let shared = Some((&packed[..], cols.start));
                         let c = c.reborrow();
                         let part = Part { rows: 0..m, cols: cols.clone(), c, origin: (0, 0) };
                         self.fork(isa, bands, shared, depth, part, memory);
                     }
                 }
+                memory[0].b = packed;
             }
             // Each panel of B serves one: packed by its band on the way, or read where it lies.
             _ => {

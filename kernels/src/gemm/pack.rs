@@ -75,14 +75,13 @@ fn pack_rows<S: Simd, T: Float>(simd: S, width: usize, b: MatRef<T>, out: &mut [
                     simd.prefetch(ahead, at);
                 }
             }
-            // A vector may reach past the width, into the row after it, which is written later: part
-            // of one takes a dozen cycles to store with AVX2.
-            let last = p + 1 == b.rows();
+            // A vector may reach past the width, into rows of the panel that are written later, as far
+            // as there are any: part of one takes a dozen cycles to store with AVX2.
+            let left = (b.rows() - p) * width;
             for (col, at) in (0..row.len()).step_by(width).zip((at..).step_by(panel)) {
-                let end = if last { at + width } else { out.len() };
                 for v in (0..width).step_by(lanes) {
                     let within = &row[row.len().min(col + v)..];
-                    V::<S, T>::load(simd, within).store(&mut out[at + v..end]);
+                    V::<S, T>::load(simd, within).store(&mut out[at + v..at + left]);
                 }
             }
         }
