@@ -105,6 +105,54 @@ fn sum_adds_the_upper_half_to_the_lower_until_one_lane_is_left() {
 }
 
 #[test]
+fn sums_of_many_vectors_are_the_sum_of_each() {
+    struct Sums<'a, T>(&'a [T], &'a mut [T]);
+
+    impl<T: Scalar> Sums<'_, T> {
+        #[inline(always)]
+        fn of<S: Simd, const L: usize>(self, simd: S) {
+            let mut rows = [V::<S, T>::splat(simd, T::ZERO); L];
+            for (row, numbers) in rows.iter_mut().zip(self.0.chunks_exact(L)) {
+                *row = V::<S, T>::load(simd, numbers);
+            }
+            V::<S, T>::sums(rows).store(&mut self.1[..L]);
+            for (row, sum) in rows.into_iter().zip(&mut self.1[L..]) {
+                *sum = row.sum();
+            }
+        }
+    }
+
+    impl<T: Scalar> Kernel for Sums<'_, T> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            match V::<S, T>::LANES {
+                2 => self.of::<S, 2>(simd),
+                4 => self.of::<S, 4>(simd),
+                8 => self.of::<S, 8>(simd),
+                _ => self.of::<S, 16>(simd),
+            }
+        }
+    }
+
+    fn check<T: Scalar>() {
+        for isa in Isa::available() {
+            let lanes = isa.lanes::<T>();
+            for seed in 0..100 {
+                let mut sums = vec![T::ZERO; 2 * lanes];
+                isa.run(Sums(&noise::<T>(seed, lanes * lanes), &mut sums));
+                let (got, want) = sums.split_at(lanes);
+                let alike = got.iter().zip(want).all(|(&got, &want)| same(got, want));
+                assert!(alike, "{isa}: {got:?} are not {want:?}");
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+#[test]
 fn splat_fills_every_lane() {
     struct Splat<'a, T>(T, &'a mut [T]);
 

@@ -18,10 +18,13 @@ pub fn accumulate_panels<S: Simd, T: Float, const R: usize, const NV: usize>(
     (a, width): (&[T], usize),
     b: &[T],
 ) -> [[V<S, T>; NV]; R] {
-    let lanes = V::<S, T>::LANES;
-    for (a, b) in a.chunks_exact(width).zip(b.chunks_exact(NV * lanes)) {
-        let Some(a) = a.first_chunk::<R>() else { return tile };
-        rank_one::<S, T, R, NV>(simd, &mut tile, a, b);
+    let vectors = NV * V::<S, T>::LANES;
+    // Without iterators: where the compiler leaves one as a call, it knows no lengths, and loads parts of
+    // vectors. One way out of the loop: with two, accumulators change their registers in every turn.
+    let depth = (a.len() / width).min(b.len() / vectors);
+    for p in 0..depth {
+        let Some(column) = a[p * width..].first_chunk::<R>() else { return tile };
+        rank_one::<S, T, R, NV>(simd, &mut tile, column, &b[p * vectors..][..vectors]);
     }
     tile
 }

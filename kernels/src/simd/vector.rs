@@ -124,6 +124,22 @@ pub trait Vector<S>:
         if L > 8 { shuffled(rows) } else { rows }
     }
 
+    /// The [`sum`](Vector::sum) of each of as many vectors as there are lanes, to the bit: in each of
+    /// log₂ L rounds, two vectors become one, in which the upper halves of both are added to the lower.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many, or more than 16.
+    #[inline(always)]
+    fn sums<const L: usize>(rows: [Self; L]) -> Self {
+        assert!(L == Self::LANES && L <= 16, "a square");
+        let rows = halved(rows, L / 2);
+        let rows = if L > 2 { halved(rows, L / 4) } else { rows };
+        let rows = if L > 4 { halved(rows, L / 8) } else { rows };
+        let rows = if L > 8 { halved(rows, L / 16) } else { rows };
+        rows[0]
+    }
+
     /// The sum of all lanes: upper half added to lower half, until one is left.
     #[inline(always)]
     fn sum(self) -> Self::Scalar {
@@ -150,4 +166,16 @@ fn shuffled<S, X: Vector<S>, const L: usize>(rows: [X; L]) -> [X; L] {
         }
     } }
     next
+}
+
+/// A round of [`Vector::sums`], after which so many rows are left.
+#[inline(always)]
+fn halved<S, X: Vector<S>, const L: usize>(mut rows: [X; L], left: usize) -> [X; L] {
+    written_out! { i < L {
+        if i < left {
+            let (lower, upper) = rows[i].zip(rows[i + left]);
+            rows[i] = lower + upper;
+        }
+    } }
+    rows
 }
