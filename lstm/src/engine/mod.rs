@@ -175,7 +175,7 @@ impl<T: Float> Engine<T> {
         batch: usize,
         training: bool,
         dropped: [bool; 2],
-    ) -> ([usize; 10], usize) {
+    ) -> ([usize; 11], usize) {
         let Windows { steps, window } = windows;
         let sizes = (batch, 0..window, steps);
         let dims = dims::<T>(self.isa, self.options, plan, sizes, training);
@@ -572,17 +572,18 @@ fn dims<T: kernels::Float>(
     kept: bool,
 ) -> Dims {
     let Options { inputs, units, .. } = options;
-    let (batch, width) = match plan.lanes {
-        Lanes::Units => (batch, units.next_multiple_of(isa.lanes::<T>())),
-        Lanes::Batch => (batch.next_multiple_of(plan.group), units),
-    };
+    let lanes = isa.lanes::<T>();
     let (start, steps) = (window.start, window.len());
+    let (batch, width, together) = match plan.lanes {
+        Lanes::Units => (batch, units.next_multiple_of(lanes), 1),
+        Lanes::Batch => (batch.next_multiple_of(plan.group), units, panels::together(units, lanes)),
+    };
     let gates = match plan.input {
         _ if kept => steps,
         InputProduct::Hoisted(ahead) => ahead.min(steps),
         InputProduct::Fused => 0,
     };
-    let slots = if kept { steps + 1 } else { 2 };
+    let slots = if kept { steps + 1 } else { together.min(steps + 1).max(2) };
     Dims {
         batch,
         group: plan.group,
@@ -595,6 +596,7 @@ fn dims<T: kernels::Float>(
         slots,
         first: 0,
         gates,
+        together,
     }
 }
 

@@ -12,6 +12,7 @@
 mod dropout;
 mod pack;
 mod products;
+mod turn;
 
 use std::ops::Range;
 
@@ -24,6 +25,7 @@ use super::workspace::{Dims, Group, View, before_and_after};
 pub(super) use dropout::read_factors;
 pub(super) use pack::Packed;
 pub(super) use products::Products;
+pub(super) use turn::{ReadInput, together};
 
 /// Units of a forward tile: with four gates each, up to 16 accumulators.
 const TILE: usize = 4;
@@ -96,10 +98,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
                 if live < group.rows {
                     self.hold(t, group, live);
                 }
-                if let Some(y) = &mut self.y {
-                    let h = &self.view.h[group.slot(dims.slots, dims.around(t).1, dims.units)];
-                    write_panel(h, group, (y, dims.total, dims.units), dims.start + t);
-                }
+                self.write_output(simd, t, group);
             }
         }
     }
@@ -116,6 +115,25 @@ impl<T: Float> Forward<'_, T> {
             for states in [&mut **h, &mut **c] {
                 states.copy_within(before + live..before + group.rows, after + live);
             }
+        }
+    }
+
+    /// Writes the output of the steps up to `t` that was not written yet, if it is time to: after the
+    /// last step of a group, and before states take the places of others.
+    #[inline(always)]
+    fn write_output<S: Simd>(&mut self, simd: S, t: usize, group: Group) {
+        let Some(y) = &mut self.y else { return };
+        let Dims { start, total, units, slots, together, .. } = self.view.dims;
+        let after = self.view.dims.around(t).1;
+        if (after + 1).is_multiple_of(together)
+            || t + 1 == self.view.extent.steps(self.view.dims, group)
+        {
+            let before = t.min(after % together);
+            let first = group.slot(slots, after - before, units).start;
+            let last = group.slot(slots, after, units).end;
+            let steps = start + t - before..start + t + 1;
+            let columns = steps.start * units..steps.end * units;
+            turn::write(simd, &self.view.h[first..last], group, (y, total * units), columns);
         }
     }
 
@@ -149,6 +167,8 @@ impl<T: Float> Forward<'_, T> {
             None => accumulate_panels::<S, T, G, 1>(simd, tile, (recurrent, G), h_prev),
             Some(m) => dropout::accumulate(simd, tile, recurrent, h_prev, m),
         };
+        // So many that the compiler knows it: it would copy a tile of any number by a call.
+        let z = &mut z[..G * V::<S, T>::LANES];
         for (gate, z) in tile.iter().zip(z.chunks_exact_mut(V::<S, T>::LANES)) {
             gate[0].store(z);
         }
@@ -211,7 +231,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
     /// On entry `dh` and `dc` hold the gradients of the final state.
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let Dims { steps, start, total, units, slots, .. } = self.view.dims;
+        let Dims { steps, units, slots, .. } = self.view.dims;
         let lanes = V::<S, T>::LANES;
         for t in (0..steps).rev() {
             for group in self.view.dims.groups() {
@@ -222,15 +242,9 @@ impl<T: Float> Kernel for Backward<'_, T> {
                 if t + 1 < steps && live_after > 0 {
                     self.product(simd, t + 1, group, live_after);
                 }
+                self.add_output(simd, t, group);
                 let View { c, a, gates, dh, dc, .. } = &mut self.view;
                 let dh = &mut dh[group.slot(1, 0, units)];
-                for (lane, row) in (group.first..group.first + lanes).enumerate() {
-                    if let Some(dy) = self.dy.at(row, start + t, units, total) {
-                        for (dh, &dy) in dh.chunks_exact_mut(lanes).zip(dy) {
-                            dh[lane] += dy;
-                        }
-                    }
-                }
                 let gates = &mut gates[group.slot(steps, t, 4 * units)];
                 let dc = &mut dc[group.slot(1, 0, units)];
                 let before = group.slot(slots, t, units);
@@ -265,6 +279,41 @@ impl<T: Float> Kernel for Backward<'_, T> {
 }
 
 impl<T: Float> Backward<'_, T> {
+    /// `dh += dy` of step `t`. That of a sequence is read for some steps at a time, the first of which
+    /// backward comes to last.
+    #[inline(always)]
+    fn add_output<S: Simd>(&mut self, simd: S, t: usize, group: Group) {
+        let Dims { start, total, units, together, .. } = self.view.dims;
+        let is_last = t + 1 == self.view.steps(group);
+        let View { dh, dy: read, .. } = &mut self.view;
+        let dh = &mut dh[group.slot(1, 0, units)];
+        let lanes = V::<S, T>::LANES;
+        let place = t % together;
+        match self.dy {
+            Gradient::None => (),
+            Gradient::Last(dy) if start + t + 1 == total => {
+                for (lane, dy) in dy.chunks_exact(units).skip(group.first).take(lanes).enumerate() {
+                    for (dh, &dy) in dh.chunks_exact_mut(lanes).zip(dy) {
+                        dh[lane] += dy;
+                    }
+                }
+            }
+            Gradient::Last(_) => (),
+            Gradient::Sequence(dy) => {
+                let read = &mut read[group.history(together, units)];
+                if place + 1 == together || is_last {
+                    let columns = (start + t - place) * units..(start + t + 1) * units;
+                    let to = (&mut *read, Padding::Zeros);
+                    turn::read(simd, (dy, total * units), group, columns, to);
+                }
+                let dy = read[place * units * lanes..].chunks_exact(lanes);
+                for (dh, dy) in dh.chunks_exact_mut(lanes).zip(dy) {
+                    (V::<S, T>::load(simd, dh) + V::<S, T>::load(simd, dy)).store(dh);
+                }
+            }
+        }
+    }
+
     /// `dh = dz Uᵀ` with `dz` of step `t`, for the first `live` rows of a group.
     #[inline(always)]
     fn product<S: Simd>(&mut self, simd: S, t: usize, group: Group, live: usize) {
@@ -272,46 +321,70 @@ impl<T: Float> Backward<'_, T> {
         let m = dropout::of_group(self.view.by_gate[0], group, units);
         let dz = &self.view.gates[group.slot(steps, t, 4 * units)];
         let dh = &mut self.view.dh[group.slot(1, 0, units)];
-        times_transpose(simd, dz, (&self.weights.recurrent_t, m), (dh, live));
+        let weights = &self.weights.recurrent_t;
+        simd.run(TimesTranspose { weights, factors: m, dz, out: dh, live });
     }
 }
 
-/// `out [rows][lanes] = weights dz`, the weights as packed by [`pack_transpose`], `dz`
-/// `[4 units][lanes]`, times the factors of dropout and gate by gate if there are some.
-#[inline(always)]
-pub(super) fn times_transpose<S: Simd, T: Float>(
-    simd: S,
-    dz: &[T],
-    (weights, factors): (&[T], Option<&[T]>),
-    (out, live): (&mut [T], usize),
-) {
+/// `out [rows][lanes] = weights dz`, times the factors of dropout and gate by gate if there are some.
+///
+/// A kernel of its own: among other loops, the compiler finds no registers for its tiles.
+pub(super) struct TimesTranspose<'a, T> {
+    /// As packed by [`pack_transpose`](pack::pack_transpose).
+    pub(super) weights: &'a [T],
+    pub(super) factors: Option<&'a [T]>,
+    /// `[4 units][lanes]`
+    pub(super) dz: &'a [T],
+    pub(super) out: &'a mut [T],
+    /// Rows of the batch that are written.
+    pub(super) live: usize,
+}
+
+impl<T: Float> Kernel for TimesTranspose<'_, T> {
+    type Output = ();
+
     #[inline(always)]
-    fn tile<S: Simd, T: Float, const R: usize>(
-        simd: S,
-        dz: &[T],
-        (panel, factors, first): (&[T], Option<&[T]>, usize),
-        (out, live): (&mut [T], usize),
-    ) {
-        let zero = [[V::<S, T>::splat(simd, T::ZERO)]; R];
-        let tile = match factors {
-            None => accumulate_panels::<S, T, R, 1>(simd, zero, (panel, R), dz),
-            Some(factors) => dropout::product(simd, dz, panel, (factors, first)),
-        };
-        for (row, out) in tile.iter().zip(out.chunks_exact_mut(V::<S, T>::LANES)) {
-            row[0].store(&mut out[..live]);
+    fn run<S: Simd>(mut self, simd: S) {
+        let rows = self.out.len() / V::<S, T>::LANES;
+        for (first, height) in tiles(rows, BACKWARD_TILE) {
+            match height {
+                1 => self.tile::<S, 1>(simd, first),
+                2 => self.tile::<S, 2>(simd, first),
+                4 => self.tile::<S, 4>(simd, first),
+                _ => self.tile::<S, 8>(simd, first),
+            }
+        }
+    }
+}
+
+impl<T: Float> TimesTranspose<'_, T> {
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize>(&mut self, simd: S, first: usize) {
+        let depth = self.dz.len() / V::<S, T>::LANES;
+        let panel = &self.weights[depth * first..][..depth * R];
+        // Either stores its own tile: registers of the one that needs more would be those of both.
+        match self.factors {
+            None => {
+                let zero = [[V::<S, T>::splat(simd, T::ZERO)]; R];
+                let tile = accumulate_panels::<S, T, R, 1>(simd, zero, (panel, R), self.dz);
+                self.store(tile, first);
+            }
+            Some(factors) => {
+                let tile = dropout::product::<S, T, R>(simd, self.dz, panel, (factors, first));
+                self.store(tile, first);
+            }
         }
     }
 
-    let lanes = V::<S, T>::LANES;
-    let depth = dz.len() / lanes;
-    for (first, height) in tiles(out.len() / lanes, BACKWARD_TILE) {
-        let panel = (&weights[depth * first..][..depth * height], factors, first);
-        let out = (&mut out[first * lanes..], live);
-        match height {
-            1 => tile::<S, T, 1>(simd, dz, panel, out),
-            2 => tile::<S, T, 2>(simd, dz, panel, out),
-            4 => tile::<S, T, 4>(simd, dz, panel, out),
-            _ => tile::<S, T, 8>(simd, dz, panel, out),
+    #[inline(always)]
+    fn store<S: Simd, X: Vector<S, Scalar = T>, const R: usize>(
+        &mut self,
+        tile: [[X; 1]; R],
+        first: usize,
+    ) {
+        let out = &mut self.out[first * X::LANES..][..R * X::LANES];
+        for (row, out) in tile.iter().zip(out.chunks_exact_mut(X::LANES)) {
+            row[0].store(&mut out[..self.live]);
         }
     }
 }
@@ -362,64 +435,6 @@ pub(super) fn write_panel<T: Float>(
         let row = &mut array[(row * steps + t) * width..][..width];
         for (out, panel) in row.iter_mut().zip(panel.chunks_exact(lanes)) {
             *out = panel[lane];
-        }
-    }
-}
-
-/// Copies the input of the rows of `view`, and its steps, to where forward reads it.
-pub(super) struct ReadInput<'a, 'v, T> {
-    pub(super) view: &'a mut View<'v, T>,
-    /// `[rows, steps, inputs]`
-    pub(super) x: &'a [T],
-    /// Its last step first.
-    pub(super) reversed: bool,
-}
-
-impl<T: Float> Kernel for ReadInput<'_, '_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        match V::<S, T>::LANES {
-            16 => self.squares::<S, 16>(simd),
-            8 => self.squares::<S, 8>(simd),
-            4 => self.squares::<S, 4>(simd),
-            _ => self.squares::<S, 2>(simd),
-        }
-    }
-}
-
-impl<T: Float> ReadInput<'_, '_, T> {
-    /// Squares of `L` numbers of as many rows are transposed in registers.
-    #[inline(always)]
-    fn squares<S: Simd, const L: usize>(self, simd: S) {
-        if L != V::<S, T>::LANES {
-            return; // another instruction set's: the compiler drops it
-        }
-        let ReadInput { view, x, reversed } = self;
-        let Dims { steps, start: first, total, inputs, .. } = view.dims;
-        let row = total * inputs;
-        let last = x.len() / row - 1;
-        // Steps follow each other, as they do in a row, unless their order is reversed.
-        let length = if reversed { inputs } else { steps * inputs };
-        for group in view.dims.groups() {
-            let out = &mut view.x[group.history(steps, inputs)];
-            for (piece, out) in out.chunks_exact_mut(length * L).enumerate() {
-                let from = if reversed { total - 1 - (first + piece) } else { first } * inputs;
-                for (start, out) in (0..length).step_by(L).zip(out.chunks_mut(L * L)) {
-                    let count = L.min(length - start);
-                    let mut square = [V::<S, T>::splat(simd, T::ZERO); L];
-                    for (lane, numbers) in square.iter_mut().enumerate() {
-                        // Lanes past the last row repeat it.
-                        let at = (group.first + lane).min(last) * row + from + start;
-                        *numbers = V::<S, T>::load(simd, &x[at..at + count]);
-                    }
-                    let square = V::<S, T>::transpose(square);
-                    for (numbers, out) in square.iter().zip(out.chunks_exact_mut(L)) {
-                        numbers.store(out);
-                    }
-                }
-            }
         }
     }
 }

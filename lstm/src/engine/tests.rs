@@ -195,6 +195,41 @@ fn groups_and_lanes_do_not_change_what_forward_returns() {
     }
 }
 
+/// Where a vector holds rows, outputs and their gradients are turned some steps at a time.
+#[test]
+fn lanes_over_the_batch_turn_every_step_once() {
+    for (isa, go_backwards) in
+        Isa::available().into_iter().flat_map(|isa| [(isa, false), (isa, true)])
+    {
+        for units in [1, 2, 3, 4, 6, 8, 21] {
+            for (steps, training) in
+                [1, 2, 3, 5, 16, 18, 35].into_iter().flat_map(|n| [(n, false), (n, true)])
+            {
+                let sizes = Sizes { batch: 13, steps, inputs: 3, units, training };
+                let first = Plan::of::<f32>(isa, Caches::COMMON, sizes, || 1);
+                let plan =
+                    |lanes, group| Plan { lanes, group, input: InputProduct::Fused, ..first };
+                let options = Options { go_backwards, ..Options::new(3, units) };
+                let run = |plan| run_on(&mut Engine::new(isa, options), plan, sizes, 1);
+                let rows = run(plan(Lanes::Units, 13));
+                let panels = run(plan(Lanes::Batch, isa.lanes::<f32>()));
+                let at = format!("{sizes:?} on {isa}, backwards: {go_backwards}");
+                assert_eq!((&panels.y, &panels.states), (&rows.y, &rows.states), "{at}");
+                // Sums have another order.
+                for (found, expected) in panels.grads.iter().zip(&rows.grads) {
+                    for (found, expected) in found.iter().zip(expected) {
+                        let error = (found - expected).abs();
+                        assert!(
+                            error <= 1e-5 * expected.abs().max(1.0),
+                            "{at}: {found}, {expected}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn plans_may_change_from_call_to_call() {
     let isa = Isa::best();

@@ -4,7 +4,7 @@
 //! that a thread can own the groups it works on, and what runs over all steps of a group is a
 //! plain matrix. Arrays of states have one slot more than there are steps: slot 0 is the state
 //! before the first step, which is then no special case. Where nothing is kept for backward, two
-//! slots take turns.
+//! slots take turns, or as many as leave for the output together.
 
 use std::ops::Range;
 
@@ -36,6 +36,9 @@ pub(super) struct Dims {
     pub(super) first: usize,
     /// Slots in the array of gates: those that are kept, or what hoisted products leave in it.
     pub(super) gates: usize,
+    /// Steps whose outputs, and gradients of outputs, are turned together between lanes and rows where a
+    /// vector holds rows of the batch; else one.
+    pub(super) together: usize,
 }
 
 /// Some rows of the batch whose history lies together.
@@ -118,26 +121,29 @@ pub(super) struct Workspace<T> {
     pub(super) dh: Buffer<T>,
     /// `[width]`
     pub(super) dc: Buffer<T>,
+    /// `[together, units]`: the gradient of the output of some steps, where a vector holds rows of the
+    /// batch.
+    pub(super) dy: Buffer<T>,
 }
 
 impl<T: Float> Workspace<T> {
     /// Makes room for arrays of these lengths.
-    pub(super) fn reserve(&mut self, lens: [usize; 10]) {
+    pub(super) fn reserve(&mut self, lens: [usize; 11]) {
         for (array, len) in self.arrays().into_iter().zip(lens) {
             array.resize(len);
         }
     }
 
     /// The bytes that are held once there is room for arrays of these lengths.
-    pub(super) fn held(&self, lens: [usize; 10]) -> usize {
-        let Workspace { x, h, c, a, gates, by_gate: [h_in, x_in], z, dh, dc } = self;
-        let arrays = [x, h, c, a, gates, h_in, x_in, z, dh, dc];
+    pub(super) fn held(&self, lens: [usize; 11]) -> usize {
+        let Workspace { x, h, c, a, gates, by_gate: [h_in, x_in], z, dh, dc, dy } = self;
+        let arrays = [x, h, c, a, gates, h_in, x_in, z, dh, dc, dy];
         arrays.into_iter().zip(lens).map(|(array, len)| array.held(len)).sum()
     }
 
-    fn arrays(&mut self) -> [&mut Buffer<T>; 10] {
-        let Workspace { x, h, c, a, gates, by_gate: [h_in, x_in], z, dh, dc } = self;
-        [x, h, c, a, gates, h_in, x_in, z, dh, dc]
+    fn arrays(&mut self) -> [&mut Buffer<T>; 11] {
+        let Workspace { x, h, c, a, gates, by_gate: [h_in, x_in], z, dh, dc, dy } = self;
+        [x, h, c, a, gates, h_in, x_in, z, dh, dc, dy]
     }
 
     /// All of it, to work on.
@@ -155,6 +161,7 @@ impl<T: Float> Workspace<T> {
             gates: &mut self.gates,
             dh: &mut self.dh,
             dc: &mut self.dc,
+            dy: &mut self.dy,
         }
     }
 }
@@ -166,8 +173,8 @@ pub(super) fn lens(
     options: Options,
     kept: bool,
     [h_dropped, x_dropped]: [bool; 2],
-) -> [usize; 10] {
-    let Dims { batch, steps, inputs, units, width, slots, gates, .. } = dims;
+) -> [usize; 11] {
+    let Dims { batch, steps, inputs, units, width, slots, gates, together, .. } = dims;
     let if_kept = usize::from(kept);
     [
         batch * steps * inputs,
@@ -180,6 +187,7 @@ pub(super) fn lens(
         batch * 4 * units * usize::from(options.mix_units()),
         batch * width * if_kept,
         batch * width * if_kept,
+        batch * units * if together > 1 { together * if_kept } else { 0 },
     ]
 }
 
@@ -246,6 +254,7 @@ pub(crate) struct View<'a, T> {
     pub(super) gates: &'a mut [T],
     pub(super) dh: &'a mut [T],
     pub(super) dc: &'a mut [T],
+    pub(super) dy: &'a mut [T],
 }
 
 impl<T> View<'_, T> {
@@ -278,6 +287,7 @@ impl<T> View<'_, T> {
         let (gates, gates_rest) = cut(self.gates);
         let (dh, dh_rest) = cut(self.dh);
         let (dc, dc_rest) = cut(self.dc);
+        let (dy, dy_rest) = cut(self.dy);
         let (extent, extent_rest) = self.extent.split(batch, rows);
         let [h_in, x_in] = self.by_gate;
         let (h_in, h_in_rest) = cut(h_in);
@@ -286,7 +296,7 @@ impl<T> View<'_, T> {
         let dims = Dims { batch: rows, ..self.dims };
         let rest = Dims { batch: batch - rows, ..self.dims };
         (
-            View { dims, extent, by_gate: [h_in, x_in], z, x, h, c, a, gates, dh, dc },
+            View { dims, extent, by_gate: [h_in, x_in], z, x, h, c, a, gates, dh, dc, dy },
             View {
                 dims: rest,
                 extent: extent_rest,
@@ -299,6 +309,7 @@ impl<T> View<'_, T> {
                 gates: gates_rest,
                 dh: dh_rest,
                 dc: dc_rest,
+                dy: dy_rest,
             },
         )
     }

@@ -2,16 +2,19 @@
 
 use std::ops::Range;
 
-use kernels::simd::{Float, Kernel, Simd, V, Vector};
+use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
 use super::pack::Packed;
-use super::{dropout, tiles, times_transpose, write_panel};
+use super::turn::by_lanes;
+use super::{TimesTranspose, dropout, tiles, turn};
 use crate::engine::Gradients;
 use crate::engine::gates::line;
 use crate::engine::workspace::{Dims, Extent, Group, View};
 
-/// Units or inputs of a tile.
+/// Units or inputs of a tile, each with four gates.
 const TILE: usize = 4;
+/// The same where there are 16 registers.
+const TILE_16: usize = 2;
 
 /// `dW += x dzᵀ`, `dU += h₋ dzᵀ`, `db += Σ dz`, and `dx = W dz`: sums over some steps
 /// and all rows.
@@ -33,25 +36,45 @@ impl<T: Float> Kernel for Products<'_, '_, T> {
         let lanes = V::<S, T>::LANES;
         let Gradients { kernel, recurrent_kernel, bias } = self.grads;
         let View { dims, extent, ref gates, by_gate: [ref m, ref d], .. } = *self.view;
-        let sum = Sum { dims, extent, gates, steps: self.steps.clone() };
-        sum.run(simd, (self.view.x, d), (steps, inputs), kernel);
-        sum.run(simd, (self.view.h, m), (slots, units), recurrent_kernel);
+        let sum = &Sum { dims, extent, gates, steps: self.steps.clone() };
+        let (x, h) = (&*self.view.x, &*self.view.h);
+        let of_x = Left { array: x, factors: d, slots: steps, rows: inputs };
+        let of_h = Left { array: h, factors: m, slots, rows: units };
+        let room = &mut [T::ZERO; 4 * TILE * MAX_LANES];
+        for (left, grad) in [(of_x, kernel), (of_h, recurrent_kernel)] {
+            if left.factors.is_empty() {
+                simd.run(Outer::<T, false> { sum, left, grad, room });
+            } else {
+                simd.run(Outer::<T, true> { sum, left, grad, room });
+            }
+        }
         if let Some(db) = bias {
             sum.of_gates(simd, db);
         }
 
-        if let Some((dx, reversed)) = self.dx {
-            for group in self.view.dims.groups() {
-                for t in self.steps.start..self.steps.end.min(self.view.steps(group)) {
-                    // The input of the step is not needed any more: its place serves as scratch.
-                    let d = dropout::of_group(self.view.by_gate[1], group, inputs);
-                    let dz = &self.view.gates[group.slot(steps, t, 4 * units)];
-                    let out = &mut self.view.x[group.slot(steps, t, inputs)];
-                    times_transpose(simd, dz, (&self.weights.kernel_t, d), (out, lanes));
-                    let t = if reversed { total - 1 - (start + t) } else { start + t };
-                    debug_assert_eq!(out.len(), inputs * lanes);
-                    write_panel(out, group, (dx, total, inputs), t);
-                }
+        let Some((dx, reversed)) = self.dx else { return };
+        for group in self.view.dims.groups() {
+            let panels = |t| group.slot(steps, t, inputs);
+            let until = self.steps.end.min(self.view.steps(group));
+            let run = self.steps.start.min(until)..until;
+            for t in run.clone() {
+                // The input of the step is not needed any more: its place serves as scratch.
+                simd.run(TimesTranspose {
+                    weights: &self.weights.kernel_t,
+                    factors: dropout::of_group(self.view.by_gate[1], group, inputs),
+                    dz: &self.view.gates[group.slot(steps, t, 4 * units)],
+                    out: &mut self.view.x[panels(t)],
+                    live: lanes,
+                });
+            }
+            // All steps follow each other in a row, or each stands alone.
+            let (pieces, length) = if reversed { (run.len(), 1) } else { (1, run.len()) };
+            for first in run.start..run.start + pieces {
+                let last = first + length;
+                let x = &self.view.x[panels(first).start..panels(last).start];
+                let first = if reversed { total - 1 - (start + first) } else { start + first };
+                let columns = first * inputs..(first + length) * inputs;
+                turn::write(simd, x, group, (dx, total * inputs), columns);
             }
         }
     }
@@ -75,6 +98,32 @@ const fn parts<T>(lanes: usize) -> usize {
     if lanes < line::<T>() { line::<T>() / lanes } else { 1 }
 }
 
+/// The sum of all lanes of each vector of a tile.
+#[inline(always)]
+fn over_lanes<S: Simd, T: Float, const R: usize>(
+    simd: S,
+    tile: &[[V<S, T>; 4]; R],
+) -> [T; 4 * TILE] {
+    #[inline(always)]
+    fn sums<S: Simd, T: Float, const L: usize>(tile: &[V<S, T>], sums: &mut [T]) {
+        for (vectors, sums) in tile.chunks_exact(L).zip(sums.chunks_exact_mut(L)) {
+            if let Ok(vectors) = vectors.try_into()
+                && L == V::<S, T>::LANES
+            {
+                V::<S, T>::sums::<L>(vectors).store(sums);
+            }
+        }
+    }
+
+    let zero = V::<S, T>::splat(simd, T::ZERO);
+    let mut all = [[zero; 4]; TILE];
+    all[..R].copy_from_slice(tile);
+    let used = (4 * R).next_multiple_of(V::<S, T>::LANES);
+    let mut out = [T::ZERO; 4 * TILE];
+    by_lanes!(sums::<S, T>(&all.as_flattened()[..used], &mut out));
+    out
+}
+
 impl<T: Float> Sum<'_, T> {
     #[inline(always)]
     fn steps_of(&self, group: Group) -> Range<usize> {
@@ -86,100 +135,6 @@ impl<T: Float> Sum<'_, T> {
     fn groups(&self, part: usize, parts: usize) -> impl Iterator<Item = Group> {
         let rows = self.dims.group;
         (part * rows..self.dims.batch).step_by(parts * rows).map(move |first| Group { first, rows })
-    }
-
-    /// `grad [rows, 4 units] += left dzᵀ`, with `left [slots][rows][lanes]` for each group, times its
-    /// factors if there are some.
-    #[inline(always)]
-    fn run<S: Simd>(
-        &self,
-        simd: S,
-        left: (&[T], &[T]),
-        (slots, rows): (usize, usize),
-        grad: &mut [T],
-    ) {
-        for unit in 0..self.dims.units {
-            for (first, height) in tiles(rows, TILE) {
-                match height {
-                    1 => self.tile::<S, 1>(simd, (left, slots, rows), (first, unit), grad),
-                    2 => self.tile::<S, 2>(simd, (left, slots, rows), (first, unit), grad),
-                    _ => self.tile::<S, 4>(simd, (left, slots, rows), (first, unit), grad),
-                }
-            }
-        }
-    }
-
-    /// `R` rows of `left` by the four gates of one unit.
-    #[inline(always)]
-    fn tile<S: Simd, const R: usize>(
-        &self,
-        simd: S,
-        ((left, factors), slots, rows): ((&[T], &[T]), usize, usize),
-        (first, unit): (usize, usize),
-        grad: &mut [T],
-    ) {
-        let lanes = V::<S, T>::LANES;
-        let units = self.dims.units;
-        let zero = V::<S, T>::splat(simd, T::ZERO);
-        let (mut total, parts) = ([[zero; 4]; R], parts::<T>(lanes));
-        for part in 0..parts {
-            let mut tile = [[zero; 4]; R];
-            for group in self.groups(part, parts) {
-                match dropout::of_group(factors, group, rows) {
-                    None => tile = self.add(simd, tile, (left, slots, rows), (first, unit), group),
-                    Some(factors) => {
-                        let sums = [[zero; 4]; R];
-                        let left = (left, slots, rows);
-                        let sums = self.add(simd, sums, left, (first, unit), group);
-                        dropout::add(simd, &mut tile, sums, (factors, first));
-                    }
-                }
-            }
-            if parts == 1 {
-                total = tile;
-                break;
-            }
-            for (total, sums) in total.iter_mut().zip(tile) {
-                for (total, sum) in total.iter_mut().zip(sums) {
-                    *total = *total + sum;
-                }
-            }
-        }
-        for (row, sums) in (first..).zip(total) {
-            for (gate, sum) in sums.into_iter().enumerate() {
-                grad[row * 4 * units + gate * units + unit] += sum.sum();
-            }
-        }
-    }
-
-    /// Adds the terms of all steps of a group to a tile.
-    #[inline(always)]
-    fn add<S: Simd, const R: usize>(
-        &self,
-        simd: S,
-        mut tile: [[V<S, T>; 4]; R],
-        (left, slots, rows): (&[T], usize, usize),
-        (first, unit): (usize, usize),
-        group: Group,
-    ) -> [[V<S, T>; 4]; R] {
-        let lanes = V::<S, T>::LANES;
-        let units = self.dims.units;
-        for t in self.steps_of(group) {
-            let left = &left[group.slot(slots, t, rows)][first * lanes..][..R * lanes];
-            let dz = &self.gates[group.slot(self.dims.steps, t, 4 * units)];
-            let dz = &dz[unit * 4 * lanes..][..4 * lanes];
-            let mut gates = [V::<S, T>::splat(simd, T::ZERO); 4];
-            for (gate, dz) in gates.iter_mut().zip(dz.chunks_exact(lanes)) {
-                *gate = V::<S, T>::load(simd, dz);
-            }
-            for (row, left) in tile.iter_mut().zip(left.chunks_exact(lanes)) {
-                let left = V::<S, T>::load(simd, left);
-                for (sum, dz) in row.iter_mut().zip(gates) {
-                    *sum = left.mul_add(dz, *sum);
-                }
-            }
-        }
-        tile
     }
 
     /// `db [4 units] += Σ dz`
@@ -203,9 +158,117 @@ impl<T: Float> Sum<'_, T> {
                     *total = *total + sum;
                 }
             }
-            for (gate, sum) in total.into_iter().enumerate() {
-                db[gate * units + unit] += sum.sum();
+            let sums = over_lanes(simd, &[total]);
+            for (gate, sum) in sums.into_iter().take(4).enumerate() {
+                db[gate * units + unit] += sum;
             }
         }
+    }
+}
+
+/// The left operand of a sum of outer products: `[slots][rows][lanes]` for each group, times its factors
+/// if there are some.
+#[derive(Clone, Copy)]
+struct Left<'a, T> {
+    array: &'a [T],
+    factors: &'a [T],
+    slots: usize,
+    rows: usize,
+}
+
+/// `grad [rows, 4 units] += left dzᵀ`
+///
+/// A kernel of its own, and one with `DROPOUT`: among other loops, the compiler finds no registers for its
+/// tiles.
+struct Outer<'a, T, const DROPOUT: bool> {
+    sum: &'a Sum<'a, T>,
+    left: Left<'a, T>,
+    grad: &'a mut [T],
+    /// For a tile, out of the registers of the next part of it.
+    room: &'a mut [T; 4 * TILE * MAX_LANES],
+}
+
+impl<T: Float, const DROPOUT: bool> Kernel for Outer<'_, T, DROPOUT> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let tile = if S::REGISTERS >= 32 { TILE } else { TILE_16 };
+        for unit in 0..self.sum.dims.units {
+            for (first, height) in tiles(self.left.rows, tile) {
+                match height {
+                    1 => self.tile::<S, 1>(simd, first, unit),
+                    2 => self.tile::<S, 2>(simd, first, unit),
+                    _ => self.tile::<S, 4>(simd, first, unit),
+                }
+            }
+        }
+    }
+}
+
+impl<T: Float, const DROPOUT: bool> Outer<'_, T, DROPOUT> {
+    /// `R` rows of `left` by the four gates of one unit.
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize>(&mut self, simd: S, first: usize, unit: usize) {
+        let (lanes, units) = (V::<S, T>::LANES, self.sum.dims.units);
+        let zero = V::<S, T>::splat(simd, T::ZERO);
+        let (mut tile, parts) = ([[zero; 4]; R], parts::<T>(lanes));
+        for part in 0..parts {
+            tile = [[zero; 4]; R];
+            for group in self.sum.groups(part, parts) {
+                if DROPOUT {
+                    let Left { factors, rows, .. } = self.left;
+                    let factors = &factors[group.slot(1, 0, 4 * rows)];
+                    let sums = self.add(simd, [[zero; 4]; R], (first, unit), group);
+                    dropout::add(simd, &mut tile, sums, (factors, first));
+                } else {
+                    tile = self.add(simd, tile, (first, unit), group);
+                }
+            }
+            if parts > 1 {
+                let tile = tile.as_flattened_mut().iter_mut();
+                for (sum, total) in tile.zip(self.room.chunks_exact_mut(lanes)) {
+                    let before = if part == 0 { zero } else { V::<S, T>::load(simd, total) };
+                    *sum = before + *sum;
+                    sum.store(total);
+                }
+            }
+        }
+        let sums = over_lanes(simd, &tile);
+        for (row, sums) in (first..).zip(sums.chunks_exact(4).take(R)) {
+            for (gate, &sum) in sums.iter().enumerate() {
+                self.grad[row * 4 * units + gate * units + unit] += sum;
+            }
+        }
+    }
+
+    /// Adds the terms of all steps of a group to a tile.
+    #[inline(always)]
+    fn add<S: Simd, const R: usize>(
+        &self,
+        simd: S,
+        mut tile: [[V<S, T>; 4]; R],
+        (first, unit): (usize, usize),
+        group: Group,
+    ) -> [[V<S, T>; 4]; R] {
+        let lanes = V::<S, T>::LANES;
+        let Left { array, slots, rows, .. } = self.left;
+        let Sum { dims, gates, .. } = self.sum;
+        for t in self.sum.steps_of(group) {
+            let left = &array[group.slot(slots, t, rows)][first * lanes..][..R * lanes];
+            let dz = &gates[group.slot(dims.steps, t, 4 * dims.units)];
+            let dz = &dz[unit * 4 * lanes..][..4 * lanes];
+            let mut gates = [V::<S, T>::splat(simd, T::ZERO); 4];
+            for (gate, dz) in gates.iter_mut().zip(dz.chunks_exact(lanes)) {
+                *gate = V::<S, T>::load(simd, dz);
+            }
+            for (row, left) in tile.iter_mut().zip(left.chunks_exact(lanes)) {
+                let left = V::<S, T>::load(simd, left);
+                for (sum, dz) in row.iter_mut().zip(gates) {
+                    *sum = left.mul_add(dz, *sum);
+                }
+            }
+        }
+        tile
     }
 }
