@@ -104,8 +104,8 @@ fn nor_does_it_within_a_pool_of_threads() {
 
 #[test]
 fn a_smaller_product_fits_the_scratch_of_a_larger_one() {
-    let ones = vec![1.0; 300 * 300];
-    let mut c = vec![0.0; 300 * 300];
+    let ones = vec![1.0; 600 * 600];
+    let mut c = vec![0.0; 600 * 600];
     for isa in Isa::available() {
         let mut scratch = Scratch::<f32>::default();
         let mut run = |n: usize| {
@@ -113,8 +113,8 @@ fn a_smaller_product_fits_the_scratch_of_a_larger_one() {
             let c = MatMut::new(&mut c[..n * n], n, n);
             Gemm::new(square, square).isa(isa).serial().run(c, &mut scratch);
         };
-        run(300);
-        assert_eq!(allocations(|| (1..300).rev().step_by(7).for_each(&mut run)), 0, "{isa}");
+        run(600);
+        assert_eq!(allocations(|| (1..600).rev().step_by(7).for_each(&mut run)), 0, "{isa}");
     }
 }
 

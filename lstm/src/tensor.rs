@@ -170,10 +170,9 @@ pub(crate) fn check_finite<T: Float>(what: &str, shape: &[usize], data: &[T]) ->
     if data.chunks(256).all(all_finite) {
         return Ok(());
     }
-    match data.iter().position(|x| !x.is_finite()) {
-        None => Ok(()),
-        Some(at) => Err(Error::NotFinite { what: what.to_owned(), index: index_of(shape, at) }),
-    }
+    data.iter().position(|x| !x.is_finite()).map_or(Ok(()), |at| {
+        Err(Error::NotFinite { what: what.to_owned(), index: index_of(shape, at) })
+    })
 }
 
 /// The index of the element at a position in an array.

@@ -19,7 +19,7 @@ use crate::simd::{Float, Kernel, Simd, V, Vector};
 /// needs a pointer of its own, which costs instructions but hardly time.
 const PACK_A_ABOVE: usize = 48;
 
-/// The same of an A whose columns are contiguous, if rows of a panel of B are narrow: in place, a tile
+/// The same of an A whose rows are not contiguous, if rows of a panel of B are narrow: in place, a tile
 /// reads six elements of each column, from a cache line of its own, anew for every panel of B.
 const PACK_COLUMNS_ABOVE: usize = 8;
 

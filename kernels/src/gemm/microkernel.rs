@@ -11,22 +11,24 @@ pub(super) type Tile<S, T, const R: usize, const NV: usize> = [[V<S, T>; NV]; R]
 ///
 /// `a` holds `width ≥ R` elements for each p, of which the first `R` are used; `b` holds
 /// `NV * LANES` elements for each p. Runs as far as the shorter of the two.
+///
+/// # Panics
+///
+/// If `width` is less than `R`, or zero.
 #[inline(always)]
 pub fn accumulate_panels<S: Simd, T: Float, const R: usize, const NV: usize>(
     simd: S,
-    mut tile: [[V<S, T>; NV]; R],
+    tile: [[V<S, T>; NV]; R],
     (a, width): (&[T], usize),
     b: &[T],
 ) -> [[V<S, T>; NV]; R] {
+    // No iterator over chunks: in a large function the compiler leaves one as a call, knows no lengths then,
+    // and loads parts of vectors.
     let vectors = NV * V::<S, T>::LANES;
-    // Without iterators: where the compiler leaves one as a call, it knows no lengths, and loads parts of
-    // vectors. One way out of the loop: with two, accumulators change their registers in every turn.
     let depth = (a.len() / width).min(b.len() / vectors);
-    for p in 0..depth {
-        let Some(column) = a[p * width..].first_chunk::<R>() else { return tile };
-        rank_one::<S, T, R, NV>(simd, &mut tile, column, &b[p * vectors..][..vectors]);
-    }
-    tile
+    let a = Columns::<T, R> { elements: a, stride: width };
+    let b = Right { panel: b, stride: vectors, width: vectors };
+    accumulate::<S, T, R, NV, false>(simd, tile, a, b, depth, &mut [])
 }
 
 /// `tile[r][v] += Σₚ a[r][p] · b[p][v]`, the left operand as rows where they lie.

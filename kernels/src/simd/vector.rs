@@ -132,7 +132,7 @@ pub trait Vector<S>:
     /// If there are not as many, or more than 16.
     #[inline(always)]
     fn sums<const L: usize>(rows: [Self; L]) -> Self {
-        assert!(L == Self::LANES && L <= 16, "a square");
+        assert!(L == Self::LANES && L <= 16, "as many vectors as lanes");
         let rows = halved(rows, L / 2);
         let rows = if L > 2 { halved(rows, L / 4) } else { rows };
         let rows = if L > 4 { halved(rows, L / 8) } else { rows };

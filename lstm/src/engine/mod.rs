@@ -574,16 +574,18 @@ fn dims<T: kernels::Float>(
     let Options { inputs, units, .. } = options;
     let lanes = isa.lanes::<T>();
     let (start, steps) = (window.start, window.len());
-    let (batch, width, together) = match plan.lanes {
-        Lanes::Units => (batch, units.next_multiple_of(lanes), 1),
-        Lanes::Batch => (batch.next_multiple_of(plan.group), units, panels::together(units, lanes)),
+    let (batch, width, steps_at_a_time) = match plan.lanes {
+        Lanes::Units => (batch, units.next_multiple_of(lanes), 0),
+        Lanes::Batch => {
+            (batch.next_multiple_of(plan.group), units, panels::steps_at_a_time(units, lanes))
+        }
     };
     let gates = match plan.input {
         _ if kept => steps,
         InputProduct::Hoisted(ahead) => ahead.min(steps),
         InputProduct::Fused => 0,
     };
-    let slots = if kept { steps + 1 } else { together.min(steps + 1).max(2) };
+    let slots = if kept { steps + 1 } else { steps_at_a_time.min(steps + 1).max(2) };
     Dims {
         batch,
         group: plan.group,
@@ -596,7 +598,7 @@ fn dims<T: kernels::Float>(
         slots,
         first: 0,
         gates,
-        together,
+        steps_at_a_time,
     }
 }
 

@@ -1,9 +1,11 @@
 //! Lanes over the batch: a vector holds one unit of neighbouring rows.
 //!
 //! For layers with fewer units than a vector has lanes, and those that softmax mixes the units of. The
-//! operands of the register tile change places: weights are broadcast, packed in panels of some units, `[tile][k][unit][i f g o]`, and
+//! operands of the register tile change places: weights are broadcast, packed in panels of some units,
+//! `[tile][k][unit][i f g o]`, and
 //! states are the vectors, `[unit][lanes]`, which is also the form in which the cells leave them.
-//! So nothing is repacked from step to step.
+//! So nothing is repacked from step to step; what comes from rows or goes to them is transposed some steps
+//! at a time.
 //!
 //! Rows are padded to whole vectors. Lanes of the padding repeat the last row, so that they are
 //! finite where it is, and their gradient is zero, and so is all that they add to a sum over the
@@ -12,7 +14,7 @@
 mod dropout;
 mod pack;
 mod products;
-mod turn;
+mod transpose;
 
 use std::ops::Range;
 
@@ -25,7 +27,7 @@ use super::workspace::{Dims, Group, View, before_and_after};
 pub(super) use dropout::read_factors;
 pub(super) use pack::Packed;
 pub(super) use products::Products;
-pub(super) use turn::{ReadInput, together};
+pub(super) use transpose::{Padding, ReadInput, read_panel, steps_at_a_time, write_panel};
 
 /// Units of a forward tile: with four gates each, up to 16 accumulators.
 const TILE: usize = 4;
@@ -123,17 +125,15 @@ impl<T: Float> Forward<'_, T> {
     #[inline(always)]
     fn write_output<S: Simd>(&mut self, simd: S, t: usize, group: Group) {
         let Some(y) = &mut self.y else { return };
-        let Dims { start, total, units, slots, together, .. } = self.view.dims;
+        let Dims { start, total, units, slots, steps_at_a_time, .. } = self.view.dims;
         let after = self.view.dims.around(t).1;
-        if (after + 1).is_multiple_of(together)
-            || t + 1 == self.view.extent.steps(self.view.dims, group)
-        {
-            let before = t.min(after % together);
+        if (after + 1).is_multiple_of(steps_at_a_time) || t + 1 == self.view.steps(group) {
+            let before = t.min(after % steps_at_a_time);
             let first = group.slot(slots, after - before, units).start;
             let last = group.slot(slots, after, units).end;
             let steps = start + t - before..start + t + 1;
             let columns = steps.start * units..steps.end * units;
-            turn::write(simd, &self.view.h[first..last], group, (y, total * units), columns);
+            transpose::write(simd, &self.view.h[first..last], group, (y, total * units), columns);
         }
     }
 
@@ -283,12 +283,12 @@ impl<T: Float> Backward<'_, T> {
     /// backward comes to last.
     #[inline(always)]
     fn add_output<S: Simd>(&mut self, simd: S, t: usize, group: Group) {
-        let Dims { start, total, units, together, .. } = self.view.dims;
+        let Dims { start, total, units, steps_at_a_time, .. } = self.view.dims;
         let is_last = t + 1 == self.view.steps(group);
-        let View { dh, dy: read, .. } = &mut self.view;
+        let View { dh, dy: panels, .. } = &mut self.view;
         let dh = &mut dh[group.slot(1, 0, units)];
         let lanes = V::<S, T>::LANES;
-        let place = t % together;
+        let place = t % steps_at_a_time;
         match self.dy {
             Gradient::None => (),
             Gradient::Last(dy) if start + t + 1 == total => {
@@ -300,13 +300,13 @@ impl<T: Float> Backward<'_, T> {
             }
             Gradient::Last(_) => (),
             Gradient::Sequence(dy) => {
-                let read = &mut read[group.history(together, units)];
-                if place + 1 == together || is_last {
+                let panels = &mut panels[group.history(steps_at_a_time, units)];
+                if place + 1 == steps_at_a_time || is_last {
                     let columns = (start + t - place) * units..(start + t + 1) * units;
-                    let to = (&mut *read, Padding::Zeros);
-                    turn::read(simd, (dy, total * units), group, columns, to);
+                    let to = (&mut *panels, Padding::Zeros);
+                    transpose::read(simd, (dy, total * units), group, columns, to);
                 }
-                let dy = read[place * units * lanes..].chunks_exact(lanes);
+                let dy = panels[place * units * lanes..].chunks_exact(lanes);
                 for (dh, dy) in dh.chunks_exact_mut(lanes).zip(dy) {
                     (V::<S, T>::load(simd, dh) + V::<S, T>::load(simd, dy)).store(dh);
                 }
@@ -385,56 +385,6 @@ impl<T: Float> TimesTranspose<'_, T> {
         let out = &mut self.out[first * X::LANES..][..R * X::LANES];
         for (row, out) in tile.iter().zip(out.chunks_exact_mut(X::LANES)) {
             row[0].store(&mut out[..self.live]);
-        }
-    }
-}
-
-/// What lanes past the last row of the batch hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Padding {
-    /// What the last row has: inputs and states.
-    LastRow,
-    /// Zeros: gradients.
-    Zeros,
-}
-
-/// Step `t` of the rows of `group`, from `[batch, steps, width]` to a panel `[width][lanes]`.
-#[inline(always)]
-pub(super) fn read_panel<T: Float>(
-    (array, steps, width): (&[T], usize, usize),
-    group: Group,
-    t: usize,
-    (panel, padding): (&mut [T], Padding),
-) {
-    let lanes = group.rows;
-    let last = array.len() / (steps * width) - 1;
-    for (lane, row) in (group.first..group.first + lanes).enumerate() {
-        if row > last && padding == Padding::Zeros {
-            panel.chunks_exact_mut(lanes).for_each(|out| out[lane] = T::ZERO);
-            continue;
-        }
-        let row = &array[(row.min(last) * steps + t) * width..][..width];
-        for (out, &x) in panel.chunks_exact_mut(lanes).zip(row) {
-            out[lane] = x;
-        }
-    }
-}
-
-/// Step `t` of the rows of `group`, from a panel `[width][lanes]` to `[batch, steps, width]`;
-/// lanes past the last row are dropped.
-#[inline(always)]
-pub(super) fn write_panel<T: Float>(
-    panel: &[T],
-    group: Group,
-    (array, steps, width): (&mut [T], usize, usize),
-    t: usize,
-) {
-    let lanes = group.rows;
-    let batch = array.len() / (steps * width).max(1);
-    for (lane, row) in (group.first..batch.min(group.first + lanes)).enumerate() {
-        let row = &mut array[(row * steps + t) * width..][..width];
-        for (out, panel) in row.iter_mut().zip(panel.chunks_exact(lanes)) {
-            *out = panel[lane];
         }
     }
 }

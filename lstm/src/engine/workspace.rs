@@ -4,7 +4,7 @@
 //! that a thread can own the groups it works on, and what runs over all steps of a group is a
 //! plain matrix. Arrays of states have one slot more than there are steps: slot 0 is the state
 //! before the first step, which is then no special case. Where nothing is kept for backward, two
-//! slots take turns, or as many as leave for the output together.
+//! slots take turns, or as many as there are steps whose outputs are written at a time.
 
 use std::ops::Range;
 
@@ -36,9 +36,9 @@ pub(super) struct Dims {
     pub(super) first: usize,
     /// Slots in the array of gates: those that are kept, or what hoisted products leave in it.
     pub(super) gates: usize,
-    /// Steps whose outputs, and gradients of outputs, are turned together between lanes and rows where a
-    /// vector holds rows of the batch; else one.
-    pub(super) together: usize,
+    /// Steps whose outputs, and gradients of outputs, are transposed at a time where a vector holds rows of
+    /// the batch; else none.
+    pub(super) steps_at_a_time: usize,
 }
 
 /// Some rows of the batch whose history lies together.
@@ -121,7 +121,7 @@ pub(super) struct Workspace<T> {
     pub(super) dh: Buffer<T>,
     /// `[width]`
     pub(super) dc: Buffer<T>,
-    /// `[together, units]`: the gradient of the output of some steps, where a vector holds rows of the
+    /// `[steps_at_a_time, units]`: the gradient of the output of some steps, where a vector holds rows of the
     /// batch.
     pub(super) dy: Buffer<T>,
 }
@@ -174,7 +174,7 @@ pub(super) fn lens(
     kept: bool,
     [h_dropped, x_dropped]: [bool; 2],
 ) -> [usize; 11] {
-    let Dims { batch, steps, inputs, units, width, slots, gates, together, .. } = dims;
+    let Dims { batch, steps, inputs, units, width, slots, gates, steps_at_a_time, .. } = dims;
     let if_kept = usize::from(kept);
     [
         batch * steps * inputs,
@@ -187,7 +187,7 @@ pub(super) fn lens(
         batch * 4 * units * usize::from(options.mix_units()),
         batch * width * if_kept,
         batch * width * if_kept,
-        batch * units * if together > 1 { together * if_kept } else { 0 },
+        batch * units * steps_at_a_time * if_kept,
     ]
 }
 

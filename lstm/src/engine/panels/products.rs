@@ -5,13 +5,13 @@ use std::ops::Range;
 use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
 use super::pack::Packed;
-use super::turn::by_lanes;
-use super::{TimesTranspose, dropout, tiles, turn};
+use super::transpose::by_lanes;
+use super::{TimesTranspose, dropout, tiles, transpose};
 use crate::engine::Gradients;
 use crate::engine::gates::line;
 use crate::engine::workspace::{Dims, Extent, Group, View};
 
-/// Units or inputs of a tile, each with four gates.
+/// Rows of the left operand in a tile, by the four gates of a unit.
 const TILE: usize = 4;
 /// The same where there are 16 registers.
 const TILE_16: usize = 2;
@@ -32,7 +32,8 @@ impl<T: Float> Kernel for Products<'_, '_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Dims { steps, start, total, inputs, units, slots, .. } = self.view.dims;
+        let Dims { steps, start, total, inputs, units, slots, steps_at_a_time, .. } =
+            self.view.dims;
         let lanes = V::<S, T>::LANES;
         let Gradients { kernel, recurrent_kernel, bias } = self.grads;
         let View { dims, extent, ref gates, by_gate: [ref m, ref d], .. } = *self.view;
@@ -53,28 +54,27 @@ impl<T: Float> Kernel for Products<'_, '_, T> {
         }
 
         let Some((dx, reversed)) = self.dx else { return };
+        // Steps follow each other in a row, unless their order is reversed.
+        let length = if reversed { 1 } else { steps_at_a_time };
         for group in self.view.dims.groups() {
-            let panels = |t| group.slot(steps, t, inputs);
             let until = self.steps.end.min(self.view.steps(group));
-            let run = self.steps.start.min(until)..until;
-            for t in run.clone() {
-                // The input of the step is not needed any more: its place serves as scratch.
-                simd.run(TimesTranspose {
-                    weights: &self.weights.kernel_t,
-                    factors: dropout::of_group(self.view.by_gate[1], group, inputs),
-                    dz: &self.view.gates[group.slot(steps, t, 4 * units)],
-                    out: &mut self.view.x[panels(t)],
-                    live: lanes,
-                });
-            }
-            // All steps follow each other in a row, or each stands alone.
-            let (pieces, length) = if reversed { (run.len(), 1) } else { (1, run.len()) };
-            for first in run.start..run.start + pieces {
-                let last = first + length;
-                let x = &self.view.x[panels(first).start..panels(last).start];
-                let first = if reversed { total - 1 - (start + first) } else { start + first };
-                let columns = first * inputs..(first + length) * inputs;
-                turn::write(simd, x, group, (dx, total * inputs), columns);
+            for first in (self.steps.start..until).step_by(length) {
+                let run = first..until.min(first + length);
+                for t in run.clone() {
+                    // The input of the step is not needed any more: its place serves as scratch.
+                    simd.run(TimesTranspose {
+                        weights: &self.weights.kernel_t,
+                        factors: dropout::of_group(self.view.by_gate[1], group, inputs),
+                        dz: &self.view.gates[group.slot(steps, t, 4 * units)],
+                        out: &mut self.view.x[group.slot(steps, t, inputs)],
+                        live: lanes,
+                    });
+                }
+                let panels = group.slot(steps, run.start, inputs).start..;
+                let panels = &self.view.x[panels][..run.len() * inputs * lanes];
+                let t = if reversed { total - 1 - (start + first) } else { start + first };
+                let columns = t * inputs..(t + run.len()) * inputs;
+                transpose::write(simd, panels, group, (dx, total * inputs), columns);
             }
         }
     }
@@ -184,7 +184,7 @@ struct Outer<'a, T, const DROPOUT: bool> {
     sum: &'a Sum<'a, T>,
     left: Left<'a, T>,
     grad: &'a mut [T],
-    /// For a tile, out of the registers of the next part of it.
+    /// The sum of a tile over the parts so far, in memory while the next part has the registers.
     room: &'a mut [T; 4 * TILE * MAX_LANES],
 }
 

@@ -5,17 +5,16 @@ use std::ops::Range;
 
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
 
-use super::Padding;
 use crate::engine::workspace::{Dims, Group, View};
 
-/// Steps that are turned together: whole squares of `lanes` numbers, if they are not many.
-pub(in crate::engine) fn together(units: usize, lanes: usize) -> usize {
-    /// Numbers of a row.
-    const MOST: usize = 256;
+/// Steps that are transposed at a time: whole squares of `lanes` numbers, if they are not many. Two at least,
+/// as a ring of states has.
+pub(in crate::engine) fn steps_at_a_time(units: usize, lanes: usize) -> usize {
+    /// Numbers of a row: the states of all groups should stay in the cache from step to step.
+    const MOST: usize = 64;
 
     let squares = lanes >> units.trailing_zeros().min(lanes.trailing_zeros());
-    let few = (MOST / units.max(1)).max(2);
-    squares.clamp(2, few)
+    squares.clamp(2, (MOST / units.max(1)).max(2))
 }
 
 /// Calls `$function::<S, T, LANES>`: a vector of `T` on `S` has so many lanes.
@@ -119,6 +118,57 @@ fn write_squares<S: Simd, T: Float, const L: usize>(
         let square = V::<S, T>::transpose(square);
         for (row, numbers) in rows.clone().zip(&square) {
             numbers.store(&mut array[place(row)]);
+        }
+    }
+}
+
+/// What lanes past the last row of the batch hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Padding {
+    /// What the last row has: inputs and states.
+    LastRow,
+    /// Zeros: gradients.
+    Zeros,
+}
+
+/// Step `t` of the rows of `group`, from `[batch, steps, width]` to a panel `[width][lanes]`: number by number,
+/// for what is read once in a call.
+#[inline(always)]
+pub(in crate::engine) fn read_panel<T: Float>(
+    (array, steps, width): (&[T], usize, usize),
+    group: Group,
+    t: usize,
+    (panel, padding): (&mut [T], Padding),
+) {
+    let lanes = group.rows;
+    let last = array.len() / (steps * width) - 1;
+    for (lane, row) in (group.first..group.first + lanes).enumerate() {
+        if row > last && padding == Padding::Zeros {
+            panel.chunks_exact_mut(lanes).for_each(|out| out[lane] = T::ZERO);
+            continue;
+        }
+        let row = &array[(row.min(last) * steps + t) * width..][..width];
+        for (out, &x) in panel.chunks_exact_mut(lanes).zip(row) {
+            out[lane] = x;
+        }
+    }
+}
+
+/// Step `t` of the rows of `group`, from a panel `[width][lanes]` to `[batch, steps, width]`, number by number;
+/// lanes past the last row are dropped.
+#[inline(always)]
+pub(in crate::engine) fn write_panel<T: Float>(
+    panel: &[T],
+    group: Group,
+    (array, steps, width): (&mut [T], usize, usize),
+    t: usize,
+) {
+    let lanes = group.rows;
+    let batch = array.len() / (steps * width).max(1);
+    for (lane, row) in (group.first..batch.min(group.first + lanes)).enumerate() {
+        let row = &mut array[(row * steps + t) * width..][..width];
+        for (out, panel) in row.iter_mut().zip(panel.chunks_exact(lanes)) {
+            *out = panel[lane];
         }
     }
 }
