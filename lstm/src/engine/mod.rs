@@ -617,7 +617,7 @@ fn get_states<T: kernels::Float>(
             Lanes::Units => {
                 sequence::write_rows(states, dims.width, (out, 1, dims.units), group, 0)
             }
-            Lanes::Batch => panels::write_panel(states, group, (out, 1, dims.units), 0),
+            Lanes::Batch => panels::write_panel(states, group, (out, dims.units), 0..dims.units),
         }
     }
 }
@@ -638,7 +638,7 @@ fn put_states<T: kernels::Float>(
                 sequence::read_rows((given, 1, dims.units), group, 0, states, dims.width)
             }
             Lanes::Batch => {
-                panels::read_panel((given, 1, dims.units), group, 0, (states, padding));
+                panels::read_panel((given, dims.units), group, (states, padding));
             }
         }
     }

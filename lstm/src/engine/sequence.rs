@@ -16,7 +16,7 @@ pub enum Gradient<'a, T> {
 }
 
 impl<'a, T> Gradient<'a, T> {
-    /// The gradient at `row` and step `t`, unless it is zero or the batch has no such row.
+    /// The gradient at `row` and step `t`, unless it is zero.
     #[inline(always)]
     pub(super) fn at(&self, row: usize, t: usize, units: usize, steps: usize) -> Option<&'a [T]> {
         match self {

@@ -15,7 +15,7 @@ pub(in crate::engine) fn read_factors<T: Float>(dims: Dims, factors: &[T], panel
     let width = panels.len() / dims.batch;
     for group in dims.groups() {
         let panel = &mut panels[group.slot(1, 0, width)];
-        read_panel((factors, 1, width), group, 0, (panel, Padding::LastRow));
+        read_panel((factors, width), group, (panel, Padding::LastRow));
     }
 }
 

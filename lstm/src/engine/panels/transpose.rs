@@ -101,14 +101,9 @@ fn write_squares<S: Simd, T: Float, const L: usize>(
     let rows = group.first..rows.min(group.first + L);
     for (start, from) in columns.clone().step_by(L).zip(panels.chunks(L * L)) {
         let count = L.min(columns.end - start);
-        let place = |row: usize| row * length + start..row * length + start + count;
-        // Parts of vectors are slow to store: one number after another, if there are few.
+        // Parts of vectors are slow to store.
         if count <= L / 2 {
-            for (lane, row) in rows.clone().enumerate() {
-                for (out, panel) in array[place(row)].iter_mut().zip(from.chunks_exact(L)) {
-                    *out = panel[lane];
-                }
-            }
+            write_panel(from, group, (array, length), start..start + count);
             continue;
         }
         let mut square = [V::<S, T>::splat(simd, T::ZERO); L];
@@ -117,7 +112,7 @@ fn write_squares<S: Simd, T: Float, const L: usize>(
         }
         let square = V::<S, T>::transpose(square);
         for (row, numbers) in rows.clone().zip(&square) {
-            numbers.store(&mut array[place(row)]);
+            numbers.store(&mut array[row * length + start..][..count]);
         }
     }
 }
@@ -131,42 +126,40 @@ pub(in crate::engine) enum Padding {
     Zeros,
 }
 
-/// Step `t` of the rows of `group`, from `[batch, steps, width]` to a panel `[width][lanes]`: number by number,
+/// The rows of `group`, from an array of rows of this length to a panel `[length][lanes]`, number by number:
 /// for what is read once in a call.
 #[inline(always)]
 pub(in crate::engine) fn read_panel<T: Float>(
-    (array, steps, width): (&[T], usize, usize),
+    (array, length): (&[T], usize),
     group: Group,
-    t: usize,
     (panel, padding): (&mut [T], Padding),
 ) {
     let lanes = group.rows;
-    let last = array.len() / (steps * width) - 1;
+    let last = array.len() / length - 1;
     for (lane, row) in (group.first..group.first + lanes).enumerate() {
         if row > last && padding == Padding::Zeros {
             panel.chunks_exact_mut(lanes).for_each(|out| out[lane] = T::ZERO);
             continue;
         }
-        let row = &array[(row.min(last) * steps + t) * width..][..width];
+        let row = &array[row.min(last) * length..][..length];
         for (out, &x) in panel.chunks_exact_mut(lanes).zip(row) {
             out[lane] = x;
         }
     }
 }
 
-/// Step `t` of the rows of `group`, from a panel `[width][lanes]` to `[batch, steps, width]`, number by number;
-/// lanes past the last row are dropped.
+/// What `write` does, number by number.
 #[inline(always)]
 pub(in crate::engine) fn write_panel<T: Float>(
     panel: &[T],
     group: Group,
-    (array, steps, width): (&mut [T], usize, usize),
-    t: usize,
+    (array, length): (&mut [T], usize),
+    columns: Range<usize>,
 ) {
     let lanes = group.rows;
-    let batch = array.len() / (steps * width).max(1);
-    for (lane, row) in (group.first..batch.min(group.first + lanes)).enumerate() {
-        let row = &mut array[(row * steps + t) * width..][..width];
+    let rows = array.len() / length.max(1);
+    for (lane, row) in (group.first..rows.min(group.first + lanes)).enumerate() {
+        let row = &mut array[row * length..][columns.clone()];
         for (out, panel) in row.iter_mut().zip(panel.chunks_exact(lanes)) {
             *out = panel[lane];
         }
