@@ -33,6 +33,7 @@ pub mod math;
 mod matrix;
 pub mod reference;
 pub mod simd;
+mod strided;
 mod threads;
 mod unroll;
 

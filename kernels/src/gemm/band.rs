@@ -26,6 +26,13 @@ const PACK_COLUMNS_ABOVE: usize = 8;
 /// Rows from which on copying a panel of B pays if its rows are narrow.
 const COPY_B_FROM: usize = 24;
 
+/// Bytes that a block of B spans up to which that is best done on the way whatever the number of rows:
+/// what is asked for ahead in more pages has left the caches when its turn comes.
+const SPAN: usize = 2 << 20;
+
+/// Rows from which on it is best done on the way whatever the span: most of them read the copy.
+const MANY: usize = 48;
+
 /// Bytes of a row of B from which on it is not narrow: that many cache lines, next to each other, are
 /// read as fast where they lie.
 const WIDE: usize = 256;
@@ -148,26 +155,33 @@ impl<T: Float, E: Epilogue<T>> BlockProduct<'_, '_, T, E> {
             });
         }
         let wide = wide::<T>().max(nr);
-        let copies = rows.len() >= COPY_B_FROM && nr < wide;
+        let narrow = nr < wide && rows.len() >= COPY_B_FROM;
         let on_the_way = |b: &Panels<T>| {
             let row = b.stride * size_of::<T>();
-            !b.padded && rows.len() > MR && row.is_multiple_of(PAGE) && row * depth > COPY_B_ABOVE
+            if narrow {
+                row * depth <= SPAN || rows.len() >= MANY
+            } else {
+                rows.len() > MR && row.is_multiple_of(PAGE) && row * depth > COPY_B_ABOVE
+            }
         };
         // As many panels at a time as are wide.
         for cols in pieces(cols.clone(), wide / nr * nr) {
             let panels = match b {
                 BlockB::Packed(b, first) => {
-                    Ok(Panels::packed(&b[(cols.start - first) * depth..], nr, depth))
+                    Ok((Panels::packed(&b[(cols.start - first) * depth..], nr, depth), false))
                 }
-                BlockB::InPlace(b) if copies => Err(b),
-                BlockB::InPlace(b) => Panels::in_place(b, cols.start, nr).ok_or(b),
+                BlockB::InPlace(b) => match Panels::in_place(b, cols.start, nr) {
+                    Some(panels) if on_the_way(&panels) => Ok((panels, true)),
+                    Some(panels) if !narrow => Ok((panels, false)),
+                    _ => Err(b),
+                },
             };
             let (panels, copy) = match panels {
-                Ok(panels) if on_the_way(&panels) => {
+                Ok((panels, true)) => {
                     memory.refit(nr * depth);
                     (panels, Some(&mut memory[..]))
                 }
-                Ok(panels) => (panels, None),
+                Ok((panels, false)) => (panels, None),
                 Err(b) => {
                     // No wider than there are columns.
                     let width = cols.len().next_multiple_of(V::<S, T>::LANES).min(nr);

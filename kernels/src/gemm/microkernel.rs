@@ -3,6 +3,7 @@
 //! Public because a fused kernel (an LSTM cell, say) wants the tile itself, with its own epilogue.
 
 use crate::simd::{Float, Simd, V, Vector};
+use crate::strided::Strided;
 
 /// A register tile.
 pub(super) type Tile<S, T, const R: usize, const NV: usize> = [[V<S, T>; NV]; R];
@@ -26,7 +27,7 @@ pub fn accumulate_panels<S: Simd, T: Float, const R: usize, const NV: usize>(
     // and loads parts of vectors.
     let vectors = NV * V::<S, T>::LANES;
     let depth = (a.len() / width).min(b.len() / vectors);
-    let a = Columns::<T, R> { elements: a, stride: width };
+    let a = Columns::<T, R>::new(a, width, depth);
     let b = Right { panel: b, stride: vectors, width: vectors };
     accumulate::<S, T, R, NV, false>(simd, tile, a, b, depth, &mut [])
 }
@@ -47,12 +48,8 @@ pub fn accumulate_rows<S: Simd, T: Float, const R: usize, const NV: usize>(
 ) -> [[V<S, T>; NV]; R] {
     let width = NV * V::<S, T>::LANES;
     let depth = b.len() / width;
-    // Loops, here and below: `array::map` and `array::from_fn` may stay calls in a function with target
-    // features.
-    let mut rows = a;
-    rows.iter_mut().for_each(|row| *row = &row[..depth]);
     let b = Right { panel: b, stride: width, width };
-    accumulate::<S, T, R, NV, false>(simd, tile, rows, b, depth, &mut [])
+    accumulate::<S, T, R, NV, false>(simd, tile, Rows::new(a, depth), b, depth, &mut [])
 }
 
 /// The right operand of a tile: element `(p, j)` at `j + p * stride`.
@@ -75,76 +72,111 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
     depth: usize,
     copy: &mut [T],
 ) -> Tile<S, T, R, N> {
-    if depth == 0 {
-        return tile;
+    let rows = Strided::new(panel, depth, stride, width);
+    // The CPU fetches ahead by the stride of each load. Runs have strides `RUN` times as long: too long
+    // where a page holds few rows.
+    let runs = match COPY || stride * size_of::<T>() > NEAR {
+        true => 0,
+        false => depth / RUN,
+    };
+    for run in 0..runs {
+        let (a, b) = (a.terms::<RUN>(run), rows.run::<RUN>(run));
+        for (p, b) in b.iter().enumerate() {
+            rank_one::<S, T, R, N>(simd, &mut tile, |r| a.at(p, r), b);
+        }
     }
-    let panel = &panel[..(depth - 1) * stride + width];
-    for p in 0..depth {
-        let b = &panel[p * stride..][..width];
+    for p in runs * RUN..depth {
+        let (a, [b]) = (a.terms::<1>(p), rows.run::<1>(p));
         if COPY {
             for v in 0..N {
                 simd.prefetch(panel, p * stride + width + v * V::<S, T>::LANES);
             }
             copy[p * width..][..width].copy_from_slice(b);
         }
-        rank_one::<S, T, R, N>(simd, &mut tile, a.column(p), b);
+        rank_one::<S, T, R, N>(simd, &mut tile, |r| a.at(0, r), b);
     }
     tile
 }
 
+/// Terms that are added without a jump between them: what counts them and moves pointers is a tenth of
+/// the instructions otherwise.
+const RUN: usize = 4;
+
+/// Bytes from a row of the right operand to the next up to which that pays.
+const NEAR: usize = 2048;
+
 /// The left operand of a tile.
 pub(super) trait Left<T>: Copy {
-    /// Its elements of term `p`.
-    fn column(self, p: usize) -> impl Column<T>;
+    /// Run `i` of `P` of its terms.
+    fn terms<const P: usize>(self, i: usize) -> impl Terms<T>;
+}
+
+/// Some terms of the left operand.
+pub(super) trait Terms<T> {
+    /// The element of row `r` of one of them.
+    fn at(&self, p: usize, r: usize) -> T;
 }
 
 /// Rows where they lie.
-impl<T: Copy, const R: usize> Left<T> for [&[T]; R] {
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a, T, const R: usize>([Strided<'a, T>; R]);
+
+impl<'a, T: Copy, const R: usize> Rows<'a, T, R> {
     #[inline(always)]
-    fn column(self, p: usize) -> impl Column<T> {
-        Across { rows: self, p }
+    pub(super) fn new(rows: [&'a [T]; R], depth: usize) -> Self {
+        // A loop: `array::map` may stay a call in a function with target features.
+        let mut each = [Strided::new(&[], 0, 1, 1); R];
+        for (row, to) in rows.iter().zip(&mut each) {
+            *to = Strided::new(row, depth, 1, 1);
+        }
+        Rows(each)
+    }
+}
+
+impl<T: Copy, const R: usize> Left<T> for Rows<'_, T, R> {
+    #[inline(always)]
+    fn terms<const P: usize>(self, i: usize) -> impl Terms<T> {
+        let mut terms = [[&[][..]; P]; R];
+        terms.iter_mut().zip(self.0).for_each(|(terms, row)| *terms = row.run(i));
+        Across(terms)
+    }
+}
+
+/// Terms of rows: of each its own.
+struct Across<'a, T, const R: usize, const P: usize>([[&'a [T]; P]; R]);
+
+impl<T: Copy, const R: usize, const P: usize> Terms<T> for Across<'_, T, R, P> {
+    #[inline(always)]
+    fn at(&self, p: usize, r: usize) -> T {
+        self.0[r][p][0]
     }
 }
 
 /// Columns where they lie, or a packed panel: element `(r, p)` at `r + p * stride`.
 #[derive(Clone, Copy)]
-pub(super) struct Columns<'a, T, const R: usize> {
-    pub(super) elements: &'a [T],
-    pub(super) stride: usize,
-}
+pub(super) struct Columns<'a, T, const R: usize>(Strided<'a, T>);
 
-impl<'a, T: Copy, const R: usize> Left<T> for Columns<'a, T, R> {
+impl<'a, T, const R: usize> Columns<'a, T, R> {
     #[inline(always)]
-    fn column(self, p: usize) -> impl Column<T> {
-        let column = &self.elements[p * self.stride..][..R];
-        column.first_chunk::<R>().expect("as many as there are rows")
+    pub(super) fn new(elements: &'a [T], stride: usize, depth: usize) -> Self {
+        Columns(Strided::new(elements, depth, stride, R))
     }
 }
 
-/// A column of the left operand.
-pub(super) trait Column<T>: Copy {
-    /// Its element in row `r`.
-    fn at(self, r: usize) -> T;
-}
-
-impl<T: Copy, const R: usize> Column<T> for &[T; R] {
+impl<T: Copy, const R: usize> Left<T> for Columns<'_, T, R> {
     #[inline(always)]
-    fn at(self, r: usize) -> T {
-        self[r]
+    fn terms<const P: usize>(self, i: usize) -> impl Terms<T> {
+        Down(self.0.run::<P>(i))
     }
 }
 
-/// A column of rows where they lie.
-#[derive(Clone, Copy)]
-struct Across<'a, T, const R: usize> {
-    rows: [&'a [T]; R],
-    p: usize,
-}
+/// Terms of columns: of each all rows.
+struct Down<'a, T, const P: usize>([&'a [T]; P]);
 
-impl<T: Copy, const R: usize> Column<T> for Across<'_, T, R> {
+impl<T: Copy, const P: usize> Terms<T> for Down<'_, T, P> {
     #[inline(always)]
-    fn at(self, r: usize) -> T {
-        self.rows[r][self.p]
+    fn at(&self, p: usize, r: usize) -> T {
+        self.0[p][r]
     }
 }
 
@@ -154,13 +186,13 @@ impl<T: Copy, const R: usize> Column<T> for Across<'_, T, R> {
 fn rank_one<S: Simd, T: Float, const R: usize, const NV: usize>(
     simd: S,
     tile: &mut [[V<S, T>; NV]; R],
-    a: impl Column<T>,
+    a: impl Fn(usize) -> T,
     b: &[T],
 ) {
     let load = |v: usize| V::<S, T>::load(simd, &b[v * V::<S, T>::LANES..]);
     if R < NV {
         let mut splats = [V::<S, T>::splat(simd, T::ZERO); R];
-        splats.iter_mut().enumerate().for_each(|(r, to)| *to = V::<S, T>::splat(simd, a.at(r)));
+        splats.iter_mut().enumerate().for_each(|(r, to)| *to = V::<S, T>::splat(simd, a(r)));
         for (v, b) in (0..NV).map(|v| (v, load(v))) {
             for r in 0..R {
                 tile[r][v] = splats[r].mul_add(b, tile[r][v]);
@@ -170,7 +202,7 @@ fn rank_one<S: Simd, T: Float, const R: usize, const NV: usize>(
         let mut vectors = [V::<S, T>::splat(simd, T::ZERO); NV];
         vectors.iter_mut().enumerate().for_each(|(v, to)| *to = load(v));
         for (r, row) in tile.iter_mut().enumerate() {
-            let a = V::<S, T>::splat(simd, a.at(r));
+            let a = V::<S, T>::splat(simd, a(r));
             for (c, b) in row.iter_mut().zip(vectors) {
                 *c = a.mul_add(b, *c);
             }

@@ -6,7 +6,7 @@ use core::ops::Range;
 use super::block::Block;
 use super::blocking::{Blocking, MR};
 use super::epilogue::Epilogue;
-use super::microkernel::{Columns, Left, Right, Tile, accumulate};
+use super::microkernel::{Columns, Left, Right, Rows, Tile, accumulate};
 use super::pack::pieces;
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
@@ -79,7 +79,7 @@ pub(super) fn strips<S: Simd, T: Float, E: Epilogue<T>>(
             let cols = start..start + width;
             let strip = Strip { c, origin, block, b, cols, sum };
             match &mut copy {
-                Some(copy) if Blocking::vectors::<S>() == 4 && width == 4 * lanes => {
+                Some(copy) if width == Blocking::vectors::<S>() * lanes => {
                     strip.copying(simd, rows.clone(), copy);
                 }
                 _ => strip.run(simd, rows.clone()),
@@ -116,7 +116,14 @@ impl<T: Float, E: Epilogue<T>> Strip<'_, '_, T, E> {
     #[inline(always)]
     fn copying<S: Simd>(mut self, simd: S, rows: Range<usize>, copy: &mut [T]) {
         let first = rows.start..rows.start + MR;
-        simd.run(Tiles::<T, E, MR, 4, false, true> { strip: &mut self, rows: first, copy });
+        match Blocking::vectors::<S>() {
+            4 => {
+                simd.run(Tiles::<T, E, MR, 4, false, true> { strip: &mut self, rows: first, copy })
+            }
+            _ => {
+                simd.run(Tiles::<T, E, MR, 2, false, true> { strip: &mut self, rows: first, copy })
+            }
+        }
         let Strip { c, origin, block, cols, sum, .. } = self;
         let width = cols.len();
         let b = Right { panel: copy, stride: width, width };
@@ -174,12 +181,12 @@ where
     fn run<S: Simd>(self, simd: S) {
         let Block { first, depth, .. } = *self.strip.block;
         if let Some(a) = self.strip.block.rows() {
-            self.each(simd, |row| a.lines_of::<R>(row - first, 0..depth));
+            self.each(simd, |row| Rows::new(a.lines_of::<R>(row - first, 0..depth), depth));
         } else {
             let (elements, stride, step) = self.strip.block.columns();
             self.each(simd, |row| {
                 let elements = &elements[(row - first) * step..];
-                Columns::<T, R> { elements, stride }
+                Columns::<T, R>::new(elements, stride, depth)
             });
         }
     }
