@@ -34,21 +34,21 @@ pub fn accumulate_panels<S: Simd, T: Float, const R: usize, const NV: usize>(
 
 /// `tile[r][v] += Σₚ a[r][p] · b[p][v]`, the left operand as rows where they lie.
 ///
-/// `b` holds `NV * LANES` elements for each p.
+/// `b` holds `NV * LANES` elements for each p, which runs over the first row of `a`; from one p to the
+/// next there are `stride` elements.
 ///
 /// # Panics
 ///
-/// If a row is shorter than `b` is deep.
+/// If `b` or another row ends before.
 #[inline(always)]
 pub fn accumulate_rows<S: Simd, T: Float, const R: usize, const NV: usize>(
     simd: S,
     tile: [[V<S, T>; NV]; R],
     a: [&[T]; R],
-    b: &[T],
+    (b, stride): (&[T], usize),
 ) -> [[V<S, T>; NV]; R] {
-    let width = NV * V::<S, T>::LANES;
-    let depth = b.len() / width;
-    let b = Right { panel: b, stride: width, width };
+    let depth = a.first().map_or(0, |row| row.len());
+    let b = Right { panel: b, stride, width: NV * V::<S, T>::LANES };
     accumulate::<S, T, R, NV, false>(simd, tile, Rows::new(a, depth), b, depth, &mut [])
 }
 

@@ -25,12 +25,16 @@ pub(super) fn between<T>(lanes: usize, width: usize, unit: usize) -> usize {
     if lanes == line { line } else { line.min(width - unit / line * line) }
 }
 
-/// The gates of a vector of units, with which `gates` begins, so far apart.
+/// `G` gates of a vector of units, with the first of which `gates` begins, so far apart.
 #[inline(always)]
-pub(super) fn load<S: Simd, T: Float>(simd: S, gates: &[T], between: usize) -> [V<S, T>; 4] {
+pub(super) fn load<S: Simd, T: Float, const G: usize>(
+    simd: S,
+    gates: &[T],
+    between: usize,
+) -> [V<S, T>; G] {
     let lanes = V::<S, T>::LANES;
-    let mut vectors = [V::<S, T>::splat(simd, T::ZERO); 4];
-    let gates = &gates[..3 * between + lanes];
+    let mut vectors = [V::<S, T>::splat(simd, T::ZERO); G];
+    let gates = &gates[..(G - 1) * between + lanes];
     for (gate, vector) in vectors.iter_mut().enumerate() {
         *vector = V::<S, T>::load(simd, &gates[gate * between..][..lanes]);
     }

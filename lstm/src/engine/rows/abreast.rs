@@ -77,7 +77,7 @@ impl<T: Float> Row<'_, T> {
         let mut tile = [[V::<S, T>::splat(simd, T::ZERO); 4]; N];
         for (n, tile) in tile.iter_mut().enumerate() {
             let start = &start[place::<T>(n * V::<S, T>::LANES)..];
-            *tile = gates::load::<S, T>(simd, start, self.between);
+            *tile = gates::load(simd, start, self.between);
         }
         if let Some(x) = self.x {
             tile = accumulate_abreast(simd, tile, x, &self.weights.kernel, self.first);

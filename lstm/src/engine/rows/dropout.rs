@@ -264,7 +264,7 @@ impl<T: Float, const R: usize> Kernel for StateGradients<'_, T, R> {
                 let from = of_line + gate * line;
                 let dz = lines::<T, R>(&dz[first * depth + from..], depth, line);
                 let panel = &panel[from * NV * lanes..][..line * NV * lanes];
-                tile = accumulate_rows::<S, T, R, NV>(simd, tile, dz, panel);
+                tile = accumulate_rows::<S, T, R, NV>(simd, tile, dz, (panel, NV * lanes));
             }
             for (r, (total, sums)) in total.iter_mut().zip(&tile).enumerate() {
                 let factors = &factors[((first + r) * 4 + gate) * units..][..units];
