@@ -6,7 +6,7 @@ use harness::random::Random;
 use kernels::Isa;
 use lstm::Activation::{Linear, Relu, Sigmoid, Tanh};
 use lstm::engine::{Call, Engine, Gradient, Gradients, Incoming, Options, Weights};
-use lstm::{Adam, Dense, Float, Input, LSTM, Loss, Sequential, Tensor, reference};
+use lstm::{Adam, Bidirectional, Dense, Float, Input, LSTM, Loss, Sequential, Tensor, reference};
 
 /// Arrays of numbers that `f32` holds exactly, of the sizes of a layer.
 fn arrays(options: Options, batch: usize, steps: usize, seed: u64) -> Arrays {
@@ -197,19 +197,20 @@ fn any_number_of_threads_gives_the_same_bits() {
 
 #[test]
 fn any_number_of_threads_trains_the_same_model() -> lstm::Result<()> {
-    fn trained(threads: usize) -> lstm::Result<Vec<Tensor<f32>>> {
+    fn trained(threads: usize, batch: usize, both: bool) -> lstm::Result<Vec<Tensor<f32>>> {
         let train = || {
-            let mut model = Sequential::new()
-                .add(Input::new([12, 24]))
-                .add(LSTM::new(64).return_sequences(true))
+            let (first, model) = (LSTM::new(64).return_sequences(true), Sequential::new());
+            let model = model.add(Input::new([12, 24]));
+            let model = if both { model.add(Bidirectional::new(first)) } else { model.add(first) };
+            let mut model = model
                 .add(LSTM::new(40))
                 .add(Dense::new(33).activation(Relu))
                 .add(Dense::new(1))
                 .build()?;
             model.compile(Adam::default(), Loss::MeanSquaredError)?;
             let mut random = Random::new(3);
-            let x = Tensor::new([70, 12, 24], random.numbers(70 * 12 * 24, 1.0))?;
-            let y = Tensor::new([70, 1], random.numbers(70, 1.0))?;
+            let x = Tensor::new([batch, 12, 24], random.numbers(batch * 12 * 24, 1.0))?;
+            let y = Tensor::new([batch, 1], random.numbers(batch, 1.0))?;
             for _ in 0..3 {
                 model.train_on_batch(&x, &y)?;
             }
@@ -219,9 +220,13 @@ fn any_number_of_threads_trains_the_same_model() -> lstm::Result<()> {
         pool.unwrap_or_else(|error| panic!("{error}")).install(train)
     }
 
-    let one = trained(1)?;
-    for threads in [2, 3, 8] {
-        assert!(one == trained(threads)?, "{threads} threads");
+    // Both directions side by side, of so few rows that threads have nothing else to share, too.
+    for (batch, both) in [(70, false), (70, true), (5, true)] {
+        let one = trained(1, batch, both)?;
+        for threads in [2, 3, 8] {
+            let many = trained(threads, batch, both)?;
+            assert!(one == many, "{threads} threads, {batch} rows, {both}");
+        }
     }
     Ok(())
 }

@@ -11,6 +11,11 @@ use super::plan::{Cut, InputProduct, Lanes, Plan, Sizes};
 /// Multiply-adds of a whole call below which a second thread costs more than it brings.
 const PARALLEL_ABOVE: usize = 1 << 21;
 
+/// Whether so many multiply-adds are enough for two threads to do.
+pub(crate) fn pays_threads(work: usize) -> bool {
+    work >= PARALLEL_ABOVE
+}
+
 /// Bytes of a recurrent kernel from which on a step is worth a fork and a join: half of it for each of
 /// two threads, as much for each of more.
 const SHARED_ABOVE: usize = 1 << 20;
@@ -127,7 +132,7 @@ impl Costs {
 
     /// Whether there is enough for two threads to do.
     pub(super) fn pays_threads(&self) -> bool {
-        self.work >= PARALLEL_ABOVE
+        pays_threads(self.work)
     }
 
     /// How many threads could share a step of one row: fewer than two if that does not pay.

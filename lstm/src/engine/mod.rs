@@ -37,6 +37,7 @@ use kernels::{Buffer, Isa};
 
 use crate::float::Float;
 pub use call::{Call, Factors, Gradients, Incoming, Options, Weights};
+pub(crate) use costs::pays_threads;
 pub use costs::{Costs, Level, Reasons};
 pub(crate) use packings::Packings;
 use panels::Padding;

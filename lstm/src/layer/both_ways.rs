@@ -10,8 +10,9 @@
 use kernels::{Buffer, Isa};
 
 use super::bidirectional::{Bidirectional, MergeMode};
-use super::part::Part;
+use super::part::{Part, Places};
 use super::{Flow, Inputs, Mask, Operation, Pass, Recurrence};
+use crate::engine::pays_threads;
 use crate::shape::Shape;
 
 /// The operation of a [`Bidirectional`] layer.
@@ -99,6 +100,17 @@ impl<T: crate::Float> Both<T> {
     }
 }
 
+/// Runs what the two directions do in a pass, on two threads if that pays: neither needs the other.
+fn side_by_side<T: crate::Float>(pass: &Pass<T>, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    let work = pass.batch * pass.inputs.axis(0, 0) * pass.weights.len();
+    if !pass.serial && pays_threads(work) && rayon::current_num_threads() > 1 {
+        rayon::join(a, b);
+    } else {
+        a();
+        b();
+    }
+}
+
 /// Every row of a batch with every step of the output, in order: the place of the step, and that of
 /// the same one where steps are in reverse.
 fn steps_of(batch: usize, steps: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -118,9 +130,13 @@ fn vector_mut<T>(values: &mut [T], at: usize, features: usize) -> &mut [T] {
 impl<T: crate::Float> Operation<T> for Both<T> {
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
         let (values, steps) = (self.values(), self.steps(&pass));
-        for way in &mut self.ways {
-            way.forward(pass, steps, &mut outputs[values..]);
-        }
+        let [forward, backward] = &mut self.ways;
+        let (a, b) = outputs[values..].split_at_mut(forward.places().returned.end);
+        side_by_side(
+            &pass,
+            || forward.forward(pass, steps, a),
+            || backward.forward(pass, steps, b),
+        );
 
         let ([a, b], [m, n]) = (&self.ways, self.ways.each_ref().map(|way| way.units));
         for (at, back) in steps_of(pass.batch, steps) {
@@ -167,8 +183,18 @@ impl<T: crate::Float> Operation<T> for Both<T> {
         for way in &mut self.ways {
             way.din().live = dx.live;
             way.din().grad.resize(if dx.live { pass.inputs.at(0).len() } else { 0 });
-            way.backward(pass, dreturned, dweights, dinitial);
         }
+        let [forward, backward] = &mut self.ways;
+        let Places { weights, states, returned } = forward.places();
+        let (returned, dreturned) = dreturned.split_at_mut(returned.end);
+        let (weights, dweights) = dweights.split_at_mut(weights.end);
+        // Initial states may not be given.
+        let (initial, dinitial) = dinitial.split_at_mut(states.end.min(dinitial.len()));
+        side_by_side(
+            &pass,
+            || forward.backward(pass, returned, weights, initial),
+            || backward.backward(pass, dreturned, dweights, dinitial),
+        );
         if let Some(dx) = dx.room() {
             let [a, b] = self.ways.each_mut().map(|way| &way.din().grad[..]);
             dx.iter_mut().zip(a.iter().zip(b)).for_each(|(dx, (&a, &b))| *dx = a + b);

@@ -88,8 +88,17 @@ impl<T: crate::Float> Part<T> {
         &mut self.dins[0]
     }
 
-    /// Runs the layer in a pass of the whole, whose returned states these are, for an output with so
-    /// many steps.
+    /// Where its weights, its states and those that it returns are among those of the whole.
+    pub(super) fn places(&self) -> Places {
+        Places {
+            weights: self.weights.clone(),
+            states: self.states.clone(),
+            returned: self.returned.clone(),
+        }
+    }
+
+    /// Runs the layer in a pass of the whole, for an output with so many steps, and with the states that
+    /// it returns.
     pub(super) fn forward(&mut self, pass: Pass<T>, steps: usize, returned: &mut [Buffer<T>]) {
         let Inputs { sources, .. } = pass.inputs;
         let states = if sources.len() > 1 { &sources[1..][self.states.clone()] } else { &[] };
@@ -97,19 +106,17 @@ impl<T: crate::Float> Part<T> {
         self.sources.extend(sources[..1].iter().chain(states));
 
         self.outputs[0].resize(pass.batch * steps * self.units);
-        let own = self.returned.clone();
-        for (inner, outer) in self.outputs[1..].iter_mut().zip(&returned[own.clone()]) {
+        for (inner, outer) in self.outputs[1..].iter_mut().zip(&*returned) {
             inner.resize(outer.len());
         }
         let Part { operation, outputs, sources, weights, number, .. } = self;
         operation.forward(part(pass, sources, weights, *number), outputs);
-        for (inner, outer) in outputs[1..].iter().zip(&mut returned[own]) {
+        for (inner, outer) in outputs[1..].iter().zip(returned) {
             outer.copy_from_slice(inner);
         }
     }
 
-    /// Runs the layer backward in a pass of the whole, whose returned and initial states have these
-    /// gradients.
+    /// Runs the layer backward in a pass of the whole, with the gradients of its own states and weights.
     pub(super) fn backward(
         &mut self,
         pass: Pass<T>,
@@ -124,7 +131,7 @@ impl<T: crate::Float> Part<T> {
         let dins = &mut dins[..sources.len()];
         if douts.iter().any(|flow| flow.live) {
             let pass = part(pass, sources, weights, *number);
-            operation.backward(pass, outputs, douts, &mut dweights[weights.clone()], dins);
+            operation.backward(pass, outputs, douts, dweights, dins);
         } else {
             dins.iter_mut().filter_map(Flow::room).for_each(|din| din.fill(T::ZERO));
         }
@@ -177,13 +184,13 @@ impl<T: crate::Float> Part<T> {
         }
     }
 
-    /// Exchanges the gradients of states with those of the whole; a second time, gives them back.
+    /// Exchanges the gradients of states with those from outside; a second time, gives them back.
     fn lend(&mut self, dreturned: &mut [Flow<T>], dinitial: &mut [Flow<T>]) {
-        for (inner, at) in self.douts[1..].iter_mut().zip(self.returned.clone()) {
-            swap(inner, &mut dreturned[at]);
+        for (inner, outer) in self.douts[1..].iter_mut().zip(dreturned) {
+            swap(inner, outer);
         }
-        for (inner, at) in self.dins[1..self.sources.len()].iter_mut().zip(self.states.clone()) {
-            swap(inner, &mut dinitial[at]);
+        for (inner, outer) in self.dins[1..self.sources.len()].iter_mut().zip(dinitial) {
+            swap(inner, outer);
         }
     }
 
@@ -194,6 +201,13 @@ impl<T: crate::Float> Part<T> {
     pub(super) fn rows(&self) -> Option<usize> {
         self.operation.rows()
     }
+}
+
+/// Where what belongs to a part is among what belongs to the whole.
+pub(super) struct Places {
+    pub(super) weights: Range<usize>,
+    pub(super) states: Range<usize>,
+    pub(super) returned: Range<usize>,
 }
 
 /// The shape of an output of a batch: states of stacked cells have sizes of their own.

@@ -4,7 +4,7 @@ use std::mem::swap;
 
 use kernels::{Buffer, Isa};
 
-use super::part::Part;
+use super::part::{Part, Places};
 use super::rnn::RNN;
 use super::{Flow, Inputs, Mask, Operation, Pass, Recurrence};
 use crate::shape::Shape;
@@ -60,7 +60,8 @@ impl<T: crate::Float> Operation<T> for Stack<T> {
             let (below, rest) = cells.split_at_mut(i);
             let pass = upon(pass, below.last(), reversed);
             let made = if i < top || *return_sequences { steps } else { 1 };
-            rest[0].forward(pass, made, &mut outputs[1..]);
+            let own = rest[0].places().returned;
+            rest[0].forward(pass, made, &mut outputs[1..][own]);
         }
         outputs[0].copy_from_slice(cells[top].output());
     }
@@ -93,7 +94,10 @@ impl<T: crate::Float> Operation<T> for Stack<T> {
                     cell.din().grad.resize(below.output().len());
                 }
             }
-            cell.backward(pass, dreturned, dweights, dinitial);
+            let Places { weights, states, returned } = cell.places();
+            // Initial states may not be given.
+            let dinitial = dinitial.get_mut(states).unwrap_or_default();
+            cell.backward(pass, &mut dreturned[returned], &mut dweights[weights], dinitial);
             if below.is_empty() {
                 swap(cell.din(), dx);
             }
