@@ -33,6 +33,7 @@ pub mod contest;
 pub mod dtype;
 pub mod json;
 pub mod latency;
+pub mod linear;
 pub mod machine;
 pub mod memory;
 pub mod peak;

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    accuracy, activation, bench, conformance, gemm, gradcheck, latency, memory, page, peak, plan,
-    race, reference,
+    accuracy, activation, bench, conformance, gemm, gradcheck, latency, linear, memory, page, peak,
+    plan, race, reference,
 };
 use harness::allocation::Counting;
 use kernels::Isa;
@@ -37,6 +37,7 @@ enum Command {
     Conformance(conformance::Args),
     Bench(bench::Args),
     Latency(latency::Args),
+    Linear(linear::Args),
     Memory(memory::Args),
     Gemm(gemm::Args),
     Activation(activation::Args),
@@ -69,6 +70,7 @@ fn run(cli: Cli) -> Result<bool, Box<dyn Error>> {
         Some(Command::Conformance(args)) => conformance::run(args, out)?,
         Some(Command::Bench(args)) => bench::run(args, out)?,
         Some(Command::Latency(args)) => latency::run(args, out)?,
+        Some(Command::Linear(args)) => linear::run(args, out)?,
         Some(Command::Memory(args)) => memory::run(args, out)?,
         Some(Command::Gemm(args)) => gemm::run(args, out)?,
         Some(Command::Activation(args)) => activation::run(args, out)?,

@@ -1,7 +1,6 @@
 //! What exact gradients cost in little memory: a training pass of an LSTM layer that keeps all it can
 //! use, beside passes within budgets of bytes.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use kernels::Isa;
@@ -149,61 +148,34 @@ fn timed<T: Float>(passes: Vec<(Pass, Trained<T>)>) -> Vec<Pass> {
 
 /// Time over memory, both as multiples of the pass that keeps everything, which is the first.
 pub fn plot(passes: &[Pass], title: &str, note: &str) -> String {
-    const SIZE: (f64, f64) = (560.0, 300.0);
-    const CORNER: (f64, f64) = (70.0, 80.0);
+    let whole = &passes[0];
     let points: Vec<(f64, f64, usize)> = passes
         .iter()
         .map(|pass| {
-            let whole = &passes[0];
-            (pass.bytes as f64 / whole.bytes as f64, pass.seconds / whole.seconds, pass.peak)
+            let memory = pass.bytes as f64 / whole.bytes as f64;
+            (memory, pass.seconds / whole.seconds, pass.peak)
         })
         .collect();
     let low = points.iter().fold(1.0, |low: f64, point| low.min(point.0));
     let high = points.iter().fold(1.5, |high: f64, point| high.max(point.1)) + 0.1;
-    let at = |memory: f64, time: f64| {
-        let x = 1.0 - memory.ln() / (low / 1.2).ln().min(-0.1);
-        (CORNER.0 + SIZE.0 * x, CORNER.1 + SIZE.1 * (1.0 - time / high))
-    };
-    let mut out = svg::open(CORNER.0 + SIZE.0 + 40.0, CORNER.1 + SIZE.1 + 60.0);
-    svg::text(&mut out, (20.0, 30.0), "start", "17", "#111", title);
-    svg::text(&mut out, (20.0, 50.0), "start", "12", "#555", note);
-    let bottom = CORNER.1 + SIZE.1;
-    for halvings in 0..60 {
-        let memory = 0.5f64.powi(halvings);
-        let (x, _) = at(memory, 0.0);
-        if x < CORNER.0 {
-            break;
-        }
-        svg::line(&mut out, (x, CORNER.1), (x, bottom), ("#ddd", 1.0));
+    let across = |memory: f64| 1.0 - memory.ln() / (low / 1.2).ln().min(-0.1);
+    let frame = svg::Frame;
+    let mut out = frame.open(title, note);
+    let halves = (0..60).map(|halvings| (halvings, across(0.5f64.powi(halvings))));
+    for (halvings, x) in halves.take_while(|&(_, x)| x >= 0.0) {
         let name = if halvings == 0 { "1".to_owned() } else { format!("1/{}", 1u64 << halvings) };
-        svg::text(&mut out, (x, bottom + 16.0), "middle", "11", "#555", &name);
+        frame.column(&mut out, x, &name);
     }
-    for half in 0..=(high * 2.0) as usize {
-        let time = half as f64 / 2.0;
-        let (_, y) = at(1.0, time);
-        let colour = if half == 2 { "#111" } else { "#ddd" };
-        svg::line(&mut out, (CORNER.0, y), (CORNER.0 + SIZE.0, y), (colour, 1.0));
-        svg::text(&mut out, (CORNER.0 - 8.0, y + 4.0), "end", "11", "#555", &format!("{time}×"));
-    }
-    let mut path = String::new();
-    for &(memory, time, _) in &points {
-        let (x, y) = at(memory, time);
-        let _ = write!(path, "{x:.1},{y:.1} ");
-    }
-    let colour = svg::COLOURS[0];
-    let _ = writeln!(
-        out,
-        "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
-        path.trim_end()
-    );
-    for &(memory, time, peak) in &points {
-        let mega = short(peak as f64 / f64::from(1 << 20));
-        svg::dot(&mut out, at(memory, time), colour, &format!("{mega} MiB: {}×", short(time)));
-    }
-    let middle = CORNER.0 + SIZE.0 / 2.0;
-    let what = "memory kept for backward, of all that it can use";
-    svg::text(&mut out, (middle, bottom + 40.0), "middle", "12", "#333", what);
-    svg::text(&mut out, (CORNER.0, CORNER.1 - 10.0), "start", "12", "#333", "time");
+    frame.halves(&mut out, high, "×");
+    let name = |peak: usize, time: f64| {
+        format!("{} MiB: {}×", short(peak as f64 / f64::from(1 << 20)), short(time))
+    };
+    let dots: Vec<_> = points
+        .iter()
+        .map(|&(memory, time, peak)| ((across(memory), time / high), name(peak, time)))
+        .collect();
+    frame.curve(&mut out, &dots, svg::COLOURS[0]);
+    frame.axes(&mut out, "memory kept for backward, of all that it can use", "time");
     out + "</svg>\n"
 }
 

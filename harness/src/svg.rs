@@ -58,6 +58,77 @@ pub fn dot(out: &mut String, (x, y): (f64, f64), colour: &str, name: &str) {
     );
 }
 
+/// The frame of a chart on a page, and what is around it. Points in it are between zero and one, from the
+/// lower left corner on.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame;
+
+impl Frame {
+    const SIZE: (f64, f64) = (560.0, 300.0);
+    const CORNER: (f64, f64) = (70.0, 80.0);
+    const BOTTOM: f64 = Self::CORNER.1 + Self::SIZE.1;
+
+    /// A page with a title and a note, up to the chart.
+    pub fn open(self, title: &str, note: &str) -> String {
+        let mut out = open(Self::CORNER.0 + Self::SIZE.0 + 40.0, Self::BOTTOM + 60.0);
+        text(&mut out, (20.0, 30.0), "start", "17", "#111", title);
+        text(&mut out, (20.0, 50.0), "start", "12", "#555", note);
+        out
+    }
+
+    fn at(self, (x, y): (f64, f64)) -> (f64, f64) {
+        (Self::CORNER.0 + Self::SIZE.0 * x, Self::CORNER.1 + Self::SIZE.1 * (1.0 - y))
+    }
+
+    /// A line upwards, and its name.
+    pub fn column(self, out: &mut String, x: f64, name: &str) {
+        let (x, _) = self.at((x, 0.0));
+        line(out, (x, Self::CORNER.1), (x, Self::BOTTOM), ("#ddd", 1.0));
+        text(out, (x, Self::BOTTOM + 16.0), "middle", "11", "#555", name);
+    }
+
+    /// Lines across at each half, up to the highest number, the one at one in black.
+    pub fn halves(self, out: &mut String, high: f64, unit: &str) {
+        for half in 0..=(high * 2.0) as usize {
+            let number = half as f64 / 2.0;
+            let (x, y) = self.at((0.0, number / high));
+            let colour = if half == 2 { "#111" } else { "#ddd" };
+            line(out, (x, y), (x + Self::SIZE.0, y), (colour, 1.0));
+            text(out, (x - 8.0, y + 4.0), "end", "11", "#555", &format!("{number}{unit}"));
+        }
+    }
+
+    /// Named dots, and a line through them.
+    pub fn curve(self, out: &mut String, points: &[((f64, f64), String)], colour: &str) {
+        let mut path = String::new();
+        for &(point, _) in points {
+            let (x, y) = self.at(point);
+            let _ = write!(path, "{x:.1},{y:.1} ");
+        }
+        let path = path.trim_end();
+        let _ = writeln!(
+            out,
+            "<polyline points=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"
+        );
+        for (point, name) in points {
+            dot(out, self.at(*point), colour, name);
+        }
+    }
+
+    /// What the chart is of, on its upper right; the next one above.
+    pub fn legend(self, out: &mut String, number: usize, colour: &str, name: &str) {
+        let (x, y) = self.at((1.0, 1.0));
+        text(out, (x, y - 10.0 - 16.0 * number as f64), "end", "12", colour, name);
+    }
+
+    /// What its axes are.
+    pub fn axes(self, out: &mut String, across: &str, upwards: &str) {
+        let (middle, _) = self.at((0.5, 0.0));
+        text(out, (middle, Self::BOTTOM + 40.0), "middle", "12", "#333", across);
+        text(out, (Self::CORNER.0, Self::CORNER.1 - 10.0), "start", "12", "#333", upwards);
+    }
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

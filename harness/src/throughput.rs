@@ -243,28 +243,44 @@ impl<T: Float> Step<T> {
 ///
 /// If a model cannot be built.
 pub fn measure(dtype: Dtype, isa: Isa, mode: Mode, shape: Shape, layers: usize) -> Result<Timing> {
+    let mut run = contestant(dtype, isa, mode, shape, layers)?;
+    let [timing] = interleave(BUDGET, [&mut *run]);
+    Ok(timing)
+}
+
+/// What runs a mode once, with data of its own.
+///
+/// # Errors
+///
+/// If a model cannot be built.
+pub fn contestant(
+    dtype: Dtype,
+    isa: Isa,
+    mode: Mode,
+    shape: Shape,
+    layers: usize,
+) -> Result<Box<dyn FnMut()>> {
     match dtype {
-        Dtype::F32 => measure_as::<f32>(isa, mode, shape, layers),
-        Dtype::F64 => measure_as::<f64>(isa, mode, shape, layers),
+        Dtype::F32 => contestant_as::<f32>(isa, mode, shape, layers),
+        Dtype::F64 => contestant_as::<f64>(isa, mode, shape, layers),
     }
 }
 
-fn measure_as<T: Float>(isa: Isa, mode: Mode, shape: Shape, layers: usize) -> Result<Timing> {
-    let [timing] = match mode {
-        Mode::Infer => {
-            let mut stack = Stack::<T>::new(isa, shape, layers);
-            interleave(BUDGET, [&mut || stack.infer()])
-        }
-        Mode::Train => {
-            let mut stack = Stack::<T>::new(isa, shape, layers);
-            interleave(BUDGET, [&mut || stack.train()])
-        }
-        Mode::Step => {
-            let mut step = Step::<T>::new(isa, shape, layers)?;
-            interleave(BUDGET, [&mut || step.run()])
-        }
-    };
-    Ok(timing)
+fn contestant_as<T: Float>(
+    isa: Isa,
+    mode: Mode,
+    shape: Shape,
+    layers: usize,
+) -> Result<Box<dyn FnMut()>> {
+    if mode == Mode::Step {
+        let mut step = Step::<T>::new(isa, shape, layers)?;
+        return Ok(Box::new(move || step.run()));
+    }
+    let mut stack = Stack::<T>::new(isa, shape, layers);
+    Ok(match mode {
+        Mode::Infer => Box::new(move || stack.infer()),
+        _ => Box::new(move || stack.train()),
+    })
 }
 
 #[cfg(test)]

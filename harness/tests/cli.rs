@@ -91,6 +91,26 @@ fn latency_prints_one_object_for_each_layer() {
 }
 
 #[test]
+fn linear_prints_one_object_for_each_size_and_plots_them() {
+    let plot = empty_folder("linear").join("linear.svg");
+    let file = plot.to_str().unwrap();
+    let sizes = ["linear", "--shape", "1,1,2,1", "--mode", "infer", "--seconds", "1"];
+    let lines = json(&[&sizes[..], &["--json", "--svg", file]].concat());
+    assert_eq!(lines.len(), 14);
+    for (line, axis) in lines.iter().zip(["steps"; 7].into_iter().chain(["batch"; 7])) {
+        let names =
+            "axis dtype exponent isa median_us min_us mode relative shape threads".split(' ');
+        assert_eq!(fields(line), names.collect::<Vec<_>>());
+        assert_eq!(line["axis"], axis);
+        assert!(line["median_us"].as_f64().unwrap() > 0.0, "{line}");
+    }
+    assert_eq!(lines[6]["shape"], serde_json::json!([1, 1000, 2, 1]));
+    assert_eq!(lines[13]["shape"], serde_json::json!([1000, 1, 2, 1]));
+    let plot = std::fs::read_to_string(plot).unwrap();
+    assert_eq!(plot.matches("<circle").count(), 14);
+}
+
+#[test]
 fn plan_prints_one_object_for_each_shape() {
     let args = "plan --shape 1,50,1024,1024 --shape 64,10,8,1 --threads 3 --json";
     let lines = json(&args.split(' ').collect::<Vec<_>>());
@@ -524,6 +544,7 @@ fn wrong_input_is_refused_with_a_reason() {
         (&["latency", "--units", "0"], "expected a number"),
         (&["latency", "--units", "16777216"], "an array would have more than"),
         (&["plan", "--shape", "1,2,3"], "expected 4 positive numbers"),
+        (&["linear", "--shape", "1000000,100,10,10"], "more than 2^30 elements"),
         (&["gemm", "--mnk", "1,2"], "expected 3 positive numbers"),
         (&["gemm", "--mnk", "100000,100000,1"], "an array would have more than"),
         (&["activation", "--op", "sinh", "--len", "3"], "exp, expm1, sigmoid, tanh, softplus"),

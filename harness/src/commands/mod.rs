@@ -8,6 +8,7 @@ pub(crate) mod conformance;
 pub(crate) mod gemm;
 pub(crate) mod gradcheck;
 pub(crate) mod latency;
+pub(crate) mod linear;
 pub(crate) mod memory;
 pub(crate) mod page;
 pub(crate) mod peak;
