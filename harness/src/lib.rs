@@ -10,6 +10,7 @@
 //! | [`throughput`] | time of a batch: inference, training, a whole step                       |
 //! | [`latency`]    | time of single steps of a stream: percentiles, and [`allocation`]s          |
 //! | [`memory`]     | time of exact gradients in bounded memory                                |
+//! | [`linear`]     | time over three decades of steps and of rows                             |
 //! | [`stack`]      | recurrent engines on top of each other, without a model around them      |
 //! | [`contest`]    | matrix products and activations against [`peer`]s, in the same run       |
 //! | [`race`]       | whole layers against frameworks that are installed, in the same run      |

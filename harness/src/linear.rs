@@ -66,7 +66,7 @@ pub struct Point {
 ///
 /// # Errors
 ///
-/// If a size is too large, or there is no memory.
+/// If a size is too large, or a model cannot be built.
 pub fn measure(
     (dtype, isa): (Dtype, Isa),
     mode: Mode,
@@ -114,7 +114,7 @@ pub fn plot(lines: &[(Axis, Vec<Point>)], title: &str, note: &str) -> String {
     for factor in FACTORS {
         frame.column(&mut out, across(factor), &format!("{factor}×"));
     }
-    frame.halves(&mut out, high, "");
+    frame.rows(&mut out, high, "");
     for (number, (axis, points)) in lines.iter().enumerate() {
         let colour = svg::COLOURS[number % svg::COLOURS.len()];
         let name =

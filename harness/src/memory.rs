@@ -166,7 +166,7 @@ pub fn plot(passes: &[Pass], title: &str, note: &str) -> String {
         let name = if halvings == 0 { "1".to_owned() } else { format!("1/{}", 1u64 << halvings) };
         frame.column(&mut out, x, &name);
     }
-    frame.halves(&mut out, high, "×");
+    frame.rows(&mut out, high, "×");
     let name = |peak: usize, time: f64| {
         format!("{} MiB: {}×", short(peak as f64 / f64::from(1 << 20)), short(time))
     };

@@ -87,12 +87,16 @@ impl Frame {
         text(out, (x, Self::BOTTOM + 16.0), "middle", "11", "#555", name);
     }
 
-    /// Lines across at each half, up to the highest number, the one at one in black.
-    pub fn halves(self, out: &mut String, high: f64, unit: &str) {
-        for half in 0..=(high * 2.0) as usize {
-            let number = half as f64 / 2.0;
+    /// Lines across up to the highest number, some at equal distances and one in black at one.
+    pub fn rows(self, out: &mut String, high: f64, unit: &str) {
+        let mut apart = 0.5;
+        while high / apart > 10.0 {
+            apart *= 10.0;
+        }
+        for row in 0..=(high / apart) as usize {
+            let number = row as f64 * apart;
             let (x, y) = self.at((0.0, number / high));
-            let colour = if half == 2 { "#111" } else { "#ddd" };
+            let colour = if number == 1.0 { "#111" } else { "#ddd" };
             line(out, (x, y), (x + Self::SIZE.0, y), (colour, 1.0));
             text(out, (x - 8.0, y + 4.0), "end", "11", "#555", &format!("{number}{unit}"));
         }
@@ -115,10 +119,10 @@ impl Frame {
         }
     }
 
-    /// What the chart is of, on its upper right; the next one above.
+    /// What a curve is of, in the upper right corner; the next one below.
     pub fn legend(self, out: &mut String, number: usize, colour: &str, name: &str) {
         let (x, y) = self.at((1.0, 1.0));
-        text(out, (x, y - 10.0 - 16.0 * number as f64), "end", "12", colour, name);
+        text(out, (x, y + 16.0 + 16.0 * number as f64), "end", "12", colour, name);
     }
 
     /// What its axes are.
@@ -131,4 +135,18 @@ impl Frame {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chart_has_few_rows_however_high_it_is() {
+        for (high, rows) in [(1.6, 4), (4.9, 10), (5.1, 2), (120.0, 3), (1e6, 3)] {
+            let mut out = String::new();
+            Frame.rows(&mut out, high, "");
+            assert_eq!(out.matches("<line").count(), rows, "{high}: {out}");
+        }
+    }
 }

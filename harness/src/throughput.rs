@@ -272,14 +272,20 @@ fn contestant_as<T: Float>(
     shape: Shape,
     layers: usize,
 ) -> Result<Box<dyn FnMut()>> {
-    if mode == Mode::Step {
-        let mut step = Step::<T>::new(isa, shape, layers)?;
-        return Ok(Box::new(move || step.run()));
-    }
-    let mut stack = Stack::<T>::new(isa, shape, layers);
+    let stack = || Stack::<T>::new(isa, shape, layers);
     Ok(match mode {
-        Mode::Infer => Box::new(move || stack.infer()),
-        _ => Box::new(move || stack.train()),
+        Mode::Infer => {
+            let mut stack = stack();
+            Box::new(move || stack.infer())
+        }
+        Mode::Train => {
+            let mut stack = stack();
+            Box::new(move || stack.train())
+        }
+        Mode::Step => {
+            let mut step = Step::<T>::new(isa, shape, layers)?;
+            Box::new(move || step.run())
+        }
     })
 }
 

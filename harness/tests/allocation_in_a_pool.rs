@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use harness::random::Random;
-use lstm::{Adam, Dense, Input, LSTM, Loss, Sequential, Tensor};
+use lstm::{Adam, Bidirectional, Dense, Input, LSTM, Loss, Sequential, Tensor};
 
 /// Calls of the allocator by any thread.
 static CALLS: AtomicUsize = AtomicUsize::new(0);
@@ -39,6 +39,7 @@ fn threads_allocate_nothing_after_the_first_batch() -> lstm::Result<()> {
         let (rows, steps, inputs) = (64, 6, 64);
         let mut model = Sequential::new()
             .add(Input::new([steps, inputs]))
+            .add(Bidirectional::new(LSTM::new(32).return_sequences(true)))
             .add(LSTM::new(96).return_sequences(true))
             .add(LSTM::new(7))
             .add(Dense::new(1))

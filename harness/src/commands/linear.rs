@@ -7,13 +7,12 @@ use std::time::Duration;
 use harness::dtype::Dtype;
 use harness::json;
 use harness::linear::{Axis, exponent, measure, plot, relative};
-use harness::machine;
 use harness::style::Style;
 use harness::table::{Table, short};
 use harness::throughput::{Mode, Shape};
 use kernels::Isa;
 
-use super::{Outcome, on_threads, threads};
+use super::{Outcome, conditions, on_threads, threads, write_plot};
 
 /// Measures how time grows with steps and with rows, over three decades of each.
 #[derive(Debug, clap::Args)]
@@ -54,11 +53,9 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
         lines.push((axis, points.map_err(|error| format!("{shape}: {error}"))?));
     }
     let title = format!("{mode} from {shape} on, over three decades");
-    let threaded = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
-    let note = format!("{}, {isa}, {}, {threaded}", machine::cpu(), dtype.name());
+    let note = conditions(isa, dtype, threads);
     if let Some(path) = &args.svg {
-        let written = std::fs::write(path, plot(&lines, &title, &note));
-        written.map_err(|error| format!("{}: {error}", path.display()))?;
+        write_plot(path, &plot(&lines, &title, &note))?;
     }
     let mut table = Table::new(&["grows", "B,T,I,H", "median µs", "time of each"]);
     for (axis, points) in &lines {

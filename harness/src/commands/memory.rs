@@ -5,14 +5,13 @@ use std::path::PathBuf;
 
 use harness::dtype::Dtype;
 use harness::json;
-use harness::machine;
 use harness::memory::{Pass, measure, plot};
 use harness::style::Style;
 use harness::table::{Table, short};
 use harness::throughput::Shape;
 use kernels::Isa;
 
-use super::{Outcome, on_threads, threads};
+use super::{Outcome, conditions, on_threads, threads, write_plot};
 
 /// Measures exact gradients in bounded memory: time against bytes.
 ///
@@ -48,11 +47,9 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     let ratio = |pass: &Pass| pass.seconds / first.seconds;
     let within = passes.iter().all(|pass| pass.peak <= pass.bytes);
     let title = format!("exact gradients of {shape} in bounded memory");
-    let threaded = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
-    let note = format!("{}, {isa}, {}, {threaded}", machine::cpu(), dtype.name());
+    let note = conditions(isa, dtype, threads);
     if let Some(path) = &args.svg {
-        let written = std::fs::write(path, plot(&passes, &title, &note));
-        written.map_err(|error| format!("{}: {error}", path.display()))?;
+        write_plot(path, &plot(&passes, &title, &note))?;
     }
     if args.json {
         for pass in &passes {

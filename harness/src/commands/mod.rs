@@ -17,8 +17,12 @@ pub(crate) mod race;
 pub(crate) mod reference;
 
 use std::error::Error;
+use std::path::Path;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use harness::dtype::Dtype;
+use harness::machine;
+use kernels::Isa;
 use kernels::activation::Function;
 
 /// What came of a command.
@@ -56,6 +60,17 @@ fn up_to_1024(text: &str) -> Result<usize, String> {
         Ok(number) if (1..=1024).contains(&number) => Ok(number),
         _ => Err("expected a number from 1 to 1024".to_owned()),
     }
+}
+
+/// What a measurement was made on, to stand beside its title.
+pub(crate) fn conditions(isa: Isa, dtype: Dtype, threads: usize) -> String {
+    let s = if threads == 1 { "" } else { "s" };
+    format!("{}, {isa}, {}, {threads} thread{s}", machine::cpu(), dtype.name())
+}
+
+/// Writes a plot.
+pub(crate) fn write_plot(path: &Path, plot: &str) -> Result<(), String> {
+    std::fs::write(path, plot).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Runs `work` on a pool of its own.

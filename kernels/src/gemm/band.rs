@@ -157,11 +157,13 @@ impl<T: Float, E: Epilogue<T>> BlockProduct<'_, '_, T, E> {
         let wide = wide::<T>().max(nr);
         let narrow = nr < wide && rows.len() >= COPY_B_FROM;
         let on_the_way = |b: &Panels<T>| {
-            let row = b.stride * size_of::<T>();
+            let row = b.stride.saturating_mul(size_of::<T>());
             if narrow {
-                row * depth <= SPAN || rows.len() >= MANY
+                row.saturating_mul(depth) <= SPAN || rows.len() >= MANY
             } else {
-                rows.len() > MR && row.is_multiple_of(PAGE) && row * depth > COPY_B_ABOVE
+                rows.len() > MR
+                    && row.is_multiple_of(PAGE)
+                    && row.saturating_mul(depth) > COPY_B_ABOVE
             }
         };
         // As many panels at a time as are wide.

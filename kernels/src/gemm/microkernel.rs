@@ -75,7 +75,7 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
     let rows = Strided::new(panel, depth, stride, width);
     // The CPU fetches ahead by the stride of each load. Runs have strides `RUN` times as long: too long
     // where a page holds few rows.
-    let runs = match COPY || stride * size_of::<T>() > NEAR {
+    let runs = match COPY || !S::UNROLLS || stride > NEAR / size_of::<T>() {
         true => 0,
         false => depth / RUN,
     };

@@ -18,7 +18,7 @@
 //! | A       | if its rows or columns are contiguous, for up to 48 panels of B | else a block at a time; always where α is not one |
 //! | B       | by products of up to two million multiply-adds; by more if A has not more than `mc` rows | a block at a time for more rows, shared by threads |
 //! | B in a block that spans more than 8 MB, its rows pages apart | as above, by the first tile of a panel, which copies it for the others | as above |
-//! | B in panels narrower than four cache lines | as above, for fewer than 24 rows | four cache lines of panels at a time |
+//! | B in panels narrower than four cache lines | as above, for fewer than 24 rows; for more by the first tile of a panel, which copies it | as above; for up to 47 rows four cache lines of panels at a time if a block spans more than 2 MB |
 //! | B, its rows not contiguous | never | as above, through squares transposed in registers |
 //! | B, for one row | beyond L1: six rows at a time, from one end to the other | as above |
 //!

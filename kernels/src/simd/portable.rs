@@ -19,6 +19,7 @@ impl Simd for Portable {
     type F32 = F32x4;
     type F64 = F64x2;
     const REGISTERS: usize = 16;
+    const UNROLLS: bool = false;
 
     #[inline(never)]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {

@@ -16,6 +16,10 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static {
     /// Architectural vector registers: register tiles are chosen by this.
     const REGISTERS: usize;
 
+    /// Whether a register tile adds up several terms between two jumps. Without fused instructions, which take
+    /// an operand from memory, the compiler runs out of registers for that: half the speed.
+    const UNROLLS: bool;
+
     /// Runs `kernel` in a function of its own, compiled for this instruction set.
     fn run<K: Kernel>(self, kernel: K) -> K::Output;
 

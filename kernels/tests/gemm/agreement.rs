@@ -82,11 +82,14 @@ fn gemm_is_the_reference_at_the_edges_of_a_block() {
 #[test]
 fn gemm_is_the_reference_where_rows_of_b_are_pages_apart() {
     fn sweep<T: Scalar>(isa: Isa) {
-        // 600 terms span more than 8 MB: a tile copies whole panels on the way, another reads them.
-        for gap in [0, 3900] {
-            let b = Layout(Order::Rows, 0, gap);
-            let sizes = (9, 4096 - gap, 600);
-            check::<T>(isa, sizes, [ROWS, b, ROWS], SCALES[0], &mut Scratch::default());
+        // A block of 256 terms spans more than 8 MB, or of 600, or more than 2 MB, by which it depends on the
+        // rows whether panels are read in place, copied by a tile on the way or ahead.
+        let mut scratch = Scratch::default();
+        for (stride, n) in [(4096, 4096), (4096, 196), (16384, 40)] {
+            for m in [9, 30, 60] {
+                let b = Layout(Order::Rows, 0, stride - n);
+                check::<T>(isa, (m, n, 600), [ROWS, b, ROWS], SCALES[0], &mut scratch);
+            }
         }
     }
     for isa in Isa::available() {

@@ -1,9 +1,9 @@
 //! Lanes over units: a vector holds neighbouring units of one row of the batch.
 //!
 //! The weights are packed in panels of one vector of units: for each input, the weights of its
-//! four gates side by side, `[unit vector][k][i f g o][lanes]`. A register tile of some rows then
-//! ends with all four gates of its units, and the cell follows while they are at hand. (With dropout by gate it
-//! has one gate after the other, of two vectors.)
+//! four gates side by side, `[unit vector][k][i f g o][lanes]`. A register tile of some rows has all four gates
+//! of its units, or two and then the others where there are 16 registers, and the cell follows while they are
+//! at hand. (With dropout by gate it has one gate after the other, of two vectors.)
 //!
 //! Arrays of gates have the order that [`gates`] tells; packed matrices of weights that are multiplied
 //! with `dz` have their gate axis in this order, too.
@@ -40,11 +40,10 @@ pub(super) fn group(batch: usize) -> usize {
     if batch < 12 { batch.max(1) } else { batch.div_ceil(2 * batch.div_ceil(2 * GROUP)) }
 }
 
-/// Rows of a forward tile where there are 32 registers: with four vectors a row 24 accumulators.
-const FORWARD_32: usize = 6;
-/// The same where there are 16: with two gates at a time 12 accumulators. All four at a time, three rows
-/// high, tiles are fed half as fast as they ask for weights from L2.
-const FORWARD_16: usize = 6;
+/// Rows of a forward tile. Where there are 32 registers it has four vectors a row, 24 accumulators. Where there
+/// are 16 it has two gates at a time, 12 accumulators: with all four, three rows high, it would ask for weights
+/// nearly as fast as L2 gives them.
+const FORWARD: usize = 6;
 /// Rows of a backward tile where there are 32 registers: with two vectors a row 16 accumulators.
 const BACKWARD_32: usize = 8;
 /// The same where there are 16: 12 accumulators.
@@ -249,7 +248,7 @@ impl<'a, T: Float> Step<'a, T> {
         if !matches!(dropped, Dropped::Nothing) {
             return dropout::products(simd, operands, rows, (z, second));
         }
-        for (first, height) in tiles(rows, tallest::<S>(FORWARD_32, FORWARD_16)) {
+        for (first, height) in tiles(rows, FORWARD) {
             let z = &mut z[first * 4 * lanes..];
             match height {
                 1 => tile(simd, Sums::<T, 1> { operands, first, z }),
@@ -327,14 +326,11 @@ struct Sums<'a, T, const R: usize> {
     z: &'a mut [T],
 }
 
-impl<'a, T: Float, const R: usize> Kernel for Sums<'a, T, R> {
+impl<T: Float, const R: usize> Kernel for Sums<'_, T, R> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if R > tallest::<S>(FORWARD_32, FORWARD_16) {
-            return; // no tile of this instruction set: the compiler drops it
-        }
         match S::REGISTERS {
             32.. => self.gates::<S, 4>(simd),
             _ => self.gates::<S, 2>(simd),

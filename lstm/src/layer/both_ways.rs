@@ -102,7 +102,8 @@ impl<T: crate::Float> Both<T> {
 
 /// Runs what the two directions do in a pass, on two threads if that pays: neither needs the other.
 fn side_by_side<T: crate::Float>(pass: &Pass<T>, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
-    let work = pass.batch * pass.inputs.axis(0, 0) * pass.weights.len();
+    let rows = pass.batch.saturating_mul(pass.inputs.axis(0, 0));
+    let work = rows.saturating_mul(pass.weights.len());
     if !pass.serial && pays_threads(work) && rayon::current_num_threads() > 1 {
         rayon::join(a, b);
     } else {
@@ -188,7 +189,7 @@ impl<T: crate::Float> Operation<T> for Both<T> {
         let Places { weights, states, returned } = forward.places();
         let (returned, dreturned) = dreturned.split_at_mut(returned.end);
         let (weights, dweights) = dweights.split_at_mut(weights.end);
-        // Initial states may not be given.
+        // Initial states need not be given.
         let (initial, dinitial) = dinitial.split_at_mut(states.end.min(dinitial.len()));
         side_by_side(
             &pass,

@@ -105,6 +105,7 @@ impl<T: crate::Float> Part<T> {
         self.sources.clear();
         self.sources.extend(sources[..1].iter().chain(states));
 
+        debug_assert_eq!(returned.len(), self.returned.len(), "states that are returned");
         self.outputs[0].resize(pass.batch * steps * self.units);
         for (inner, outer) in self.outputs[1..].iter_mut().zip(&*returned) {
             inner.resize(outer.len());
@@ -124,6 +125,8 @@ impl<T: crate::Float> Part<T> {
         dweights: &mut [T],
         dinitial: &mut [Flow<T>],
     ) {
+        debug_assert_eq!(dreturned.len(), self.returned.len(), "states that are returned");
+        debug_assert_eq!(dinitial.len(), self.sources.len() - 1, "initial states");
         // Gradients of states are lent to the part that they belong to.
         self.lend(dreturned, dinitial);
         self.add_activity_gradients(pass.batch);

@@ -95,7 +95,7 @@ impl<T: crate::Float> Operation<T> for Stack<T> {
                 }
             }
             let Places { weights, states, returned } = cell.places();
-            // Initial states may not be given.
+            // Initial states need not be given.
             let dinitial = dinitial.get_mut(states).unwrap_or_default();
             cell.backward(pass, &mut dreturned[returned], &mut dweights[weights], dinitial);
             if below.is_empty() {

@@ -7,8 +7,8 @@
 //! | `z = b + (x ∘ d) W + (h₋ ∘ m) U`, gate by gate | `dh = Σ m ∘ (dz Uᵀ)`, `dx = Σ d ∘ (dz Wᵀ)`, over the gates |
 //! |                                      | `dU += (h₋ ∘ m)ᵀ dz`, `dW += (x ∘ d)ᵀ dz`, gate by gate |
 //!
-//! So a tile has one gate of several vectors of units where the one without dropout has all gates of one
-//! vector: a number of the left operand is for several products, as there.
+//! So a tile has one gate of several vectors of units where the one without dropout has several gates of
+//! one vector: a number of the left operand is for several products, as there.
 
 use std::ops::Range;
 
