@@ -6,7 +6,7 @@ use kernels::Isa;
 use lstm::Result;
 
 use crate::dtype::Dtype;
-use crate::svg;
+use crate::svg::{self, Chart};
 use crate::table::short;
 use crate::throughput::{BadSizes, Mode, Shape, contestant};
 use crate::timing::{Timing, take_turns};
@@ -109,12 +109,12 @@ pub fn plot(lines: &[(Axis, Vec<Point>)], title: &str, note: &str) -> String {
     let high = all().fold(1.5, f64::max) + 0.1;
     let decades = (FACTORS[FACTORS.len() - 1] as f64).log10();
     let across = |factor: usize| (factor as f64).log10() / decades;
-    let frame = svg::Frame;
-    let mut out = frame.open(title, note);
+    let axes = ("times as many", "time of a step of a row");
+    let mut chart = Chart::new((title, note), axes);
     for factor in FACTORS {
-        frame.column(&mut out, across(factor), &format!("{factor}×"));
+        chart.column(across(factor), &format!("{factor}×"));
     }
-    frame.rows(&mut out, high, "");
+    chart.rows(high, "");
     for (number, (axis, points)) in lines.iter().enumerate() {
         let colour = svg::COLOURS[number % svg::COLOURS.len()];
         let name =
@@ -124,12 +124,11 @@ pub fn plot(lines: &[(Axis, Vec<Point>)], title: &str, note: &str) -> String {
             .zip(relative(points))
             .map(|(point, time)| ((across(point.factor), time / high), name(point)))
             .collect();
-        frame.curve(&mut out, &dots, colour);
+        chart.curve(&dots, colour);
         let name = format!("time grows as {} to the power {:.3}", axis.name(), exponent(points));
-        frame.legend(&mut out, number, colour, &name);
+        chart.legend(number, colour, &name);
     }
-    frame.axes(&mut out, "times as many", "time of a step of a row");
-    out + "</svg>\n"
+    chart.close()
 }
 
 #[cfg(test)]

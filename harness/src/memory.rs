@@ -10,7 +10,7 @@ use lstm::engine::{Call, Engine, Gradient, Gradients, Incoming, Options, Weights
 use crate::allocation::peak;
 use crate::dtype::Dtype;
 use crate::random::Random;
-use crate::svg;
+use crate::svg::{self, Chart};
 use crate::table::short;
 use crate::throughput::Shape;
 use crate::timing::take_turns;
@@ -159,14 +159,14 @@ pub fn plot(passes: &[Pass], title: &str, note: &str) -> String {
     let low = points.iter().fold(1.0, |low: f64, point| low.min(point.0));
     let high = points.iter().fold(1.5, |high: f64, point| high.max(point.1)) + 0.1;
     let across = |memory: f64| 1.0 - memory.ln() / (low / 1.2).ln().min(-0.1);
-    let frame = svg::Frame;
-    let mut out = frame.open(title, note);
+    let axes = ("memory kept for backward, of all that it can use", "time");
+    let mut chart = Chart::new((title, note), axes);
     let halves = (0..60).map(|halvings| (halvings, across(0.5f64.powi(halvings))));
     for (halvings, x) in halves.take_while(|&(_, x)| x >= 0.0) {
         let name = if halvings == 0 { "1".to_owned() } else { format!("1/{}", 1u64 << halvings) };
-        frame.column(&mut out, x, &name);
+        chart.column(x, &name);
     }
-    frame.rows(&mut out, high, "×");
+    chart.rows(high, "×");
     let name = |peak: usize, time: f64| {
         format!("{} MiB: {}×", short(peak as f64 / f64::from(1 << 20)), short(time))
     };
@@ -174,9 +174,8 @@ pub fn plot(passes: &[Pass], title: &str, note: &str) -> String {
         .iter()
         .map(|&(memory, time, peak)| ((across(memory), time / high), name(peak, time)))
         .collect();
-    frame.curve(&mut out, &dots, svg::COLOURS[0]);
-    frame.axes(&mut out, "memory kept for backward, of all that it can use", "time");
-    out + "</svg>\n"
+    chart.curve(&dots, svg::COLOURS[0]);
+    chart.close()
 }
 
 #[cfg(test)]

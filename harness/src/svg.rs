@@ -58,78 +58,79 @@ pub fn dot(out: &mut String, (x, y): (f64, f64), colour: &str, name: &str) {
     );
 }
 
-/// The frame of a chart on a page, and what is around it. Points in it are between zero and one, from the
-/// lower left corner on.
-#[derive(Clone, Copy, Debug)]
-pub struct Frame;
+/// A page with one chart. Points in it are between zero and one, from the lower left corner on.
+#[derive(Clone, Debug)]
+pub struct Chart(String);
 
-impl Frame {
+impl Chart {
     const SIZE: (f64, f64) = (560.0, 300.0);
     const CORNER: (f64, f64) = (70.0, 80.0);
     const BOTTOM: f64 = Self::CORNER.1 + Self::SIZE.1;
 
-    /// A page with a title and a note, up to the chart.
-    pub fn open(self, title: &str, note: &str) -> String {
+    /// A page with a title, a note and the names of the axes.
+    pub fn new((title, note): (&str, &str), (across, upwards): (&str, &str)) -> Self {
         let mut out = open(Self::CORNER.0 + Self::SIZE.0 + 40.0, Self::BOTTOM + 60.0);
         text(&mut out, (20.0, 30.0), "start", "17", "#111", title);
         text(&mut out, (20.0, 50.0), "start", "12", "#555", note);
-        out
+        let (middle, _) = Self::at((0.5, 0.0));
+        text(&mut out, (middle, Self::BOTTOM + 40.0), "middle", "12", "#333", across);
+        let above = (Self::CORNER.0, Self::CORNER.1 - 10.0);
+        text(&mut out, above, "start", "12", "#333", upwards);
+        Chart(out)
     }
 
-    fn at(self, (x, y): (f64, f64)) -> (f64, f64) {
+    /// The page.
+    pub fn close(self) -> String {
+        self.0 + "</svg>\n"
+    }
+
+    fn at((x, y): (f64, f64)) -> (f64, f64) {
         (Self::CORNER.0 + Self::SIZE.0 * x, Self::CORNER.1 + Self::SIZE.1 * (1.0 - y))
     }
 
     /// A line upwards, and its name.
-    pub fn column(self, out: &mut String, x: f64, name: &str) {
-        let (x, _) = self.at((x, 0.0));
-        line(out, (x, Self::CORNER.1), (x, Self::BOTTOM), ("#ddd", 1.0));
-        text(out, (x, Self::BOTTOM + 16.0), "middle", "11", "#555", name);
+    pub fn column(&mut self, x: f64, name: &str) {
+        let (x, _) = Self::at((x, 0.0));
+        line(&mut self.0, (x, Self::CORNER.1), (x, Self::BOTTOM), ("#ddd", 1.0));
+        text(&mut self.0, (x, Self::BOTTOM + 16.0), "middle", "11", "#555", name);
     }
 
     /// Lines across up to the highest number, some at equal distances and one in black at one.
-    pub fn rows(self, out: &mut String, high: f64, unit: &str) {
+    pub fn rows(&mut self, high: f64, unit: &str) {
         let mut apart = 0.5;
         while high / apart > 10.0 {
             apart *= 10.0;
         }
         for row in 0..=(high / apart) as usize {
             let number = row as f64 * apart;
-            let (x, y) = self.at((0.0, number / high));
+            let (x, y) = Self::at((0.0, number / high));
             let colour = if number == 1.0 { "#111" } else { "#ddd" };
-            line(out, (x, y), (x + Self::SIZE.0, y), (colour, 1.0));
-            text(out, (x - 8.0, y + 4.0), "end", "11", "#555", &format!("{number}{unit}"));
+            line(&mut self.0, (x, y), (x + Self::SIZE.0, y), (colour, 1.0));
+            text(&mut self.0, (x - 8.0, y + 4.0), "end", "11", "#555", &format!("{number}{unit}"));
         }
     }
 
     /// Named dots, and a line through them.
-    pub fn curve(self, out: &mut String, points: &[((f64, f64), String)], colour: &str) {
+    pub fn curve(&mut self, points: &[((f64, f64), String)], colour: &str) {
         let mut path = String::new();
         for &(point, _) in points {
-            let (x, y) = self.at(point);
+            let (x, y) = Self::at(point);
             let _ = write!(path, "{x:.1},{y:.1} ");
         }
         let path = path.trim_end();
         let _ = writeln!(
-            out,
+            self.0,
             "<polyline points=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"
         );
         for (point, name) in points {
-            dot(out, self.at(*point), colour, name);
+            dot(&mut self.0, Self::at(*point), colour, name);
         }
     }
 
     /// What a curve is of, in the upper right corner; the next one below.
-    pub fn legend(self, out: &mut String, number: usize, colour: &str, name: &str) {
-        let (x, y) = self.at((1.0, 1.0));
-        text(out, (x, y + 16.0 + 16.0 * number as f64), "end", "12", colour, name);
-    }
-
-    /// What its axes are.
-    pub fn axes(self, out: &mut String, across: &str, upwards: &str) {
-        let (middle, _) = self.at((0.5, 0.0));
-        text(out, (middle, Self::BOTTOM + 40.0), "middle", "12", "#333", across);
-        text(out, (Self::CORNER.0, Self::CORNER.1 - 10.0), "start", "12", "#333", upwards);
+    pub fn legend(&mut self, number: usize, colour: &str, name: &str) {
+        let (x, y) = Self::at((1.0, 1.0));
+        text(&mut self.0, (x, y + 16.0 + 16.0 * number as f64), "end", "12", colour, name);
     }
 }
 
@@ -144,9 +145,10 @@ mod tests {
     #[test]
     fn a_chart_has_few_rows_however_high_it_is() {
         for (high, rows) in [(1.6, 4), (4.9, 10), (5.1, 2), (120.0, 3), (1e6, 3)] {
-            let mut out = String::new();
-            Frame.rows(&mut out, high, "");
-            assert_eq!(out.matches("<line").count(), rows, "{high}: {out}");
+            let mut chart = Chart::new(("", ""), ("", ""));
+            chart.rows(high, "");
+            let page = chart.close();
+            assert_eq!(page.matches("<line").count(), rows, "{high}: {page}");
         }
     }
 }

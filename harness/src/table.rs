@@ -59,6 +59,11 @@ pub fn thousands(x: f64) -> String {
     text
 }
 
+/// A number of things: `1 thread`, `2 threads`.
+pub fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A number with three or four digits that count.
 pub fn short(x: f64) -> String {
     match x.abs() {

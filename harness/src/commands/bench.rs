@@ -2,14 +2,12 @@
 
 use std::io::Write;
 
-use harness::dtype::Dtype;
 use harness::json;
 use harness::style::Style;
-use harness::table::{Table, short};
+use harness::table::{Table, count, short};
 use harness::throughput::{Mode, Shape, measure};
-use kernels::Isa;
 
-use super::{Outcome, layers, on_threads, threads};
+use super::{On, Outcome, layers, on_threads};
 
 /// Measures batches going through LSTM layers.
 ///
@@ -24,26 +22,19 @@ pub(crate) struct Args {
     /// What is measured
     #[arg(long, value_enum, default_value = "train")]
     mode: Mode,
-    /// Threads
-    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
-    threads: usize,
     /// LSTM layers on top of each other
     #[arg(long, value_name = "L", default_value = "1", value_parser = layers)]
     layers: usize,
-    /// Scalar
-    #[arg(long, value_enum, default_value = "f32")]
-    dtype: Dtype,
-    /// Instruction set; the best unless given
-    #[arg(long, value_name = "NAME")]
-    isa: Option<Isa>,
+    #[command(flatten)]
+    on: On,
     /// One JSON object for each shape
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
-    let Args { mode, threads, layers, dtype, .. } = args;
-    let isa = args.isa.unwrap_or_else(Isa::best);
+    let Args { mode, layers, on, .. } = args;
+    let (threads, dtype, isa) = (on.threads, on.dtype, on.isa());
     let columns = ["B,T,I,H", "median µs", "least µs", "GFLOP/s"];
     let mut table = Table::new(&columns);
     for shape in &args.shape {
@@ -80,10 +71,9 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     }
     if !args.json {
         let style = Style::of_stdout();
-        let (s, l) = (if threads == 1 { "" } else { "s" }, if layers == 1 { "" } else { "s" });
         let title = style.heading(&mode.to_string());
-        let dtype = dtype.name();
-        writeln!(out, "\n{title} · {layers} layer{l}, {dtype}, {threads} thread{s}, {isa}\n")?;
+        let (layers, threads) = (count(layers, "layer"), count(threads, "thread"));
+        writeln!(out, "\n{title} · {layers}, {}, {threads}, {isa}\n", dtype.name())?;
         writeln!(out, "{}", table.render(style))?;
     }
     Ok(true)

@@ -3,14 +3,12 @@
 use std::io::Write;
 
 use harness::contest;
-use harness::dtype::Dtype;
 use harness::json;
 use harness::style::Style;
-use harness::table::{Table, short};
+use harness::table::{Table, count, short};
 use harness::throughput::{BadSizes, fits, sizes};
-use kernels::Isa;
 
-use super::{Outcome, on_threads, threads};
+use super::{On, Outcome, on_threads};
 
 /// Measures matrix products beside those of matrixmultiply, in turns.
 ///
@@ -23,15 +21,8 @@ pub(crate) struct Args {
     /// Pack B before, as weights are that serve many products
     #[arg(long)]
     prepacked: bool,
-    /// Threads
-    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
-    threads: usize,
-    /// Scalar
-    #[arg(long, value_enum, default_value = "f32")]
-    dtype: Dtype,
-    /// Instruction set; the best unless given
-    #[arg(long, value_name = "NAME")]
-    isa: Option<Isa>,
+    #[command(flatten)]
+    on: On,
     /// Two JSON objects for each product: ours, the peer's
     #[arg(long)]
     json: bool,
@@ -46,8 +37,8 @@ fn mnk(text: &str) -> Result<[usize; 3], BadSizes> {
 }
 
 pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
-    let Args { prepacked, threads, dtype, .. } = args;
-    let isa = args.isa.unwrap_or_else(Isa::best);
+    let Args { prepacked, on, .. } = args;
+    let (threads, dtype, isa) = (on.threads, on.dtype, on.isa());
     let columns =
         ["M,N,K", "median µs", "least µs", "GFLOP/s", "matrixmultiply", "ratio of speeds"];
     let mut table = Table::new(&columns);
@@ -89,10 +80,10 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     }
     if !args.json {
         let style = Style::of_stdout();
-        let s = if threads == 1 { "" } else { "s" };
         let packed = if prepacked { ", B packed before" } else { "" };
-        let (title, dtype) = (style.heading("gemm"), dtype.name());
-        writeln!(out, "\n{title} · {dtype}, {threads} thread{s}, {isa}{packed}\n")?;
+        let (title, dtype, threads) =
+            (style.heading("gemm"), dtype.name(), count(threads, "thread"));
+        writeln!(out, "\n{title} · {dtype}, {threads}, {isa}{packed}\n")?;
         writeln!(out, "{}", table.render(style))?;
     }
     Ok(true)

@@ -4,15 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harness::dtype::Dtype;
 use harness::json;
 use harness::linear::{Axis, exponent, measure, plot, relative};
 use harness::style::Style;
 use harness::table::{Table, short};
 use harness::throughput::{Mode, Shape};
-use kernels::Isa;
 
-use super::{Outcome, conditions, on_threads, threads, write_plot};
+use super::{On, Outcome, on_threads, write};
 
 /// Measures how time grows with steps and with rows, over three decades of each.
 #[derive(Debug, clap::Args)]
@@ -23,15 +21,8 @@ pub(crate) struct Args {
     /// What is measured
     #[arg(long, value_enum, default_value = "train")]
     mode: Mode,
-    /// Threads
-    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
-    threads: usize,
-    /// Scalar
-    #[arg(long, value_enum, default_value = "f32")]
-    dtype: Dtype,
-    /// Instruction set; the best unless given
-    #[arg(long, value_name = "NAME")]
-    isa: Option<Isa>,
+    #[command(flatten)]
+    on: On,
     /// Seconds of each of the two; a large size may need more
     #[arg(long, value_name = "S", default_value = "6", value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
@@ -44,8 +35,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
-    let Args { shape, mode, threads, dtype, .. } = args;
-    let isa = args.isa.unwrap_or_else(Isa::best);
+    let Args { shape, mode, on, .. } = args;
+    let (threads, dtype, isa) = (on.threads, on.dtype, on.isa());
     let budget = Duration::from_secs(args.seconds);
     let mut lines = Vec::new();
     for axis in Axis::ALL {
@@ -53,12 +44,13 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
         lines.push((axis, points.map_err(|error| format!("{shape}: {error}"))?));
     }
     let title = format!("{mode} from {shape} on, over three decades");
-    let note = conditions(isa, dtype, threads);
+    let note = on.conditions();
     if let Some(path) = &args.svg {
-        write_plot(path, &plot(&lines, &title, &note))?;
+        write(path, &plot(&lines, &title, &note))?;
     }
     let mut table = Table::new(&["grows", "B,T,I,H", "median µs", "time of each"]);
     for (axis, points) in &lines {
+        let power = exponent(points);
         for (point, each) in points.iter().zip(relative(points)) {
             let Shape { batch, steps, inputs, units } = point.shape;
             if !args.json {
@@ -76,7 +68,7 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
                 ("median_us", json::rounded(point.timing.median_us())),
                 ("min_us", json::rounded(point.timing.min_us())),
                 ("relative", json::rounded(each)),
-                ("exponent", json::rounded(exponent(points))),
+                ("exponent", json::rounded(power)),
             ]);
             writeln!(out, "{line}")?;
         }

@@ -3,15 +3,13 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use harness::dtype::Dtype;
 use harness::json;
 use harness::memory::{Pass, measure, plot};
 use harness::style::Style;
 use harness::table::{Table, short};
 use harness::throughput::Shape;
-use kernels::Isa;
 
-use super::{Outcome, conditions, on_threads, threads, write_plot};
+use super::{On, Outcome, on_threads, write};
 
 /// Measures exact gradients in bounded memory: time against bytes.
 ///
@@ -22,15 +20,8 @@ pub(crate) struct Args {
     /// Batch, steps, inputs and units
     #[arg(long, value_name = "B,T,I,H", default_value = "64,1000,64,128")]
     shape: Shape,
-    /// Threads
-    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
-    threads: usize,
-    /// Scalar
-    #[arg(long, value_enum, default_value = "f32")]
-    dtype: Dtype,
-    /// Instruction set; the best unless given
-    #[arg(long, value_name = "NAME")]
-    isa: Option<Isa>,
+    #[command(flatten)]
+    on: On,
     /// A file for a plot
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -40,16 +31,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
-    let Args { shape, threads, dtype, .. } = args;
-    let isa = args.isa.unwrap_or_else(Isa::best);
+    let Args { shape, on, .. } = args;
+    let (threads, dtype, isa) = (on.threads, on.dtype, on.isa());
     let passes = on_threads(threads, || measure(dtype, isa, shape))?;
     let first = passes[0];
     let ratio = |pass: &Pass| pass.seconds / first.seconds;
     let within = passes.iter().all(|pass| pass.peak <= pass.bytes);
     let title = format!("exact gradients of {shape} in bounded memory");
-    let note = conditions(isa, dtype, threads);
+    let note = on.conditions();
     if let Some(path) = &args.svg {
-        write_plot(path, &plot(&passes, &title, &note))?;
+        write(path, &plot(&passes, &title, &note))?;
     }
     if args.json {
         for pass in &passes {

@@ -22,6 +22,7 @@ use std::path::Path;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use harness::dtype::Dtype;
 use harness::machine;
+use harness::table::count;
 use kernels::Isa;
 use kernels::activation::Function;
 
@@ -62,15 +63,36 @@ fn up_to_1024(text: &str) -> Result<usize, String> {
     }
 }
 
-/// What a measurement was made on, to stand beside its title.
-pub(crate) fn conditions(isa: Isa, dtype: Dtype, threads: usize) -> String {
-    let s = if threads == 1 { "" } else { "s" };
-    format!("{}, {isa}, {}, {threads} thread{s}", machine::cpu(), dtype.name())
+// What is measured on. No docstring: it would be that of the command.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct On {
+    /// Threads
+    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
+    pub(crate) threads: usize,
+    /// Scalar
+    #[arg(long, value_enum, default_value = "f32")]
+    pub(crate) dtype: Dtype,
+    /// Instruction set; the best unless given
+    #[arg(long, value_name = "NAME")]
+    isa: Option<Isa>,
 }
 
-/// Writes a plot.
-pub(crate) fn write_plot(path: &Path, plot: &str) -> Result<(), String> {
-    std::fs::write(path, plot).map_err(|error| format!("{}: {error}", path.display()))
+impl On {
+    /// The instruction set.
+    pub(crate) fn isa(self) -> Isa {
+        self.isa.unwrap_or_else(Isa::best)
+    }
+
+    /// All of it, to stand beside a title.
+    pub(crate) fn conditions(self) -> String {
+        let (cpu, isa, threads) = (machine::cpu(), self.isa(), count(self.threads, "thread"));
+        format!("{cpu}, {isa}, {}, {threads}", self.dtype.name())
+    }
+}
+
+/// Writes a file.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Runs `work` on a pool of its own.

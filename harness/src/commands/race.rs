@@ -5,18 +5,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use harness::machine;
-use harness::race::board::{Board, Cell, count};
+use harness::race::board::{Board, Cell};
 use harness::race::course::Course;
 use harness::race::job::Job;
 use harness::race::markdown::{self, Occasion};
 use harness::race::peers::Peer;
 use harness::race::{GRID, date, svg};
 use harness::style::Style;
-use harness::table::{Table, short};
+use harness::table::{Table, count, short};
 use harness::throughput::{Mode, Shape};
 use kernels::Isa;
 
-use super::{Outcome, size, threads};
+use super::{Outcome, size, threads, write};
 
 /// Races whole layers against the frameworks that are installed, in turns of one run.
 ///
@@ -90,12 +90,12 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     }
     let (cpu, isa) = (machine::cpu(), isa.to_string());
     let occasion = Occasion { cpu, isa, date: date::today(), rounds: args.rounds };
-    let write = |path: Option<PathBuf>, text: String| match path {
-        Some(path) => std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display())),
-        None => Ok(()),
-    };
-    write(args.markdown, markdown::render(&board, &occasion))?;
-    write(args.svg, svg::render(&board, &occasion))?;
+    if let Some(path) = &args.markdown {
+        write(path, &markdown::render(&board, &occasion))?;
+    }
+    if let Some(path) = &args.svg {
+        write(path, &svg::render(&board, &occasion))?;
+    }
     Ok(board.cells.iter().all(Cell::agrees))
 }
 

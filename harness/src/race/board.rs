@@ -3,6 +3,7 @@
 use super::job::Job;
 use super::refusal::Refusal;
 use crate::json;
+use crate::table::count;
 use crate::throughput::{Mode, Shape};
 use crate::timing::Timing;
 
@@ -158,11 +159,6 @@ pub fn mean(ratios: impl IntoIterator<Item = f64>) -> Option<f64> {
     let (count, sum) =
         ratios.into_iter().fold((0usize, 0.0), |(count, sum), ratio| (count + 1, sum + ratio.ln()));
     (count > 0).then(|| (sum / count as f64).exp())
-}
-
-/// A number of things: `1 thread`, `2 threads`.
-pub fn count(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

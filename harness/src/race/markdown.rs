@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::board::{Board, Cell, count, mean};
-use crate::table::short;
+use super::board::{Board, Cell, mean};
+use crate::table::{count, short};
 use crate::throughput::Mode;
 
 /// Where and when a race was run.

@@ -1,10 +1,10 @@
 //! The board as a plot: a panel for each kind and number of threads, a row for each shape, a dot for
 //! each peer at its time over ours.
 
-use super::board::{Board, Cell, count};
+use super::board::{Board, Cell};
 use super::markdown::{Occasion, title};
 use crate::svg::{self, COLOURS, line, open, text};
-use crate::table::short;
+use crate::table::{count, short};
 
 /// Space for names of shapes.
 const NAMES: f64 = 130.0;

@@ -168,29 +168,24 @@ impl<T: Float, E: Epilogue<T>> BlockProduct<'_, '_, T, E> {
         };
         // As many panels at a time as are wide.
         for cols in pieces(cols.clone(), wide / nr * nr) {
-            let panels = match b {
+            let (panels, copy) = match b {
                 BlockB::Packed(b, first) => {
-                    Ok((Panels::packed(&b[(cols.start - first) * depth..], nr, depth), false))
+                    (Panels::packed(&b[(cols.start - first) * depth..], nr, depth), None)
                 }
                 BlockB::InPlace(b) => match Panels::in_place(b, cols.start, nr) {
-                    Some(panels) if on_the_way(&panels) => Ok((panels, true)),
-                    Some(panels) if !narrow => Ok((panels, false)),
-                    _ => Err(b),
+                    Some(panels) if on_the_way(&panels) => {
+                        memory.refit(nr * depth);
+                        (panels, Some(&mut memory[..]))
+                    }
+                    Some(panels) if !narrow => (panels, None),
+                    _ => {
+                        // No wider than there are columns.
+                        let width = cols.len().next_multiple_of(V::<S, T>::LANES).min(nr);
+                        memory.refit(cols.len().next_multiple_of(width) * depth);
+                        simd.run(Pack { width, b: b.block(&(0..depth), &cols), out: memory });
+                        (Panels::packed(memory, width, depth), None)
+                    }
                 },
-            };
-            let (panels, copy) = match panels {
-                Ok((panels, true)) => {
-                    memory.refit(nr * depth);
-                    (panels, Some(&mut memory[..]))
-                }
-                Ok((panels, false)) => (panels, None),
-                Err(b) => {
-                    // No wider than there are columns.
-                    let width = cols.len().next_multiple_of(V::<S, T>::LANES).min(nr);
-                    memory.refit(cols.len().next_multiple_of(width) * depth);
-                    simd.run(Pack { width, b: b.block(&(0..depth), &cols), out: memory });
-                    (Panels::packed(memory, width, depth), None)
-                }
             };
             let c = (&mut part.c, part.origin);
             strips(simd, c, a, &panels, (rows, &cols), sum, copy);

@@ -138,17 +138,15 @@ impl<T: Copy, const R: usize> Left<T> for Rows<'_, T, R> {
     fn terms<const P: usize>(self, i: usize) -> impl Terms<T> {
         let mut terms = [[&[][..]; P]; R];
         terms.iter_mut().zip(self.0).for_each(|(terms, row)| *terms = row.run(i));
-        Across(terms)
+        terms
     }
 }
 
-/// Terms of rows: of each its own.
-struct Across<'a, T, const R: usize, const P: usize>([[&'a [T]; P]; R]);
-
-impl<T: Copy, const R: usize, const P: usize> Terms<T> for Across<'_, T, R, P> {
+/// Of each row its own.
+impl<T: Copy, const R: usize, const P: usize> Terms<T> for [[&[T]; P]; R] {
     #[inline(always)]
     fn at(&self, p: usize, r: usize) -> T {
-        self.0[r][p][0]
+        self[r][p][0]
     }
 }
 
@@ -166,17 +164,15 @@ impl<'a, T, const R: usize> Columns<'a, T, R> {
 impl<T: Copy, const R: usize> Left<T> for Columns<'_, T, R> {
     #[inline(always)]
     fn terms<const P: usize>(self, i: usize) -> impl Terms<T> {
-        Down(self.0.run::<P>(i))
+        self.0.run::<P>(i)
     }
 }
 
-/// Terms of columns: of each all rows.
-struct Down<'a, T, const P: usize>([&'a [T]; P]);
-
-impl<T: Copy, const P: usize> Terms<T> for Down<'_, T, P> {
+/// Of each column all rows.
+impl<T: Copy, const P: usize> Terms<T> for [&[T]; P] {
     #[inline(always)]
     fn at(&self, p: usize, r: usize) -> T {
-        self.0[p][r]
+        self[p][r]
     }
 }
 

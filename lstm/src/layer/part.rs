@@ -18,11 +18,8 @@ pub(super) struct Part<T> {
     pub(super) units: usize,
     /// Which part it is: each draws other random numbers.
     number: usize,
-    /// Its weights, among those of the whole.
-    weights: Range<usize>,
-    /// Its states, among those of the whole; and those that it returns.
-    states: Range<usize>,
-    returned: Range<usize>,
+    /// Where what belongs to it is among what belongs to the whole.
+    places: Places,
     /// The penalty on what it returns, and what the gradient of that is multiplied by in the backward
     /// that is next.
     activity_regularizer: Option<Regularizer>,
@@ -48,23 +45,22 @@ impl<T: crate::Float> Part<T> {
         let weights = layer.describe().weights(inputs);
         let size: usize = weights.iter().map(|weight| weight.shape.iter().product::<usize>()).sum();
         let states = layer.states().count();
-        let [number, weight, state] = before
-            .map_or([0; 3], |before| [before.number + 1, before.weights.end, before.states.end]);
+        let [number, weight, state] = before.map_or([0; 3], |before| {
+            [before.number + 1, before.places.weights.end, before.places.states.end]
+        });
         let states = state..state + states;
         let returned = if layer.sequence().return_state { states.clone() } else { 0..0 };
         Part {
             operation: layer.operation(isa, inputs),
             units: layer.units(),
             number,
-            weights: weight..weight + size,
             activity_regularizer: layer.describe().activity_regularizer(),
             activity_scale: None,
             sources: Vec::new(),
             outputs: (0..1 + returned.len()).map(|_| Buffer::new()).collect(),
             douts: (0..1 + returned.len()).map(|_| Flow::default()).collect(),
             dins: (0..1 + states.len()).map(|_| Flow::default()).collect(),
-            states,
-            returned,
+            places: Places { weights: weight..weight + size, states, returned },
         }
     }
 
@@ -88,30 +84,27 @@ impl<T: crate::Float> Part<T> {
         &mut self.dins[0]
     }
 
-    /// Where its weights, its states and those that it returns are among those of the whole.
-    pub(super) fn places(&self) -> Places {
-        Places {
-            weights: self.weights.clone(),
-            states: self.states.clone(),
-            returned: self.returned.clone(),
-        }
+    /// Where what belongs to it is among what belongs to the whole.
+    pub(super) fn places(&self) -> &Places {
+        &self.places
     }
 
     /// Runs the layer in a pass of the whole, for an output with so many steps, and with the states that
     /// it returns.
     pub(super) fn forward(&mut self, pass: Pass<T>, steps: usize, returned: &mut [Buffer<T>]) {
         let Inputs { sources, .. } = pass.inputs;
-        let states = if sources.len() > 1 { &sources[1..][self.states.clone()] } else { &[] };
+        let states =
+            if sources.len() > 1 { &sources[1..][self.places.states.clone()] } else { &[] };
         self.sources.clear();
         self.sources.extend(sources[..1].iter().chain(states));
 
-        debug_assert_eq!(returned.len(), self.returned.len(), "states that are returned");
+        debug_assert_eq!(returned.len(), self.places.returned.len(), "states that are returned");
         self.outputs[0].resize(pass.batch * steps * self.units);
         for (inner, outer) in self.outputs[1..].iter_mut().zip(&*returned) {
             inner.resize(outer.len());
         }
-        let Part { operation, outputs, sources, weights, number, .. } = self;
-        operation.forward(part(pass, sources, weights, *number), outputs);
+        let Part { operation, outputs, sources, places, number, .. } = self;
+        operation.forward(part(pass, sources, &places.weights, *number), outputs);
         for (inner, outer) in outputs[1..].iter().zip(returned) {
             outer.copy_from_slice(inner);
         }
@@ -125,15 +118,15 @@ impl<T: crate::Float> Part<T> {
         dweights: &mut [T],
         dinitial: &mut [Flow<T>],
     ) {
-        debug_assert_eq!(dreturned.len(), self.returned.len(), "states that are returned");
+        debug_assert_eq!(dreturned.len(), self.places.returned.len(), "states that are returned");
         debug_assert_eq!(dinitial.len(), self.sources.len() - 1, "initial states");
         // Gradients of states are lent to the part that they belong to.
         self.lend(dreturned, dinitial);
         self.add_activity_gradients(pass.batch);
-        let Part { operation, outputs, sources, weights, number, douts, dins, .. } = self;
+        let Part { operation, outputs, sources, places, number, douts, dins, .. } = self;
         let dins = &mut dins[..sources.len()];
         if douts.iter().any(|flow| flow.live) {
-            let pass = part(pass, sources, weights, *number);
+            let pass = part(pass, sources, &places.weights, *number);
             operation.backward(pass, outputs, douts, dweights, dins);
         } else {
             dins.iter_mut().filter_map(Flow::room).for_each(|din| din.fill(T::ZERO));
@@ -207,9 +200,11 @@ impl<T: crate::Float> Part<T> {
 }
 
 /// Where what belongs to a part is among what belongs to the whole.
+#[derive(Clone, Debug)]
 pub(super) struct Places {
     pub(super) weights: Range<usize>,
     pub(super) states: Range<usize>,
+    /// The states that it returns.
     pub(super) returned: Range<usize>,
 }
 

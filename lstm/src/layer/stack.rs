@@ -60,7 +60,7 @@ impl<T: crate::Float> Operation<T> for Stack<T> {
             let (below, rest) = cells.split_at_mut(i);
             let pass = upon(pass, below.last(), reversed);
             let made = if i < top || *return_sequences { steps } else { 1 };
-            let own = rest[0].places().returned;
+            let own = rest[0].places().returned.clone();
             rest[0].forward(pass, made, &mut outputs[1..][own]);
         }
         outputs[0].copy_from_slice(cells[top].output());
@@ -94,7 +94,7 @@ impl<T: crate::Float> Operation<T> for Stack<T> {
                     cell.din().grad.resize(below.output().len());
                 }
             }
-            let Places { weights, states, returned } = cell.places();
+            let Places { weights, states, returned } = cell.places().clone();
             // Initial states need not be given.
             let dinitial = dinitial.get_mut(states).unwrap_or_default();
             cell.backward(pass, &mut dreturned[returned], &mut dweights[weights], dinitial);
