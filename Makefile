@@ -1,9 +1,9 @@
 # The chores. `make check` is what CI runs; nothing here is needed to use the crates.
 
-.PHONY: check fmt lint test isas no-std ndarray docs link bench record fixtures
+.PHONY: check fmt lint test isas no-std docs link bench record fixtures
 .PHONY: hot-kernels hot-loops counts counts-record valgrind asan msrv peers peers-rust race
 
-check: fmt lint docs test isas no-std ndarray link hot-loops counts valgrind msrv
+check: fmt lint docs test isas no-std link hot-loops counts valgrind msrv
 
 fmt:
 	cargo fmt --all --check
@@ -24,10 +24,6 @@ no-std:
 	@test -d $$(rustc --print target-libdir --target $(NO_STD)) \
 		|| { echo "no-std skipped: no $(NO_STD), see rustup target add"; exit; }; \
 	cargo build --locked -p kernels --no-default-features --target $(NO_STD)
-
-ndarray:
-	cargo test --locked -p kernels --features ndarray --test ndarray
-	cargo test --locked -p kernels --features ndarray --doc arrays
 
 # The test command of the README.
 test:
@@ -74,7 +70,7 @@ valgrind:
 	@$(call without,valgrind) cargo test --workspace --locked \
 		--config 'target."cfg(all())".runner = "valgrind --quiet --error-exitcode=1"' \
 		--test gemm --test activation --test simd --test simd_bundle --test simd_memory -- \
-		--skip accuracy --skip agreement --skip matrixmultiply --skip threads
+		--skip accuracy --skip agreement --skip matrixmultiply --skip threads --skip instruction_sets
 
 # AddressSanitizer, on all instruction sets: needs a nightly toolchain.
 asan:

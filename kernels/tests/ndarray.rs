@@ -1,5 +1,4 @@
 //! Arrays of `ndarray` are matrices of the same elements, or an error.
-#![cfg(feature = "ndarray")]
 
 use kernels::{Gemm, MatMut, MatRef, NotDense, Scratch};
 use ndarray::{Array2, ArrayView2, Axis, ShapeBuilder, array, s};
