@@ -11,7 +11,7 @@ set -euo pipefail
 
 program=$1
 baseline=$(dirname "$0")/baseline.txt
-kernels='gemm gemm_packed gemm_columns gemm_tiny gemm_row exp expm1 sigmoid tanh softplus log1p erf'
+kernels='gemm gemm_packed gemm_columns gemm_tiny gemm_row gemm_packed_row exp expm1 sigmoid tanh softplus log1p erf'
 grep -qs avx2 /proc/cpuinfo || { echo "counts skipped: no AVX2 here"; exit; }
 
 count() {

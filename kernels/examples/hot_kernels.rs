@@ -46,12 +46,13 @@ fn map<T: Float>(mut run: impl FnMut(&mut [T])) {
     black_box(xs);
 }
 
-const KERNELS: [&str; 12] = [
+const KERNELS: [&str; 13] = [
     "gemm",
     "gemm_packed",
     "gemm_columns",
     "gemm_tiny",
     "gemm_row",
+    "gemm_packed_row",
     "exp",
     "expm1",
     "sigmoid",
@@ -68,6 +69,7 @@ fn run<T: Float>(isa: Isa, kernel: &str) {
         "gemm_columns" => gemm_columns::<T>(isa, (64, 64, 64)),
         "gemm_tiny" => gemm::<T>(isa, (8, 16, 4), false),
         "gemm_row" => gemm::<T>(isa, (1, 256, 256), false),
+        "gemm_packed_row" => gemm::<T>(isa, (1, 256, 256), true),
         "exp" => map::<T>(|xs| isa.run(Exp(xs))),
         "expm1" => map::<T>(|xs| isa.run(Expm1(xs))),
         "sigmoid" => map::<T>(|xs| isa.run(Sigmoid(xs))),

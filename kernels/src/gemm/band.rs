@@ -7,7 +7,7 @@ use super::block::Block;
 use super::blocking::{Blocking, MR};
 use super::epilogue::Epilogue;
 use super::job::Job;
-use super::one_row::OneRow;
+use super::one_row::{OneRow, PackedRow};
 use super::pack::{Pack, pieces};
 use super::packed::Operand;
 use super::tile::{Panels, Sum, strips};
@@ -142,17 +142,18 @@ impl<T: Float, E: Epilogue<T>> BlockProduct<'_, '_, T, E> {
     ) {
         let BlockProduct { part, a, b, sum, nr } = self;
         let depth = a.depth;
-        if let (1, true, BlockB::InPlace(b)) = (rows.len(), part.c.has_lines() && depth > 0, b)
-            && b.has_lines()
-        {
-            return simd.run(OneRow {
-                part,
-                a: a.row(rows.start),
-                b,
-                row: rows.start,
-                cols: cols.clone(),
-                sum,
-            });
+        if rows.len() == 1 && part.c.has_lines() && depth > 0 {
+            let (a, row, cols) = (a.row(rows.start), rows.start, cols.clone());
+            match b {
+                BlockB::InPlace(b) if b.has_lines() => {
+                    return simd.run(OneRow { part, a, b, row, cols, sum });
+                }
+                BlockB::Packed(b, first) => {
+                    let b = &b[(cols.start - first) * depth..];
+                    return simd.run(PackedRow { part, a, b, depth, row, cols, sum });
+                }
+                BlockB::InPlace(_) => {}
+            }
         }
         let wide = wide::<T>().max(nr);
         let narrow = nr < wide && rows.len() >= COPY_B_FROM;

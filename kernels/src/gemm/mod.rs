@@ -20,7 +20,7 @@
 //! | B in a block that spans more than 8 MB, its rows pages apart | as above, by the first tile of a panel, which copies it for the others | as above |
 //! | B in panels narrower than four cache lines | as above, for fewer than 24 rows; for more by the first tile of a panel, which copies it | as above; for up to 47 rows four cache lines of panels at a time if a block spans more than 2 MB |
 //! | B, its rows not contiguous | never | as above, through squares transposed in registers |
-//! | B, for one row | beyond L1: six rows at a time, from one end to the other | as above |
+//! | B, for one row | beyond L1: six rows at a time, from one end to the other; packed before, four panels at a time | as above |
 //!
 //! Without an epilogue, with α = 1 and both operands not packed before, a column-major C, or one too
 //! narrow for a vector, is computed as `Cᵀ = Bᵀ Aᵀ`. Else its elements are written one by one, which
@@ -72,5 +72,5 @@ pub use caches::Caches;
 pub use compiled::Compiled;
 pub use driver::{Gemm, Scratch, gemm};
 pub use epilogue::{Bias, Epilogue};
-pub use microkernel::{accumulate_panels, accumulate_rows};
+pub use microkernel::{accumulate_abreast, accumulate_panels, accumulate_rows};
 pub use packed::{Operand, Packed};

@@ -3,7 +3,9 @@
 use core::ops::Range;
 
 use super::bands::Part;
+use super::blocking::Blocking;
 use super::epilogue::Epilogue;
+use super::microkernel::accumulate_abreast;
 use super::tile::Sum;
 use crate::matrix::MatRef;
 use crate::simd::{Float, Kernel, Simd, V, Vector};
@@ -53,6 +55,96 @@ impl<T: Float, E: Epilogue<T>> Kernel for OneRow<'_, '_, T, E> {
             for (c, col) in c.chunks_mut(lanes).zip(cols.step_by(lanes)) {
                 let finished = V::<S, T>::load(simd, c);
                 epilogue.finish(simd, row, col, finished).store(c);
+            }
+        }
+    }
+}
+
+/// Panels of B that are read side by side.
+const PANELS: usize = 4;
+
+/// Bytes of each that are asked for ahead: enough for memory to answer, and little beside L1.
+const AHEAD: usize = 2048;
+
+/// A row of C, where B is packed: some panels side by side, as far apart as may be, each followed by
+/// its neighbours. So there are as many streams, from one end of a part of B to the other.
+pub(super) struct PackedRow<'b, 'a, T, E> {
+    pub(super) part: &'b mut Part<'a, T>,
+    /// The elements of A, and their distance.
+    pub(super) a: (&'b [T], usize),
+    /// The panels of these columns.
+    pub(super) b: &'b [T],
+    pub(super) depth: usize,
+    pub(super) row: usize,
+    pub(super) cols: Range<usize>,
+    pub(super) sum: &'b Sum<'b, T, E>,
+}
+
+impl<T: Float, E: Epilogue<T>> Kernel for PackedRow<'_, '_, T, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        match Blocking::vectors::<S>() {
+            4 => self.vectors::<S, 4>(simd),
+            _ => self.vectors::<S, 2>(simd),
+        }
+    }
+}
+
+impl<T: Float, E: Epilogue<T>> PackedRow<'_, '_, T, E> {
+    #[inline(always)]
+    fn vectors<S: Simd, const NV: usize>(mut self, simd: S) {
+        let panels = self.cols.len().div_ceil(NV * V::<S, T>::LANES);
+        let apart = panels / PANELS;
+        for first in 0..apart {
+            self.panels::<S, PANELS, NV>(simd, first, apart);
+        }
+        for panel in apart * PANELS..panels {
+            self.panels::<S, 1, NV>(simd, panel, 0);
+        }
+    }
+
+    /// `N` panels of `NV` vectors, so far apart.
+    #[inline(always)]
+    fn panels<S: Simd, const N: usize, const NV: usize>(
+        &mut self,
+        simd: S,
+        first: usize,
+        apart: usize,
+    ) {
+        let PackedRow { part, a, b, depth, row, cols, sum } = self;
+        let lanes = V::<S, T>::LANES;
+        let width = NV * lanes;
+        let (top, left) = part.origin;
+        let [c] = part.c.lines_of(*row - top, cols.start - left..cols.end - left);
+        // The last panel may be wider than what is left of C.
+        let len = c.len();
+        let at = |n: usize, v: usize| ((first + n * apart) * width + v * lanes).min(len);
+
+        let mut sums = [[V::<S, T>::splat(simd, T::ZERO); NV]; N];
+        if sum.beta != T::ZERO {
+            let beta = V::<S, T>::splat(simd, sum.beta);
+            for (n, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = beta * V::<S, T>::load(simd, &c[at(n, v)..]);
+                }
+            }
+        }
+        let mut panels = [&[][..]; N];
+        for (n, panel) in panels.iter_mut().enumerate() {
+            *panel = &b[(first + n * apart) * width * *depth..][..width * *depth];
+        }
+        let sums = accumulate_abreast::<S, T, N, NV, AHEAD>(simd, sums, *a, panels);
+        for (n, sums) in sums.iter().enumerate() {
+            for (v, &finished) in sums.iter().enumerate() {
+                let finished = match sum.epilogue {
+                    Some(epilogue) if !E::IDENTITY && at(n, v) < len => {
+                        epilogue.finish(simd, *row, cols.start + at(n, v), finished)
+                    }
+                    _ => finished,
+                };
+                finished.store(&mut c[at(n, v)..]);
             }
         }
     }

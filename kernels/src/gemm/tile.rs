@@ -6,8 +6,9 @@ use core::ops::Range;
 use super::block::Block;
 use super::blocking::{Blocking, MR};
 use super::epilogue::Epilogue;
-use super::microkernel::{Columns, Left, Right, Rows, Tile, accumulate};
-use super::pack::pieces;
+use super::microkernel::{
+    AS_IT_LIES, ASKING, COPYING, Columns, Left, Right, Rows, Tile, accumulate,
+};
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 use crate::unroll::written_out;
@@ -62,30 +63,25 @@ pub(super) fn strips<S: Simd, T: Float, E: Epilogue<T>>(
     mut copy: Option<&mut [T]>,
 ) {
     let lanes = V::<S, T>::LANES;
-    for (panel, first) in pieces(cols.clone(), b.width).zip((0..).step_by(b.apart.max(1))) {
-        let mut start = panel.start;
-        while start < panel.end {
-            let left = panel.end - start;
-            let width = match left / lanes {
-                4.. if Blocking::vectors::<S>() == 4 => 4 * lanes,
-                2.. => 2 * lanes,
-                1 => lanes,
-                _ => left,
-            };
-            // Empty where there is no term.
-            let from = b.elements.get(first + start - panel.start..).unwrap_or(&[]);
-            let whole = if b.padded { width.next_multiple_of(lanes) } else { width };
-            let b = Right { panel: from, stride: b.stride, width: whole };
-            let cols = start..start + width;
-            let strip = Strip { c, origin, block, b, cols, sum };
-            match &mut copy {
-                Some(copy) if width == Blocking::vectors::<S>() * lanes => {
-                    strip.copying(simd, rows.clone(), copy);
-                }
-                _ => strip.run(simd, rows.clone()),
-            }
-            start += width;
+    let (mut start, mut panel, mut first) = (cols.start, cols.start, 0);
+    while start < cols.end {
+        if start - panel == b.width {
+            (panel, first) = (start, first + b.apart);
         }
+        let left = cols.end.min(panel + b.width) - start;
+        let width = match left / lanes {
+            4.. if Blocking::vectors::<S>() == 4 => 4 * lanes,
+            2.. => 2 * lanes,
+            1 => lanes,
+            _ => left,
+        };
+        // Empty where there is no term.
+        let from = b.elements.get(first + start - panel..).unwrap_or(&[]);
+        let whole = if b.padded { width.next_multiple_of(lanes) } else { width };
+        let right = Right { panel: from, stride: b.stride, width: whole };
+        let strip = Strip { c, origin, block, b: right, cols: start..start + width, sum };
+        strip.run(simd, rows.clone(), copy.as_deref_mut());
+        start += width;
     }
 }
 
@@ -100,38 +96,45 @@ struct Strip<'b, 'a, T, E> {
     sum: &'b Sum<'b, T, E>,
 }
 
-impl<T: Float, E: Epilogue<T>> Strip<'_, '_, T, E> {
-    /// Adds the product to some rows.
+impl<'b, T: Float, E: Epilogue<T>> Strip<'b, '_, T, E> {
+    /// Adds the product to some rows. A whole panel is copied on the way, if there is where to.
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S, rows: Range<usize>) {
+    fn run<S: Simd>(self, simd: S, rows: Range<usize>, copy: Option<&'b mut [T]>) {
         match self.cols.len() / V::<S, T>::LANES {
-            4 if Blocking::vectors::<S>() == 4 => self.tiles::<S, 4, false>(simd, rows),
+            4 if Blocking::vectors::<S>() == 4 => self.panel::<S, 4>(simd, rows, copy),
+            2 if Blocking::vectors::<S>() == 2 => self.panel::<S, 2>(simd, rows, copy),
             2 => self.tiles::<S, 2, false>(simd, rows),
             1 => self.tiles::<S, 1, false>(simd, rows),
             _ => self.tiles::<S, 1, true>(simd, rows),
         }
     }
 
-    /// The same for a whole panel: the first tile copies it, the others read the copy.
+    /// A whole panel: its first tile brings it closer, for the others. (A panel two vectors wide loses by being
+    /// asked for: there are as many lines, and half the multiply-adds behind which to wait.)
     #[inline(always)]
-    fn copying<S: Simd>(mut self, simd: S, rows: Range<usize>, copy: &mut [T]) {
-        let first = rows.start..rows.start + MR;
-        match Blocking::vectors::<S>() {
-            4 => {
-                simd.run(Tiles::<T, E, MR, 4, false, true> { strip: &mut self, rows: first, copy })
-            }
-            _ => {
-                simd.run(Tiles::<T, E, MR, 2, false, true> { strip: &mut self, rows: first, copy })
-            }
+    fn panel<S: Simd, const N: usize>(
+        mut self,
+        simd: S,
+        rows: Range<usize>,
+        copy: Option<&'b mut [T]>,
+    ) {
+        let (first, rest) = (rows.start..rows.start + MR, rows.start + MR..rows.end);
+        let width = N * V::<S, T>::LANES;
+        if let Some(copy) = copy {
+            let rows = first;
+            simd.run(Tiles::<T, E, MR, N, false, COPYING> { strip: &mut self, rows, copy });
+            self.b = Right { panel: copy, stride: width, width };
+        } else if N == 4 && self.b.stride == width && rows.len() >= 2 * MR {
+            let (rows, copy) = (first, &mut [][..]);
+            simd.run(Tiles::<T, E, MR, N, false, ASKING> { strip: &mut self, rows, copy });
+        } else {
+            return self.tiles::<S, N, false>(simd, rows);
         }
-        let Strip { c, origin, block, cols, sum, .. } = self;
-        let width = cols.len();
-        let b = Right { panel: copy, stride: width, width };
-        Strip { c, origin, block, b, cols, sum }.run(simd, rows.start + MR..rows.end);
+        self.tiles::<S, N, false>(simd, rest);
     }
 
     #[inline(always)]
-    fn tiles<S: Simd, const N: usize, const PART: bool>(&mut self, simd: S, rows: Range<usize>) {
+    fn tiles<S: Simd, const N: usize, const PART: bool>(mut self, simd: S, rows: Range<usize>) {
         let left = rows.len() % MR;
         // Two tiles of four rows take less time than one of six and one of two. Those of packed
         // rows start where a panel does.
@@ -157,20 +160,20 @@ impl<T: Float, E: Epilogue<T>> Strip<'_, '_, T, E> {
         simd: S,
         rows: Range<usize>,
     ) {
-        simd.run(Tiles::<T, E, R, N, PART, false> { strip: self, rows, copy: &mut [] });
+        simd.run(Tiles::<T, E, R, N, PART, AS_IT_LIES> { strip: self, rows, copy: &mut [] });
     }
 }
 
 /// Tiles of `R` rows, `N` vectors wide or a `PART` of one.
-struct Tiles<'c, 'b, 'a, T, E, const R: usize, const N: usize, const PART: bool, const COPY: bool> {
+struct Tiles<'c, 'b, 'a, T, E, const R: usize, const N: usize, const PART: bool, const HOW: u8> {
     strip: &'c mut Strip<'b, 'a, T, E>,
     rows: Range<usize>,
-    /// Where the strip of B is copied to on the way, if `COPY`.
+    /// Where the strip of B is copied to on the way, if it is.
     copy: &'c mut [T],
 }
 
-impl<T, E, const R: usize, const N: usize, const PART: bool, const COPY: bool> Kernel
-    for Tiles<'_, '_, '_, T, E, R, N, PART, COPY>
+impl<T, E, const R: usize, const N: usize, const PART: bool, const HOW: u8> Kernel
+    for Tiles<'_, '_, '_, T, E, R, N, PART, HOW>
 where
     T: Float,
     E: Epilogue<T>,
@@ -192,8 +195,8 @@ where
     }
 }
 
-impl<T, E, const R: usize, const N: usize, const PART: bool, const COPY: bool>
-    Tiles<'_, '_, '_, T, E, R, N, PART, COPY>
+impl<T, E, const R: usize, const N: usize, const PART: bool, const HOW: u8>
+    Tiles<'_, '_, '_, T, E, R, N, PART, HOW>
 where
     T: Float,
     E: Epilogue<T>,
@@ -207,8 +210,10 @@ where
         let b = Right { width: if PART { b.width } else { N * lanes }, ..*b };
         let depth = block.depth;
         let local = cols.start - origin.1..cols.start - origin.1 + width;
-        let mut scattered = (!c.has_lines()).then_some(Scattered([[T::ZERO; WIDTH]; R]));
-        for row in rows.step_by(R) {
+        let mut scattered =
+            if c.has_lines() { None } else { Some(Scattered([[T::ZERO; WIDTH]; R])) };
+        let mut row = rows.start;
+        while row < rows.end {
             let local_row = row - origin.0;
             let mut tile: Tile<S, T, R, N> = [[V::<S, T>::splat(simd, T::ZERO); N]; R];
             if sum.beta != T::ZERO {
@@ -232,7 +237,7 @@ where
                     }
                 }
             }
-            tile = accumulate::<S, T, R, N, COPY>(simd, tile, left(row), b, depth, copy);
+            tile = accumulate::<S, T, R, N, HOW>(simd, tile, left(row), b, depth, copy);
             if let Some(epilogue) = sum.epilogue {
                 written_out! { r < R, at_most_six {
                     for (v, sum) in tile[r].iter_mut().enumerate() {
@@ -258,6 +263,7 @@ where
                     scattered.scatter(c, local_row, &local);
                 }
             }
+            row += R;
         }
     }
 }

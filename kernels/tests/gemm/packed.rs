@@ -1,8 +1,8 @@
 //! Operands packed before give the same bits as those packed on the way, or not at all.
 
-use kernels::{Gemm, Isa, Packed, Scratch};
+use kernels::{Bias, Gemm, Isa, Packed, Scratch};
 
-use crate::common::Scalar;
+use crate::common::{Scalar, noise};
 use crate::operands::{COLUMNS, LAYOUTS, Matrix, ROWS};
 
 /// Empty, one element, about a tile, about a block in each direction.
@@ -57,6 +57,32 @@ fn packed_operands_give_the_same_bits() {
                     assert!(left == neither, "{what}: A packed");
                     assert!(right == neither, "{what}: B packed");
                     assert!(both == neither, "{what}: both packed");
+                }
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+#[test]
+fn one_row_has_the_same_bits_over_any_number_of_panels() {
+    fn check<T: Scalar>() {
+        for (n, k) in [(20, 700), (64, 257), (129, 100), (257, 300), (300, 129), (1283, 400)] {
+            let (a, b) = (Matrix::<T>::noise(ROWS, (1, k), 1), Matrix::noise(ROWS, (k, n), 2));
+            let (old, bias) = (Matrix::<T>::noise(ROWS, (1, n), 3), noise::<T>(4, n));
+            for isa in Isa::available() {
+                let packed = Packed::right(isa, b.view());
+                for beta in [0.0, 1.0, -0.7] {
+                    let [plain, found] =
+                        [Gemm::new(a.view(), b.view()), Gemm::new(a.view(), &packed)].map(|gemm| {
+                            let gemm = gemm.isa(isa).beta(T::from_f64(beta));
+                            let [mut c, mut d] = [old.clone(), old.clone()];
+                            gemm.run(c.view_mut(), &mut Scratch::default());
+                            gemm.epilogue(Bias(&bias)).run(d.view_mut(), &mut Scratch::default());
+                            (c.bits(), d.bits())
+                        });
+                    assert!(plain == found, "{isa} {} 1×{n}×{k} β = {beta}", T::NAME);
                 }
             }
         }

@@ -3,6 +3,7 @@
 //! Each weight is used once: several vectors side by side share the elements of `h₋`, and have as many
 //! chains of multiply-adds as the CPU can work on.
 
+use kernels::gemm::accumulate_abreast;
 use kernels::simd::{Float, MAX_LANES, Simd, V, Vector};
 
 use super::pack::Packed;
@@ -80,9 +81,9 @@ impl<T: Float> Row<'_, T> {
             *tile = gates::load(simd, start, self.between);
         }
         if let Some(x) = self.x {
-            tile = accumulate_abreast(simd, tile, x, &self.weights.kernel, self.first);
+            tile = accumulate(simd, tile, x, &self.weights.kernel, self.first);
         }
-        tile = accumulate_abreast(simd, tile, self.h_prev, &self.weights.recurrent, self.first);
+        tile = accumulate(simd, tile, self.h_prev, &self.weights.recurrent, self.first);
         for (tile, z) in tile.iter().zip(z.chunks_exact_mut(panel)) {
             for (sum, z) in tile.iter().zip(z.chunks_exact_mut(V::<S, T>::LANES)) {
                 sum.store(z);
@@ -92,32 +93,21 @@ impl<T: Float> Row<'_, T> {
     }
 }
 
-/// `tile[n] += a B[n]` with `N` neighbouring panels of B, `M` vectors wide, the first of which is
-/// this one.
+/// `tile[n] += a B[n]` with `N` neighbouring panels of B, the first of which is this one.
 #[inline(always)]
-fn accumulate_abreast<S: Simd, T: Float, const N: usize, const M: usize>(
+fn accumulate<S: Simd, T: Float, const N: usize, const NV: usize>(
     simd: S,
-    mut tile: [[V<S, T>; M]; N],
+    tile: [[V<S, T>; NV]; N],
     a: &[T],
     panels: &[T],
     first: usize,
-) -> [[V<S, T>; M]; N] {
-    let width = M * V::<S, T>::LANES;
-    let panel = a.len() * width;
+) -> [[V<S, T>; NV]; N] {
+    let panel = a.len() * NV * V::<S, T>::LANES;
     let mut abreast = [&[][..]; N];
     for (n, abreast) in abreast.iter_mut().enumerate() {
         *abreast = &panels[(first + n) * panel..][..panel];
     }
-    for (k, &a) in a.iter().enumerate() {
-        let a = V::<S, T>::splat(simd, a);
-        for (tile, panel) in tile.iter_mut().zip(abreast) {
-            let b = &panel[k * width..][..width];
-            for (sum, b) in tile.iter_mut().zip(b.chunks_exact(V::<S, T>::LANES)) {
-                *sum = a.mul_add(V::<S, T>::load(simd, b), *sum);
-            }
-        }
-    }
-    tile
+    accumulate_abreast::<S, T, N, NV, 0>(simd, tile, (a, 1), abreast)
 }
 
 /// `dh = dz Uᵀ` for some blocks of `NV` vectors, the first of which is this one and that `dh` begins
@@ -138,7 +128,7 @@ pub(super) fn product<S: Simd, T: Float>(
         dh: &mut [T],
     ) -> usize {
         let zero = [[V::<S, T>::splat(simd, T::ZERO); NV]; N];
-        let tile = accumulate_abreast(simd, zero, dz, panels, first);
+        let tile = accumulate(simd, zero, dz, panels, first);
         // The last block may have one vector only.
         for (sum, dh) in tile.iter().flatten().zip(dh.chunks_exact_mut(V::<S, T>::LANES)) {
             sum.store(dh);
