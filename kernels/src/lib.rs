@@ -7,6 +7,7 @@
 //! | [`activation`] | `exp`, `sigmoid`, `tanh`, `softplus`, `erf`, … and derivatives, over slices |
 //! | [`math`]       | the same from vector to vector, for kernels of your own                   |
 //! | [`simd`]       | the vector vocabulary, instruction sets, run-time dispatch                |
+//! | [`Team`]       | threads that share out work of microseconds, again and again               |
 //! | [`mod@reference`] | the slow, obvious definitions that all of it is tested against            |
 //!
 //! A plain `cargo build` is enough: no flags. AVX-512, AVX2 with FMA and a portable floor (SSE2 on
@@ -34,6 +35,8 @@ mod matrix;
 pub mod reference;
 pub mod simd;
 mod strided;
+#[cfg(feature = "std")]
+mod team;
 mod threads;
 mod unroll;
 
@@ -43,3 +46,5 @@ pub use buffer::Buffer;
 pub use gemm::{Bias, Epilogue, Gemm, Packed, Scratch, gemm};
 pub use matrix::{MatMut, MatRef};
 pub use simd::{Float, Isa};
+#[cfg(feature = "std")]
+pub use team::Team;

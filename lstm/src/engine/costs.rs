@@ -18,7 +18,7 @@ pub(crate) fn pays_threads(work: usize) -> bool {
 
 /// Bytes of a recurrent kernel from which on a step is worth a fork and a join: half of it for each of
 /// two threads, as much for each of more.
-const SHARED_ABOVE: usize = 1 << 20;
+const SHARED_ABOVE: usize = 1 << 17;
 
 /// Bytes of weights that a core works off in a cycle for one row: its two units of multiply-adds take
 /// 32 each.

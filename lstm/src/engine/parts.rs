@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use kernels::Isa;
+use kernels::{Isa, Team};
 
 use super::call::{Gradients, Options, Weights};
 use super::cell::Activations;
@@ -119,10 +119,10 @@ impl<T: kernels::Float> Forward<'_, T> {
                     }
                     let (view, y) = (&mut view, y.as_deref_mut());
                     if plan.cut == Cut::Units {
-                        let row =
-                            rows::OneRow { isa, activations, weights, view, threads: plan.threads };
-                        // Into the pool once: from there, the forks of all steps are cheap.
-                        rayon::scope(|_| row.forward(y, (kept, hoisted), steps));
+                        Team::gather(plan.threads, |team| {
+                            let row = rows::OneRow { isa, activations, weights, view, team };
+                            row.forward(y, (kept, hoisted), steps);
+                        });
                     } else {
                         isa.run(rows::Forward {
                             activations,
@@ -176,8 +176,9 @@ impl<T: kernels::Float> Backward<'_, T> {
         match self.weights {
             Packed::Rows(weights) if plan.cut == Cut::Units => {
                 let view = &mut view;
-                let row = rows::OneRow { isa, activations, weights, view, threads: plan.threads };
-                rayon::scope(|_| row.backward(dy, initial));
+                Team::gather(plan.threads, |team| {
+                    rows::OneRow { isa, activations, weights, view, team }.backward(dy, initial);
+                });
             }
             Packed::Rows(weights) => {
                 isa.run(rows::Backward { activations, weights, view, dy, initial });

@@ -2,12 +2,12 @@
 //!
 //! A step of one row reads every weight once and does little with it. With the units shared out,
 //! each core reads the weights of its own, from its own cache if they fit. All have to have finished
-//! a step before the next one starts: a fork and a join for each.
+//! a step before the next one starts: a fork and a join for each, in a [`Team`] that stays awake.
 
 use std::ops::Range;
 
-use kernels::Isa;
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
+use kernels::{Isa, Team};
 
 use super::pack::Packed;
 use super::{Cells, Dropped, NV, Step, abreast};
@@ -16,13 +16,13 @@ use crate::engine::gates::{line, place};
 use crate::engine::sequence::Gradient;
 use crate::engine::workspace::{Dims, View, before_and_after};
 
-/// The steps of one row, on several threads of the current `rayon` pool.
+/// The steps of one row, shared by a team.
 pub(in crate::engine) struct OneRow<'a, 'v, T> {
     pub(in crate::engine) isa: Isa,
     pub(in crate::engine) activations: Activations,
     pub(in crate::engine) weights: &'a Packed<T>,
     pub(in crate::engine) view: &'a mut View<'v, T>,
-    pub(in crate::engine) threads: usize,
+    pub(in crate::engine) team: Team<'a>,
 }
 
 impl<T: Float> OneRow<'_, '_, T> {
@@ -60,7 +60,7 @@ impl<T: Float> OneRow<'_, '_, T> {
                 a: kept.then(|| &mut a[slot(t)]),
             };
             let all = Forward { step, lanes, first: 0, vectors: units.div_ceil(lanes) };
-            all.fork(self.isa, self.threads);
+            all.fork(self.isa, self.team);
             if let Some(y) = &mut y {
                 y[(start + t) * units..][..units].copy_from_slice(&h[slot(after)][..units]);
             }
@@ -89,7 +89,7 @@ impl<T: Float> OneRow<'_, '_, T> {
                 first: 0,
                 blocks,
             };
-            all.fork(self.isa, self.threads);
+            all.fork(self.isa, self.team);
         }
         if initial {
             let all = Backward {
@@ -105,7 +105,7 @@ impl<T: Float> OneRow<'_, '_, T> {
                 first: 0,
                 blocks,
             };
-            all.fork(self.isa, self.threads);
+            all.fork(self.isa, self.team);
         }
     }
 }
@@ -125,14 +125,15 @@ pub(super) struct Forward<'a, T> {
 }
 
 impl<T: Float> Forward<'_, T> {
-    fn fork(self, isa: Isa, threads: usize) {
+    fn fork(self, isa: Isa, team: Team) {
+        let threads = team.threads();
         let line = (line::<T>() / self.lanes).max(1);
         if threads == 1 || self.vectors <= line {
             return isa.run(self);
         }
         let half = share(self.vectors, line, threads);
         let (left, right) = self.split(half);
-        rayon::join(|| left.fork(isa, threads / 2), || right.fork(isa, threads - threads / 2));
+        team.join(|team| left.fork(isa, team), |team| right.fork(isa, team));
     }
 
     /// So many of the vectors, and the others.
@@ -200,14 +201,15 @@ pub(super) struct Now<'a, T> {
 }
 
 impl<T: Float> Backward<'_, T> {
-    fn fork(self, isa: Isa, threads: usize) {
+    fn fork(self, isa: Isa, team: Team) {
+        let threads = team.threads();
         let line = (line::<T>() / (NV * self.lanes)).max(1);
         if threads == 1 || self.blocks <= line {
             return isa.run(self);
         }
         let half = share(self.blocks, line, threads);
         let (left, right) = self.split(half);
-        rayon::join(|| left.fork(isa, threads / 2), || right.fork(isa, threads - threads / 2));
+        team.join(|team| left.fork(isa, team), |team| right.fork(isa, team));
     }
 
     /// So many of the blocks, and the others.
