@@ -16,6 +16,14 @@ pub(crate) fn pays_threads(work: usize) -> bool {
     work >= PARALLEL_ABOVE
 }
 
+/// Numbers that are copied below which it does.
+const COPIED_ABOVE: usize = 1 << 18;
+
+/// Whether to copy so many numbers is enough for two threads to do.
+pub(super) fn pays_threads_to_copy(numbers: usize) -> bool {
+    numbers >= COPIED_ABOVE
+}
+
 /// Bytes of a recurrent kernel from which on a step is worth a fork and a join: half of it for each of
 /// two threads, as much for each of more.
 const SHARED_ABOVE: usize = 1 << 17;

@@ -537,6 +537,7 @@ impl<T: Float> Engine<T> {
             for steps in windows::chunks(batch, dims.steps) {
                 T::products(Products {
                     isa: self.isa,
+                    threads: plan.threads,
                     packed: self.packings.of(lanes),
                     weights: call.weights,
                     view: self.workspace.view(dims, extent.of(dims)),

@@ -5,6 +5,7 @@ use kernels::Isa;
 use super::call::{Call, Options};
 use super::parts::Packed;
 use super::plan::{InputProduct, Lanes, Plan};
+use super::rows::Packer;
 use super::{panels, rows};
 
 /// Packed weights, each form beside the version of the weights that it holds. Plans change from call to
@@ -49,16 +50,17 @@ impl<T: kernels::Float> Packings<T> {
         let units = options.units;
         match plan.lanes {
             Lanes::Units => {
+                let packer = Packer { isa, units, threads: plan.threads };
                 let are = &mut self.rows_are;
                 let hoisted = matches!(plan.input, InputProduct::Hoisted(_));
                 if hoisted && stale(&mut are.whole_kernel, version) {
-                    self.rows.pack_whole_kernel(isa, units, weights);
+                    self.rows.pack_whole_kernel(packer, weights);
                 }
                 if !hoisted && stale(&mut are.kernel, version) {
-                    self.rows.pack_kernel(isa, units, weights);
+                    self.rows.pack_kernel(packer, weights);
                 }
                 if stale(&mut are.recurrent, version) {
-                    self.rows.pack_recurrent(isa, units, weights);
+                    self.rows.pack_recurrent(packer, weights);
                 }
             }
             Lanes::Batch => {
@@ -83,11 +85,12 @@ impl<T: kernels::Float> Packings<T> {
         let units = options.units;
         match plan.lanes {
             Lanes::Units => {
+                let packer = Packer { isa, units, threads: plan.threads };
                 if stale(&mut self.rows_are.recurrent_t, version) {
-                    self.rows.pack_backward(isa, units, weights);
+                    self.rows.pack_backward(packer, weights);
                 }
                 if dx && stale(&mut self.rows_are.whole_kernel, version) {
-                    self.rows.pack_whole_kernel(isa, units, weights);
+                    self.rows.pack_whole_kernel(packer, weights);
                 }
             }
             Lanes::Batch => {

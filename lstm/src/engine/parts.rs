@@ -193,6 +193,7 @@ impl<T: kernels::Float> Backward<'_, T> {
 /// The products over many steps that end a backward call.
 pub(crate) struct Products<'a, T> {
     pub(super) isa: Isa,
+    pub(super) threads: usize,
     pub(super) packed: Packed<'a, T>,
     pub(super) weights: Weights<'a, T>,
     pub(super) view: View<'a, T>,
@@ -206,10 +207,10 @@ pub(crate) struct Products<'a, T> {
 
 impl<T: kernels::Float> Products<'_, T> {
     pub(crate) fn run(self) {
-        let Products { isa, packed, weights, mut view, steps, grads, dx, scratch } = self;
+        let Products { isa, threads, packed, weights, mut view, steps, grads, dx, scratch } = self;
         match packed {
             Packed::Rows(packed) => {
-                scratch.run(isa, (packed, weights), (&view, steps), grads, dx);
+                scratch.run((isa, threads), (packed, weights), (&view, steps), grads, dx);
             }
             Packed::Panels(weights) => {
                 isa.run(panels::Products { weights, view: &mut view, steps, grads, dx });

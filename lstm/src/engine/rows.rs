@@ -28,7 +28,7 @@ use super::workspace::{Dims, Group, View, before_and_after};
 pub(super) use dropout::Dropped;
 pub(crate) use hoist::Hoist;
 pub(super) use one_row::OneRow;
-pub(super) use pack::Packed;
+pub(super) use pack::{Packed, Packer};
 pub(super) use products::Products;
 
 /// Rows of a group, at most: their states stay in L1 while a panel of weights is used for all of them.

@@ -5,6 +5,7 @@ use kernels::{Buffer, Isa};
 
 use super::NV;
 use crate::engine::Weights;
+use crate::engine::costs::pays_threads_to_copy;
 use crate::engine::gates::{between, line, place};
 
 /// The weights of a layer, packed for this orientation.
@@ -23,109 +24,168 @@ pub(in crate::engine) struct Packed<T> {
     pub(super) kernel_rows: Buffer<T>,
 }
 
-/// Copies weights `[k, 4 units]` into panels `[unit vector][k][4][lanes]`.
-struct Panels<'a, T> {
-    units: usize,
-    weights: &'a [T],
-    out: &'a mut Buffer<T>,
+/// An array that is written in pieces of equal length, each by itself.
+trait Pieces<T>: Sync {
+    /// The elements of a piece.
+    fn len<S: Simd>(&self) -> usize;
+
+    /// Writes piece `i`.
+    fn write<S: Simd>(&self, simd: S, i: usize, out: &mut [T]);
 }
 
-impl<T: Float> Kernel for Panels<'_, T> {
+/// Writes pieces, from `first` on.
+struct Write<'a, T, P> {
+    pieces: &'a P,
+    first: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Float, P: Pieces<T>> Kernel for Write<'_, T, P> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Panels { units, weights, out } = self;
+        let Write { pieces, first, out } = self;
+        for (i, out) in (first..).zip(out.chunks_exact_mut(pieces.len::<S>().max(1))) {
+            pieces.write(simd, i, out);
+        }
+    }
+}
+
+impl<T: Float, P: Pieces<T>> Write<'_, T, P> {
+    /// Shares `count` pieces among threads.
+    fn fork(self, isa: Isa, count: usize, threads: usize) {
+        if threads == 1 || count < threads {
+            return isa.run(self);
+        }
+        let Write { pieces, first, out } = self;
+        let half = count * (threads / 2) / threads;
+        let (left, right) = out.split_at_mut(out.len() / count * half);
+        rayon::join(
+            || Write { pieces, first, out: left }.fork(isa, half, threads / 2),
+            || {
+                let right = Write { pieces, first: first + half, out: right };
+                right.fork(isa, count - half, threads - threads / 2);
+            },
+        );
+    }
+}
+
+/// Writes all of so many pieces, on as many of the threads as that pays.
+fn write<T: Float>(isa: Isa, pieces: impl Pieces<T>, count: usize, out: &mut [T], threads: usize) {
+    let threads = if pays_threads_to_copy(out.len()) { threads } else { 1 };
+    Write { pieces: &pieces, first: 0, out }.fork(isa, count, threads);
+}
+
+/// Weights `[k, 4 units]` in panels `[unit vector][k][4][lanes]`.
+struct Panels<'a, T> {
+    units: usize,
+    weights: &'a [T],
+}
+
+impl<T: Float> Pieces<T> for Panels<'_, T> {
+    #[inline(always)]
+    fn len<S: Simd>(&self) -> usize {
+        self.weights.len() / self.units * V::<S, T>::LANES
+    }
+
+    #[inline(always)]
+    fn write<S: Simd>(&self, simd: S, i: usize, out: &mut [T]) {
+        let Panels { units, weights } = *self;
         let lanes = V::<S, T>::LANES;
-        let depth = weights.len() / (4 * units);
-        let panel = depth * 4 * lanes;
-        out.resize(units.div_ceil(lanes) * panel);
-        for (first, panel) in (0..units).step_by(lanes).zip(out.chunks_exact_mut(panel.max(1))) {
-            let live = lanes.min(units - first);
-            for (row, out) in weights.chunks_exact(4 * units).zip(panel.chunks_exact_mut(4 * lanes))
-            {
-                for (gate, out) in out.chunks_exact_mut(lanes).enumerate() {
-                    V::<S, T>::load(simd, &row[gate * units + first..][..live]).store(out);
-                }
+        let first = i * lanes;
+        let live = lanes.min(units - first);
+        for (row, out) in weights.chunks_exact(4 * units).zip(out.chunks_exact_mut(4 * lanes)) {
+            for (gate, out) in out.chunks_exact_mut(lanes).enumerate() {
+                V::<S, T>::load(simd, &row[gate * units + first..][..live]).store(out);
             }
         }
     }
 }
 
-/// Copies rows of weights `[k, 4 units]` into rows `[k, 4 width]`, as gates lie.
+/// Rows of weights `[k, 4 units]` as rows `[k, 4 width]`, as gates lie.
 struct Rows<'a, T> {
     units: usize,
     weights: &'a [T],
-    out: &'a mut Buffer<T>,
 }
 
-impl<T: Float> Kernel for Rows<'_, T> {
-    type Output = ();
+impl<T: Float> Pieces<T> for Rows<'_, T> {
+    #[inline(always)]
+    fn len<S: Simd>(&self) -> usize {
+        4 * self.units.next_multiple_of(V::<S, T>::LANES)
+    }
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Rows { units, weights, out } = self;
+    fn write<S: Simd>(&self, simd: S, i: usize, out: &mut [T]) {
+        let Rows { units, weights } = *self;
+        let lanes = V::<S, T>::LANES;
+        let row = &weights[i * 4 * units..][..4 * units];
+        for first in (0..units).step_by(lanes) {
+            let live = lanes.min(units - first);
+            let between = between::<T>(lanes, out.len() / 4, first);
+            for gate in 0..4 {
+                let out = &mut out[place::<T>(first) + gate * between..][..lanes];
+                V::<S, T>::load(simd, &row[gate * units + first..][..live]).store(out);
+            }
+        }
+    }
+}
+
+/// Rows `[k, 4 width]`, as gates lie, added to rows `[k, 4 units]`.
+struct Unpacked<'a, T> {
+    units: usize,
+    rows: &'a [T],
+}
+
+impl<T: Float> Pieces<T> for Unpacked<'_, T> {
+    #[inline(always)]
+    fn len<S: Simd>(&self) -> usize {
+        4 * self.units
+    }
+
+    #[inline(always)]
+    fn write<S: Simd>(&self, simd: S, i: usize, out: &mut [T]) {
+        let Unpacked { units, rows } = *self;
         let lanes = V::<S, T>::LANES;
         let width = units.next_multiple_of(lanes);
-        out.resize(weights.len() / units * width);
-        for (row, out) in weights.chunks_exact(4 * units).zip(out.chunks_exact_mut(4 * width)) {
-            for first in (0..units).step_by(lanes) {
-                let (live, between) = (lanes.min(units - first), between::<T>(lanes, width, first));
-                for gate in 0..4 {
-                    let out = &mut out[place::<T>(first) + gate * between..][..lanes];
-                    V::<S, T>::load(simd, &row[gate * units + first..][..live]).store(out);
-                }
+        let row = &rows[i * 4 * width..][..4 * width];
+        for first in (0..units).step_by(lanes) {
+            let (live, between) = (lanes.min(units - first), between::<T>(lanes, width, first));
+            for gate in 0..4 {
+                let row = &row[place::<T>(first) + gate * between..][..lanes];
+                let out = &mut out[gate * units + first..][..live];
+                (V::<S, T>::load(simd, out) + V::<S, T>::load(simd, row)).store(out);
             }
         }
     }
 }
 
 /// Adds rows `[k, 4 width]`, as gates lie, to rows `[k, 4 units]`.
-pub(super) struct Unpack<'a, T> {
-    pub(super) units: usize,
-    pub(super) rows: &'a [T],
-    pub(super) out: &'a mut [T],
+pub(super) fn unpack<T: Float>(isa: Isa, units: usize, rows: &[T], out: &mut [T], threads: usize) {
+    write(isa, Unpacked { units, rows }, out.len() / (4 * units), out, threads);
 }
 
-impl<T: Float> Kernel for Unpack<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Unpack { units, rows, out } = self;
-        let lanes = V::<S, T>::LANES;
-        let width = units.next_multiple_of(lanes);
-        for (row, out) in rows.chunks_exact(4 * width).zip(out.chunks_exact_mut(4 * units)) {
-            for first in (0..units).step_by(lanes) {
-                let (live, between) = (lanes.min(units - first), between::<T>(lanes, width, first));
-                for gate in 0..4 {
-                    let row = &row[place::<T>(first) + gate * between..][..lanes];
-                    let out = &mut out[gate * units + first..][..live];
-                    (V::<S, T>::load(simd, out) + V::<S, T>::load(simd, row)).store(out);
-                }
-            }
-        }
-    }
-}
-
-/// Copies the recurrent kernel `[units, 4 units]` into panels of two unit vectors of its
-/// transpose, `[pair][4 width][2 lanes]`, its rows as gates lie.
+/// The recurrent kernel `[units, 4 units]` in panels of two unit vectors of its transpose,
+/// `[pair][4 width][2 lanes]`, its rows as gates lie.
 struct Transpose<'a, T> {
     units: usize,
     weights: &'a [T],
-    out: &'a mut Buffer<T>,
 }
 
-impl<T: Float> Kernel for Transpose<'_, T> {
-    type Output = ();
+impl<T: Float> Pieces<T> for Transpose<'_, T> {
+    #[inline(always)]
+    fn len<S: Simd>(&self) -> usize {
+        let lanes = V::<S, T>::LANES;
+        4 * self.units.next_multiple_of(lanes) * NV * lanes
+    }
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn write<S: Simd>(&self, simd: S, i: usize, out: &mut [T]) {
         match V::<S, T>::LANES {
-            16 => self.squares::<S, 16>(simd),
-            8 => self.squares::<S, 8>(simd),
-            4 => self.squares::<S, 4>(simd),
-            _ => self.squares::<S, 2>(simd),
+            16 => self.squares::<S, 16>(simd, i, out),
+            8 => self.squares::<S, 8>(simd, i, out),
+            4 => self.squares::<S, 4>(simd, i, out),
+            _ => self.squares::<S, 2>(simd, i, out),
         }
     }
 }
@@ -133,59 +193,84 @@ impl<T: Float> Kernel for Transpose<'_, T> {
 impl<T: Float> Transpose<'_, T> {
     /// Squares of `L` by `L` weights are transposed in registers.
     #[inline(always)]
-    fn squares<S: Simd, const L: usize>(self, simd: S) {
+    fn squares<S: Simd, const L: usize>(&self, simd: S, pair: usize, out: &mut [T]) {
         if L != V::<S, T>::LANES {
             return; // another instruction set's: the compiler drops it
         }
-        let Transpose { units, weights, out } = self;
+        let Transpose { units, weights } = *self;
         let (line, panel) = (line::<T>(), NV * L);
         let width = units.next_multiple_of(L);
-        out.resize(units.div_ceil(panel) * 4 * width * panel);
-        for (pair, out) in out.chunks_exact_mut(4 * width * panel).enumerate() {
-            for (square, out) in out.chunks_exact_mut(L * panel).enumerate() {
-                let (at, row) = (square * L / (4 * line) * line, square * L % (4 * line));
-                let between = line.min(width - at);
-                let (vector, gate) = (at + row % between, row / between);
-                let live = L.min(units - vector);
-                for v in 0..NV {
-                    let first = pair * panel + v * L;
-                    if first >= units {
-                        out.chunks_exact_mut(panel).for_each(|out| out[v * L..].fill(T::ZERO));
-                        continue;
-                    }
-                    let mut rows = [V::<S, T>::splat(simd, T::ZERO); L];
-                    for (unit, row) in (first..units).zip(&mut rows) {
-                        let at = unit * 4 * units + gate * units + vector;
-                        *row = V::<S, T>::load(simd, &weights[at..at + live]);
-                    }
-                    let columns = V::<S, T>::transpose(rows);
-                    for (column, out) in columns.iter().zip(out.chunks_exact_mut(panel)) {
-                        column.store(&mut out[v * L..]);
-                    }
+        for (square, out) in out.chunks_exact_mut(L * panel).enumerate() {
+            let (at, row) = (square * L / (4 * line) * line, square * L % (4 * line));
+            let between = line.min(width - at);
+            let (vector, gate) = (at + row % between, row / between);
+            let live = L.min(units - vector);
+            for v in 0..NV {
+                let first = pair * panel + v * L;
+                if first >= units {
+                    out.chunks_exact_mut(panel).for_each(|out| out[v * L..].fill(T::ZERO));
+                    continue;
+                }
+                let mut rows = [V::<S, T>::splat(simd, T::ZERO); L];
+                for (unit, row) in (first..units).zip(&mut rows) {
+                    let at = unit * 4 * units + gate * units + vector;
+                    *row = V::<S, T>::load(simd, &weights[at..at + live]);
+                }
+                let columns = V::<S, T>::transpose(rows);
+                for (column, out) in columns.iter().zip(out.chunks_exact_mut(panel)) {
+                    column.store(&mut out[v * L..]);
                 }
             }
         }
     }
 }
 
+/// How weights are packed: for which instruction set, of how many units, by how many threads.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct Packer {
+    pub(in crate::engine) isa: Isa,
+    pub(in crate::engine) units: usize,
+    pub(in crate::engine) threads: usize,
+}
+
+impl Packer {
+    fn panels<T: Float>(self, weights: &[T], out: &mut Buffer<T>) {
+        let Packer { isa, units, threads } = self;
+        let lanes = isa.lanes::<T>();
+        let panels = units.div_ceil(lanes);
+        out.resize(panels * (weights.len() / units * lanes));
+        write(isa, Panels { units, weights }, panels, out, threads);
+    }
+
+    fn rows<T: Float>(self, weights: &[T], out: &mut Buffer<T>) {
+        let Packer { isa, units, threads } = self;
+        let rows = weights.len() / (4 * units);
+        out.resize(rows * 4 * units.next_multiple_of(isa.lanes::<T>()));
+        write(isa, Rows { units, weights }, rows, out, threads);
+    }
+
+    fn transpose<T: Float>(self, weights: &[T], out: &mut Buffer<T>) {
+        let Packer { isa, units, threads } = self;
+        let lanes = isa.lanes::<T>();
+        let pairs = units.div_ceil(NV * lanes);
+        out.resize(pairs * 4 * units.next_multiple_of(lanes) * NV * lanes);
+        write(isa, Transpose { units, weights }, pairs, out, threads);
+    }
+}
+
 impl<T: Float> Packed<T> {
     /// Packs what the tiles of forward read of the kernel.
-    pub(in crate::engine) fn pack_kernel(&mut self, isa: Isa, units: usize, weights: Weights<T>) {
-        isa.run(Panels { units, weights: weights.kernel, out: &mut self.kernel });
+    pub(in crate::engine) fn pack_kernel(&mut self, packer: Packer, weights: Weights<T>) {
+        packer.panels(weights.kernel, &mut self.kernel);
     }
 
     /// Packs what they read of the recurrent kernel, and the bias.
-    pub(in crate::engine) fn pack_recurrent(
-        &mut self,
-        isa: Isa,
-        units: usize,
-        weights: Weights<T>,
-    ) {
-        let recurrent = weights.recurrent_kernel;
-        isa.run(Panels { units, weights: recurrent, out: &mut self.recurrent });
+    pub(in crate::engine) fn pack_recurrent(&mut self, packer: Packer, weights: Weights<T>) {
+        packer.panels(weights.recurrent_kernel, &mut self.recurrent);
         match weights.bias {
-            Some(bias) => isa.run(Rows { units, weights: bias, out: &mut self.bias }),
+            Some(bias) => packer.rows(bias, &mut self.bias),
             None => {
+                let Packer { isa, units, .. } = packer;
                 self.bias.resize(4 * units.next_multiple_of(isa.lanes::<T>()));
                 self.bias.fill(T::ZERO);
             }
@@ -193,18 +278,49 @@ impl<T: Float> Packed<T> {
     }
 
     /// Packs what the steps of backward read.
-    pub(in crate::engine) fn pack_backward(&mut self, isa: Isa, units: usize, weights: Weights<T>) {
-        let out = &mut self.recurrent_t;
-        isa.run(Transpose { units, weights: weights.recurrent_kernel, out });
+    pub(in crate::engine) fn pack_backward(&mut self, packer: Packer, weights: Weights<T>) {
+        packer.transpose(weights.recurrent_kernel, &mut self.recurrent_t);
     }
 
     /// Packs what products over many steps read of the kernel.
-    pub(in crate::engine) fn pack_whole_kernel(
-        &mut self,
-        isa: Isa,
-        units: usize,
-        weights: Weights<T>,
-    ) {
-        isa.run(Rows { units, weights: weights.kernel, out: &mut self.kernel_rows });
+    pub(in crate::engine) fn pack_whole_kernel(&mut self, packer: Packer, weights: Weights<T>) {
+        packer.rows(weights.kernel, &mut self.kernel_rows);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Threads write what one writes, all of it.
+    fn check(isa: Isa, pieces: impl Pieces<f32>, count: usize, len: usize) {
+        let written = |threads| {
+            let mut out = vec![f32::NAN; count * len];
+            Write { pieces: &pieces, first: 0, out: &mut out }.fork(isa, count, threads);
+            out
+        };
+        let expected = written(1);
+        assert!(!expected.iter().any(|x| x.is_nan()), "{count} pieces on {isa}");
+        for threads in [2, 3, 8] {
+            assert_eq!(written(threads), expected, "{count} pieces on {isa}, {threads} threads");
+        }
+    }
+
+    #[test]
+    fn threads_share_pieces() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("threads");
+        for isa in Isa::available() {
+            let lanes = isa.lanes::<f32>();
+            for units in [1usize, 17, 40, 150] {
+                let weights: Vec<f32> = (0..units * 4 * units).map(|i| i as f32).collect();
+                let (weights, width) = (&weights[..], 4 * units.next_multiple_of(lanes));
+                let (vectors, pairs) = (units.div_ceil(lanes), units.div_ceil(NV * lanes));
+                pool.install(|| {
+                    check(isa, Rows { units, weights }, units, width);
+                    check(isa, Panels { units, weights }, vectors, units * 4 * lanes);
+                    check(isa, Transpose { units, weights }, pairs, width * NV * lanes);
+                });
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch};
 
 use super::dropout;
-use super::pack::{Packed, Unpack};
+use super::pack::{Packed, unpack};
 use crate::engine::gates::line;
 use crate::engine::sequence::write_rows;
 use crate::engine::workspace::{Dims, Group, View};
@@ -51,7 +51,7 @@ impl<T: Float> Products<T> {
     /// steps of a group, but for those that dropout makes one for each gate.
     pub(in crate::engine) fn run(
         &mut self,
-        isa: Isa,
+        (isa, threads): (Isa, usize),
         (packed, weights): (&Packed<T>, Weights<T>),
         (view, steps): (&View<T>, Range<usize>),
         mut grads: Gradients<T>,
@@ -101,7 +101,7 @@ impl<T: Float> Products<T> {
                 beta = T::ONE;
             }
             if beta == T::ONE {
-                isa.run(Unpack { units, rows: &self.interleaved, out: grad });
+                unpack(isa, units, &self.interleaved, grad, threads);
             }
         }
 
@@ -111,7 +111,7 @@ impl<T: Float> Products<T> {
             for group in groups() {
                 isa.run(ColumnSums { rows: dz(group).0, out: &mut self.interleaved });
             }
-            isa.run(Unpack { units, rows: &self.interleaved, out: db });
+            unpack(isa, units, &self.interleaved, db, 1);
         }
 
         if let Some((dx, reversed)) = dx.filter(|_| by_gate != Some(true)) {
