@@ -65,7 +65,8 @@ counts-record: hot-kernels
 	benches/counts/counts.sh $(HOT_KERNELS) --record
 
 # Every access of tests that walk all operands, of memory that was never written too. Valgrind has
-# no AVX-512: it sees AVX2 and the portable floor.
+# no AVX-512: it sees AVX2 and the portable floor. Skipped are those that compare over the same operands once
+# more.
 valgrind:
 	@$(call without,valgrind) cargo test --workspace --locked \
 		--config 'target."cfg(all())".runner = "valgrind --quiet --error-exitcode=1"' \

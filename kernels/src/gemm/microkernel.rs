@@ -116,11 +116,11 @@ pub(super) struct Right<'a, T> {
 pub(super) const AS_IT_LIES: u8 = 0;
 /// It is copied on the way, and what lies after each row is asked for: the next panel.
 pub(super) const COPYING: u8 = 1;
-/// What lies [`AHEAD`] is asked for.
+/// What lies [`ASKED_AHEAD`] is asked for.
 pub(super) const ASKING: u8 = 2;
 
 /// Bytes of a packed panel that its first tile asks for ahead.
-const AHEAD: usize = 4096;
+const ASKED_AHEAD: usize = 4096;
 
 /// Adds `depth` terms to a tile, the right operand being read in one of the ways above.
 #[inline(always)]
@@ -148,7 +148,7 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
     for p in runs * RUN..depth {
         let (a, [b]) = (a.terms::<1>(p), rows.run::<1>(p));
         if HOW != AS_IT_LIES {
-            let ahead = if HOW == COPYING { width } else { AHEAD / size_of::<T>() };
+            let ahead = if HOW == COPYING { width } else { ASKED_AHEAD / size_of::<T>() };
             for v in 0..N {
                 simd.prefetch(panel, p * stride + ahead + v * V::<S, T>::LANES);
             }

@@ -100,19 +100,23 @@ impl<T: Float, E: Epilogue<T>> PackedRow<'_, '_, T, E> {
         for first in 0..apart {
             self.panels::<S, PANELS, NV>(simd, first, apart);
         }
-        for panel in apart * PANELS..panels {
-            self.panels::<S, 1, NV>(simd, panel, 0);
+        let mut panel = apart * PANELS;
+        while panel < panels {
+            panel += match panels - panel {
+                2.. => self.panels::<S, 2, NV>(simd, panel, 1),
+                _ => self.panels::<S, 1, NV>(simd, panel, 0),
+            };
         }
     }
 
-    /// `N` panels of `NV` vectors, so far apart.
+    /// `N` panels of `NV` vectors, so far apart. Returns how many.
     #[inline(always)]
     fn panels<S: Simd, const N: usize, const NV: usize>(
         &mut self,
         simd: S,
         first: usize,
         apart: usize,
-    ) {
+    ) -> usize {
         let PackedRow { part, a, b, depth, row, cols, sum } = self;
         let lanes = V::<S, T>::LANES;
         let width = NV * lanes;
@@ -147,6 +151,7 @@ impl<T: Float, E: Epilogue<T>> PackedRow<'_, '_, T, E> {
                 finished.store(&mut c[at(n, v)..]);
             }
         }
+        N
     }
 }
 

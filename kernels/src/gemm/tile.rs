@@ -31,22 +31,22 @@ pub(super) struct Panels<'a, T> {
     pub(super) width: usize,
     /// From a panel to the next.
     pub(super) apart: usize,
-    /// A vector may reach past the last column.
-    pub(super) padded: bool,
+    /// They are packed: a vector may reach past the last column.
+    pub(super) packed: bool,
 }
 
 impl<'a, T: Float> Panels<'a, T> {
     /// Packed ones.
     #[inline(always)]
     pub(super) fn packed(elements: &'a [T], width: usize, depth: usize) -> Self {
-        Panels { elements, stride: width, width, apart: width * depth, padded: true }
+        Panels { elements, stride: width, width, apart: width * depth, packed: true }
     }
 
     /// The columns from `col` on where they lie, if rows are contiguous.
     #[inline(always)]
     pub(super) fn in_place(b: MatRef<'a, T>, col: usize, width: usize) -> Option<Self> {
         let (elements, stride) = b.lines(0, col)?;
-        Some(Panels { elements, stride, width, apart: width, padded: false })
+        Some(Panels { elements, stride, width, apart: width, packed: false })
     }
 }
 
@@ -77,13 +77,17 @@ pub(super) fn strips<S: Simd, T: Float, E: Epilogue<T>>(
         };
         // Empty where there is no term.
         let from = b.elements.get(first + start - panel..).unwrap_or(&[]);
-        let whole = if b.padded { width.next_multiple_of(lanes) } else { width };
+        let whole = if b.packed { width.next_multiple_of(lanes) } else { width };
         let right = Right { panel: from, stride: b.stride, width: whole };
         let strip = Strip { c, origin, block, b: right, cols: start..start + width, sum };
-        strip.run(simd, rows.clone(), copy.as_deref_mut());
+        strip.run(simd, rows.clone(), b.packed, copy.as_deref_mut());
         start += width;
     }
 }
+
+/// Rows from which on the first tile of a packed panel asks for what comes: of fewer, eight for one, there are
+/// two tiles of equal height.
+const ASK_FROM: usize = 2 * MR;
 
 /// Columns of C not wider than a tile, and those of B.
 struct Strip<'b, 'a, T, E> {
@@ -97,12 +101,13 @@ struct Strip<'b, 'a, T, E> {
 }
 
 impl<'b, T: Float, E: Epilogue<T>> Strip<'b, '_, T, E> {
-    /// Adds the product to some rows. A whole panel is copied on the way, if there is where to.
+    /// Adds the product to some rows. A whole panel of B, packed or not, is copied on the way if there is
+    /// where to.
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S, rows: Range<usize>, copy: Option<&'b mut [T]>) {
+    fn run<S: Simd>(self, simd: S, rows: Range<usize>, packed: bool, copy: Option<&'b mut [T]>) {
         match self.cols.len() / V::<S, T>::LANES {
-            4 if Blocking::vectors::<S>() == 4 => self.panel::<S, 4>(simd, rows, copy),
-            2 if Blocking::vectors::<S>() == 2 => self.panel::<S, 2>(simd, rows, copy),
+            4 if Blocking::vectors::<S>() == 4 => self.panel::<S, 4>(simd, rows, packed, copy),
+            2 if Blocking::vectors::<S>() == 2 => self.panel::<S, 2>(simd, rows, packed, copy),
             2 => self.tiles::<S, 2, false>(simd, rows),
             1 => self.tiles::<S, 1, false>(simd, rows),
             _ => self.tiles::<S, 1, true>(simd, rows),
@@ -116,6 +121,7 @@ impl<'b, T: Float, E: Epilogue<T>> Strip<'b, '_, T, E> {
         mut self,
         simd: S,
         rows: Range<usize>,
+        packed: bool,
         copy: Option<&'b mut [T]>,
     ) {
         let (first, rest) = (rows.start..rows.start + MR, rows.start + MR..rows.end);
@@ -124,7 +130,7 @@ impl<'b, T: Float, E: Epilogue<T>> Strip<'b, '_, T, E> {
             let rows = first;
             simd.run(Tiles::<T, E, MR, N, false, COPYING> { strip: &mut self, rows, copy });
             self.b = Right { panel: copy, stride: width, width };
-        } else if N == 4 && self.b.stride == width && rows.len() >= 2 * MR {
+        } else if N == 4 && packed && rows.len() >= ASK_FROM {
             let (rows, copy) = (first, &mut [][..]);
             simd.run(Tiles::<T, E, MR, N, false, ASKING> { strip: &mut self, rows, copy });
         } else {

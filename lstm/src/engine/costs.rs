@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use kernels::Float;
 use kernels::gemm::Caches;
+use kernels::{Float, Team};
 
 use super::gates::line;
 use super::plan::{Cut, InputProduct, Lanes, Plan, Sizes};
@@ -16,7 +16,7 @@ pub(crate) fn pays_threads(work: usize) -> bool {
     work >= PARALLEL_ABOVE
 }
 
-/// Numbers that are copied below which it does.
+/// Numbers to be copied below which a second thread costs more than it brings.
 const COPIED_ABOVE: usize = 1 << 18;
 
 /// Whether to copy so many numbers is enough for two threads to do.
@@ -24,9 +24,11 @@ pub(super) fn pays_threads_to_copy(numbers: usize) -> bool {
     numbers >= COPIED_ABOVE
 }
 
-/// Bytes of a recurrent kernel from which on a step is worth a fork and a join: half of it for each of
-/// two threads, as much for each of more.
+/// Bytes of a recurrent kernel from which on a step is worth a fork and a join for two threads.
 const SHARED_ABOVE: usize = 1 << 17;
+
+/// Bytes of it for each of more.
+const SHARE: usize = 1 << 19;
 
 /// Bytes of weights that a core works off in a cycle for one row: its two units of multiply-adds take
 /// 32 each.
@@ -145,7 +147,10 @@ impl Costs {
 
     /// How many threads could share a step of one row: fewer than two if that does not pay.
     pub(super) fn threads_of_a_row(&self) -> usize {
-        self.recurrent / SHARED_ABOVE * 2
+        match self.recurrent {
+            ..SHARED_ABOVE => 1,
+            bytes => (bytes / SHARE).clamp(2, Team::MOST),
+        }
     }
 
     /// Why a plan is as it is.

@@ -39,7 +39,8 @@ pub struct Plan {
     pub group: usize,
     /// When `x W` is computed.
     pub input: InputProduct,
-    /// Threads of the steps. Products over all steps that end backward choose for themselves.
+    /// Threads of the steps, and of packing weights. Products over all steps that end backward choose for
+    /// themselves.
     pub threads: usize,
     /// What each of them has.
     pub cut: Cut,

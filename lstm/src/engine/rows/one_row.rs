@@ -17,15 +17,16 @@ use crate::engine::sequence::Gradient;
 use crate::engine::workspace::{Dims, View, before_and_after};
 
 /// The steps of one row, shared by a team.
-pub(in crate::engine) struct OneRow<'a, 'v, T> {
+pub(in crate::engine) struct OneRow<'a, 'v, 't, T> {
     pub(in crate::engine) isa: Isa,
     pub(in crate::engine) activations: Activations,
     pub(in crate::engine) weights: &'a Packed<T>,
     pub(in crate::engine) view: &'a mut View<'v, T>,
-    pub(in crate::engine) team: Team<'a>,
+    /// Works on this and nothing else: no step waits for the pool.
+    pub(in crate::engine) team: &'a mut Team<'t>,
 }
 
-impl<T: Float> OneRow<'_, '_, T> {
+impl<T: Float> OneRow<'_, '_, '_, T> {
     /// Forward over some steps, as [`super::Forward`] does it.
     pub(in crate::engine) fn forward(
         self,
@@ -110,8 +111,8 @@ impl<T: Float> OneRow<'_, '_, T> {
     }
 }
 
-/// Of so many vectors or blocks, of which so many are a line or more of units, those of half of the threads:
-/// whole lines, some but not all.
+/// Of so many vectors or blocks, of which so many are a line or more of units, those of the first half of a
+/// team: whole lines, some but not all.
 fn share(all: usize, line: usize, threads: usize) -> usize {
     (all * (threads / 2) / threads / line * line).max(line)
 }
@@ -125,7 +126,7 @@ pub(super) struct Forward<'a, T> {
 }
 
 impl<T: Float> Forward<'_, T> {
-    fn fork(self, isa: Isa, team: Team) {
+    fn fork(self, isa: Isa, team: &mut Team) {
         let threads = team.threads();
         let line = (line::<T>() / self.lanes).max(1);
         if threads == 1 || self.vectors <= line {
@@ -201,7 +202,7 @@ pub(super) struct Now<'a, T> {
 }
 
 impl<T: Float> Backward<'_, T> {
-    fn fork(self, isa: Isa, team: Team) {
+    fn fork(self, isa: Isa, team: &mut Team) {
         let threads = team.threads();
         let line = (line::<T>() / (NV * self.lanes)).max(1);
         if threads == 1 || self.blocks <= line {

@@ -24,19 +24,18 @@ pub(in crate::engine) struct Packed<T> {
     pub(super) kernel_rows: Buffer<T>,
 }
 
-/// An array that is written in pieces of equal length, each by itself.
+/// An array that is made in pieces of equal length, each by itself.
 trait Pieces<T>: Sync {
-    /// The elements of a piece.
-    fn len<S: Simd>(&self) -> usize;
-
-    /// Writes piece `i`.
+    /// Makes piece `i`, or adds it to what is there.
     fn write<S: Simd>(&self, simd: S, i: usize, out: &mut [T]);
 }
 
-/// Writes pieces, from `first` on.
+/// Makes `count` pieces, from `first` on.
 struct Write<'a, T, P> {
     pieces: &'a P,
     first: usize,
+    count: usize,
+    /// Of all of them.
     out: &'a mut [T],
 }
 
@@ -45,36 +44,33 @@ impl<T: Float, P: Pieces<T>> Kernel for Write<'_, T, P> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Write { pieces, first, out } = self;
-        for (i, out) in (first..).zip(out.chunks_exact_mut(pieces.len::<S>().max(1))) {
+        let Write { pieces, first, count, out } = self;
+        let len = out.len() / count.max(1);
+        for (i, out) in (first..first + count).zip(out.chunks_exact_mut(len.max(1))) {
             pieces.write(simd, i, out);
         }
     }
 }
 
 impl<T: Float, P: Pieces<T>> Write<'_, T, P> {
-    /// Shares `count` pieces among threads.
-    fn fork(self, isa: Isa, count: usize, threads: usize) {
-        if threads == 1 || count < threads {
+    /// Shares them among threads, of which there are no more than pieces.
+    fn fork(self, isa: Isa, threads: usize) {
+        if threads <= 1 {
             return isa.run(self);
         }
-        let Write { pieces, first, out } = self;
+        let Write { pieces, first, count, out } = self;
         let half = count * (threads / 2) / threads;
         let (left, right) = out.split_at_mut(out.len() / count * half);
-        rayon::join(
-            || Write { pieces, first, out: left }.fork(isa, half, threads / 2),
-            || {
-                let right = Write { pieces, first: first + half, out: right };
-                right.fork(isa, count - half, threads - threads / 2);
-            },
-        );
+        let left = Write { pieces, first, count: half, out: left };
+        let right = Write { pieces, first: first + half, count: count - half, out: right };
+        rayon::join(|| left.fork(isa, threads / 2), || right.fork(isa, threads - threads / 2));
     }
 }
 
-/// Writes all of so many pieces, on as many of the threads as that pays.
+/// Makes all of so many pieces, on several threads if that pays.
 fn write<T: Float>(isa: Isa, pieces: impl Pieces<T>, count: usize, out: &mut [T], threads: usize) {
-    let threads = if pays_threads_to_copy(out.len()) { threads } else { 1 };
-    Write { pieces: &pieces, first: 0, out }.fork(isa, count, threads);
+    let threads = if pays_threads_to_copy(out.len()) { threads.min(count) } else { 1 };
+    Write { pieces: &pieces, first: 0, count, out }.fork(isa, threads);
 }
 
 /// Weights `[k, 4 units]` in panels `[unit vector][k][4][lanes]`.
@@ -84,11 +80,6 @@ struct Panels<'a, T> {
 }
 
 impl<T: Float> Pieces<T> for Panels<'_, T> {
-    #[inline(always)]
-    fn len<S: Simd>(&self) -> usize {
-        self.weights.len() / self.units * V::<S, T>::LANES
-    }
-
     #[inline(always)]
     fn write<S: Simd>(&self, simd: S, i: usize, out: &mut [T]) {
         let Panels { units, weights } = *self;
@@ -110,11 +101,6 @@ struct Rows<'a, T> {
 }
 
 impl<T: Float> Pieces<T> for Rows<'_, T> {
-    #[inline(always)]
-    fn len<S: Simd>(&self) -> usize {
-        4 * self.units.next_multiple_of(V::<S, T>::LANES)
-    }
-
     #[inline(always)]
     fn write<S: Simd>(&self, simd: S, i: usize, out: &mut [T]) {
         let Rows { units, weights } = *self;
@@ -138,11 +124,6 @@ struct Unpacked<'a, T> {
 }
 
 impl<T: Float> Pieces<T> for Unpacked<'_, T> {
-    #[inline(always)]
-    fn len<S: Simd>(&self) -> usize {
-        4 * self.units
-    }
-
     #[inline(always)]
     fn write<S: Simd>(&self, simd: S, i: usize, out: &mut [T]) {
         let Unpacked { units, rows } = *self;
@@ -173,12 +154,6 @@ struct Transpose<'a, T> {
 }
 
 impl<T: Float> Pieces<T> for Transpose<'_, T> {
-    #[inline(always)]
-    fn len<S: Simd>(&self) -> usize {
-        let lanes = V::<S, T>::LANES;
-        4 * self.units.next_multiple_of(lanes) * NV * lanes
-    }
-
     #[inline(always)]
     fn write<S: Simd>(&self, simd: S, i: usize, out: &mut [T]) {
         match V::<S, T>::LANES {
@@ -292,16 +267,17 @@ impl<T: Float> Packed<T> {
 mod tests {
     use super::*;
 
-    /// Threads write what one writes, all of it.
+    /// Threads write what one writes, all of it, onto ones.
     fn check(isa: Isa, pieces: impl Pieces<f32>, count: usize, len: usize) {
         let written = |threads| {
-            let mut out = vec![f32::NAN; count * len];
-            Write { pieces: &pieces, first: 0, out: &mut out }.fork(isa, count, threads);
+            let mut out = vec![1.0; count * len];
+            Write { pieces: &pieces, first: 0, count, out: &mut out }.fork(isa, threads);
             out
         };
         let expected = written(1);
-        assert!(!expected.iter().any(|x| x.is_nan()), "{count} pieces on {isa}");
+        assert!(!expected.contains(&1.0), "{count} pieces on {isa}");
         for threads in [2, 3, 8] {
+            let threads = threads.min(count);
             assert_eq!(written(threads), expected, "{count} pieces on {isa}, {threads} threads");
         }
     }
@@ -312,13 +288,15 @@ mod tests {
         for isa in Isa::available() {
             let lanes = isa.lanes::<f32>();
             for units in [1usize, 17, 40, 150] {
-                let weights: Vec<f32> = (0..units * 4 * units).map(|i| i as f32).collect();
-                let (weights, width) = (&weights[..], 4 * units.next_multiple_of(lanes));
+                let width = 4 * units.next_multiple_of(lanes);
+                let rows: Vec<f32> = (0..units * width).map(|i| i as f32 + 2.0).collect();
+                let weights = &rows[..units * 4 * units];
                 let (vectors, pairs) = (units.div_ceil(lanes), units.div_ceil(NV * lanes));
                 pool.install(|| {
                     check(isa, Rows { units, weights }, units, width);
                     check(isa, Panels { units, weights }, vectors, units * 4 * lanes);
                     check(isa, Transpose { units, weights }, pairs, width * NV * lanes);
+                    check(isa, Unpacked { units, rows: &rows }, units, 4 * units);
                 });
             }
         }
