@@ -29,7 +29,7 @@ pub fn accumulate_panels<S: Simd, T: Float, const R: usize, const NV: usize>(
     let depth = (a.len() / width).min(b.len() / vectors);
     let a = Columns::<T, R>::new(a, width, depth);
     let b = Right { panel: b, stride: vectors, width: vectors };
-    accumulate::<S, T, R, NV, AS_IT_LIES>(simd, tile, a, b, depth, &mut [])
+    accumulate::<S, T, R, NV, false>(simd, tile, a, b, depth, &mut [])
 }
 
 /// `tile[r][v] += Σₚ a[r][p] · b[p][v]`, the left operand as rows where they lie.
@@ -49,7 +49,7 @@ pub fn accumulate_rows<S: Simd, T: Float, const R: usize, const NV: usize>(
 ) -> [[V<S, T>; NV]; R] {
     let depth = a.first().map_or(0, |row| row.len());
     let b = Right { panel: b, stride, width: NV * V::<S, T>::LANES };
-    accumulate::<S, T, R, NV, AS_IT_LIES>(simd, tile, Rows::new(a, depth), b, depth, &mut [])
+    accumulate::<S, T, R, NV, false>(simd, tile, Rows::new(a, depth), b, depth, &mut [])
 }
 
 /// `tile[n][v] += Σₚ a[p] · b[n][p][v]`, one row times some packed panels side by side.
@@ -112,19 +112,10 @@ pub(super) struct Right<'a, T> {
     pub(super) width: usize,
 }
 
-/// The right operand is read, and no more: the caches have it, or fetch it in time.
-pub(super) const AS_IT_LIES: u8 = 0;
-/// It is copied on the way, and what lies after each row is asked for: the next panel.
-pub(super) const COPYING: u8 = 1;
-/// What lies [`ASKED_AHEAD`] is asked for.
-pub(super) const ASKING: u8 = 2;
-
-/// Bytes of a packed panel that its first tile asks for ahead.
-const ASKED_AHEAD: usize = 4096;
-
-/// Adds `depth` terms to a tile, the right operand being read in one of the ways above.
+/// Adds `depth` terms to a tile. With `COPY`, the right operand is copied to `copy` on the way, and
+/// what lies after it is asked for.
 #[inline(always)]
-pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, const HOW: u8>(
+pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, const COPY: bool>(
     simd: S,
     mut tile: Tile<S, T, R, N>,
     a: impl Left<T>,
@@ -135,7 +126,7 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
     let rows = Strided::new(panel, depth, stride, width);
     // The CPU fetches ahead by the stride of each load. Runs have strides `RUN` times as long: too long
     // where a page holds few rows.
-    let runs = match HOW != AS_IT_LIES || !S::UNROLLS || stride > NEAR / size_of::<T>() {
+    let runs = match COPY || !S::UNROLLS || stride > NEAR / size_of::<T>() {
         true => 0,
         false => depth / RUN,
     };
@@ -147,13 +138,10 @@ pub(super) fn accumulate<S: Simd, T: Float, const R: usize, const N: usize, cons
     }
     for p in runs * RUN..depth {
         let (a, [b]) = (a.terms::<1>(p), rows.run::<1>(p));
-        if HOW != AS_IT_LIES {
-            let ahead = if HOW == COPYING { width } else { ASKED_AHEAD / size_of::<T>() };
+        if COPY {
             for v in 0..N {
-                simd.prefetch(panel, p * stride + ahead + v * V::<S, T>::LANES);
+                simd.prefetch(panel, p * stride + width + v * V::<S, T>::LANES);
             }
-        }
-        if HOW == COPYING {
             copy[p * width..][..width].copy_from_slice(b);
         }
         rank_one::<S, T, R, N>(simd, &mut tile, |r| a.at(0, r), b);

@@ -22,8 +22,6 @@
 //! | B, its rows not contiguous | never | as above, through squares transposed in registers |
 //! | B, for one row | beyond L1: six rows at a time, from one end to the other; packed before, four panels at a time | as above |
 //!
-//! What is packed in rows of four vectors, the first of several tiles asks for ahead.
-//!
 //! Without an epilogue, with α = 1 and both operands not packed before, a column-major C, or one too
 //! narrow for a vector, is computed as `Cᵀ = Bᵀ Aᵀ`. Else its elements are written one by one, which
 //! costs as much as ten to twenty terms of the sum.

@@ -6,9 +6,7 @@ use core::ops::Range;
 use super::block::Block;
 use super::blocking::{Blocking, MR};
 use super::epilogue::Epilogue;
-use super::microkernel::{
-    AS_IT_LIES, ASKING, COPYING, Columns, Left, Right, Rows, Tile, accumulate,
-};
+use super::microkernel::{Columns, Left, Right, Rows, Tile, accumulate};
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 use crate::unroll::written_out;
@@ -80,14 +78,10 @@ pub(super) fn strips<S: Simd, T: Float, E: Epilogue<T>>(
         let whole = if b.packed { width.next_multiple_of(lanes) } else { width };
         let right = Right { panel: from, stride: b.stride, width: whole };
         let strip = Strip { c, origin, block, b: right, cols: start..start + width, sum };
-        strip.run(simd, rows.clone(), b.packed, copy.as_deref_mut());
+        strip.run(simd, rows.clone(), copy.as_deref_mut());
         start += width;
     }
 }
-
-/// Rows from which on the first tile of a packed panel asks for what comes: of fewer, eight for one, there are
-/// two tiles of equal height.
-const ASK_FROM: usize = 2 * MR;
 
 /// Columns of C not wider than a tile, and those of B.
 struct Strip<'b, 'a, T, E> {
@@ -101,42 +95,34 @@ struct Strip<'b, 'a, T, E> {
 }
 
 impl<'b, T: Float, E: Epilogue<T>> Strip<'b, '_, T, E> {
-    /// Adds the product to some rows. A whole panel of B, packed or not, is copied on the way if there is
-    /// where to.
+    /// Adds the product to some rows. A whole panel is copied on the way, if there is where to.
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S, rows: Range<usize>, packed: bool, copy: Option<&'b mut [T]>) {
+    fn run<S: Simd>(self, simd: S, rows: Range<usize>, copy: Option<&'b mut [T]>) {
         match self.cols.len() / V::<S, T>::LANES {
-            4 if Blocking::vectors::<S>() == 4 => self.panel::<S, 4>(simd, rows, packed, copy),
-            2 if Blocking::vectors::<S>() == 2 => self.panel::<S, 2>(simd, rows, packed, copy),
+            4 if Blocking::vectors::<S>() == 4 => self.panel::<S, 4>(simd, rows, copy),
+            2 if Blocking::vectors::<S>() == 2 => self.panel::<S, 2>(simd, rows, copy),
             2 => self.tiles::<S, 2, false>(simd, rows),
             1 => self.tiles::<S, 1, false>(simd, rows),
             _ => self.tiles::<S, 1, true>(simd, rows),
         }
     }
 
-    /// A whole panel: its first tile brings it closer, for the others. (A panel two vectors wide loses by being
-    /// asked for: there are as many lines, and half the multiply-adds behind which to wait.)
+    /// A whole panel. If it is to be copied, its first tile does that, and the others read the copy.
     #[inline(always)]
     fn panel<S: Simd, const N: usize>(
         mut self,
         simd: S,
-        rows: Range<usize>,
-        packed: bool,
+        mut rows: Range<usize>,
         copy: Option<&'b mut [T]>,
     ) {
-        let (first, rest) = (rows.start..rows.start + MR, rows.start + MR..rows.end);
-        let width = N * V::<S, T>::LANES;
         if let Some(copy) = copy {
-            let rows = first;
-            simd.run(Tiles::<T, E, MR, N, false, COPYING> { strip: &mut self, rows, copy });
+            let first = rows.start..rows.start + MR;
+            rows.start += MR;
+            simd.run(Tiles::<T, E, MR, N, false, true> { strip: &mut self, rows: first, copy });
+            let width = N * V::<S, T>::LANES;
             self.b = Right { panel: copy, stride: width, width };
-        } else if N == 4 && packed && rows.len() >= ASK_FROM {
-            let (rows, copy) = (first, &mut [][..]);
-            simd.run(Tiles::<T, E, MR, N, false, ASKING> { strip: &mut self, rows, copy });
-        } else {
-            return self.tiles::<S, N, false>(simd, rows);
         }
-        self.tiles::<S, N, false>(simd, rest);
+        self.tiles::<S, N, false>(simd, rows);
     }
 
     #[inline(always)]
@@ -166,20 +152,20 @@ impl<'b, T: Float, E: Epilogue<T>> Strip<'b, '_, T, E> {
         simd: S,
         rows: Range<usize>,
     ) {
-        simd.run(Tiles::<T, E, R, N, PART, AS_IT_LIES> { strip: self, rows, copy: &mut [] });
+        simd.run(Tiles::<T, E, R, N, PART, false> { strip: self, rows, copy: &mut [] });
     }
 }
 
 /// Tiles of `R` rows, `N` vectors wide or a `PART` of one.
-struct Tiles<'c, 'b, 'a, T, E, const R: usize, const N: usize, const PART: bool, const HOW: u8> {
+struct Tiles<'c, 'b, 'a, T, E, const R: usize, const N: usize, const PART: bool, const COPY: bool> {
     strip: &'c mut Strip<'b, 'a, T, E>,
     rows: Range<usize>,
-    /// Where the strip of B is copied to on the way, if it is.
+    /// Where the strip of B is copied to on the way, if `COPY`.
     copy: &'c mut [T],
 }
 
-impl<T, E, const R: usize, const N: usize, const PART: bool, const HOW: u8> Kernel
-    for Tiles<'_, '_, '_, T, E, R, N, PART, HOW>
+impl<T, E, const R: usize, const N: usize, const PART: bool, const COPY: bool> Kernel
+    for Tiles<'_, '_, '_, T, E, R, N, PART, COPY>
 where
     T: Float,
     E: Epilogue<T>,
@@ -201,8 +187,8 @@ where
     }
 }
 
-impl<T, E, const R: usize, const N: usize, const PART: bool, const HOW: u8>
-    Tiles<'_, '_, '_, T, E, R, N, PART, HOW>
+impl<T, E, const R: usize, const N: usize, const PART: bool, const COPY: bool>
+    Tiles<'_, '_, '_, T, E, R, N, PART, COPY>
 where
     T: Float,
     E: Epilogue<T>,
@@ -243,7 +229,7 @@ where
                     }
                 }
             }
-            tile = accumulate::<S, T, R, N, HOW>(simd, tile, left(row), b, depth, copy);
+            tile = accumulate::<S, T, R, N, COPY>(simd, tile, left(row), b, depth, copy);
             if let Some(epilogue) = sum.epilogue {
                 written_out! { r < R, at_most_six {
                     for (v, sum) in tile[r].iter_mut().enumerate() {

@@ -23,7 +23,7 @@ impl Simd for Avx512 {
     type F32 = F32x16;
     type F64 = F64x8;
     const REGISTERS: usize = 32;
-    const UNROLLS: bool = true;
+    const UNROLLS: bool = false;
 
     #[inline]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {

@@ -16,8 +16,8 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static {
     /// Architectural vector registers: register tiles are chosen by this.
     const REGISTERS: usize;
 
-    /// Whether a register tile adds up several terms between two jumps. Without fused instructions, which take
-    /// an operand from memory, the compiler runs out of registers for that: half the speed.
+    /// Whether a register tile adds up several terms between two jumps. Where its accumulators, or
+    /// instructions that are not fused, leave no registers for that, it runs at three quarters or half of its speed.
     const UNROLLS: bool;
 
     /// Runs `kernel` in a function of its own, compiled for this instruction set.
