@@ -63,6 +63,24 @@ fn check_vocabulary<T: Scalar>(operands: [&[T]; 4]) {
 }
 
 #[test]
+fn narrowed_is_the_narrowest_that_holds_as_many_with_the_same_bits() {
+    fn check<T: Float>() {
+        for isa in Isa::available() {
+            for len in 0..2 * MAX_LANES {
+                let narrowed = isa.narrowed::<T>(len);
+                let [wide, narrow] = [isa, narrowed].map(|isa| isa.lanes::<T>());
+                assert!(narrow <= wide && narrow >= wide.min(len), "{len} on {isa}: {narrowed}");
+                let holds = |other: &Isa| other.name() == "avx2" && other.lanes::<T>() >= len;
+                let half = isa.name() == "avx512" && Isa::available().iter().any(holds);
+                assert_eq!(narrowed != isa, half, "{len} on {isa}: {narrowed}");
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+#[test]
 fn every_operation_is_that_of_each_lane() {
     fn check<T: Scalar>() {
         let kinds = specials::<T>();

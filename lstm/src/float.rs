@@ -16,7 +16,7 @@ pub(crate) mod compiled {
     use kernels::Isa;
 
     use crate::engine::{
-        Backward, Call, Forward, Gradient, Hoist, Options, Packings, Plan, Products, View,
+        Backward, Call, Forward, Gradient, Hoist, OneStep, Options, Packings, Plan, Products, View,
     };
     use crate::layer::{Layer, Operation};
     use crate::optimizer::State;
@@ -48,6 +48,7 @@ pub(crate) mod compiled {
             hoists: &mut [Hoist<Self>],
             threads: usize,
         );
+        fn step(isa: Isa, step: OneStep<Self>);
         fn backward(job: Backward<Self>, view: View<Self>, dy: Gradient<Self>, threads: usize);
         fn products(job: Products<Self>);
         fn optimize(state: &mut State<Self>, isa: Isa, weights: &mut [Self], grads: &mut [Self]);
@@ -94,6 +95,10 @@ pub(crate) mod compiled {
                     threads: usize,
                 ) {
                     job.run(view, x, y, hoists, threads);
+                }
+
+                fn step(isa: Isa, step: OneStep<Self>) {
+                    isa.run(step);
                 }
 
                 fn backward(

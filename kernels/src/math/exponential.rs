@@ -147,7 +147,9 @@ pub fn sigmoid<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
     // What is left of one: exact but for the low part.
     let rest = one.minus_product(reciprocal, below.high);
     let rest = (-reciprocal).mul_add(below.low, rest);
-    rest.mul_add(reciprocal, reciprocal) * lifted * splat(drop)
+    // Times a power of two, before the rest is known.
+    let lifted = reciprocal * lifted;
+    rest.mul_add(lifted, lifted) * splat(drop)
 }
 
 /// `tanh |x| = (1 - e) / (1 + e)` with `e = e^(-2|x|)`, then the sign of `x`.

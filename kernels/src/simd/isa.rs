@@ -111,6 +111,20 @@ impl Isa {
         self.run(Lanes::<T>(core::marker::PhantomData))
     }
 
+    /// The instruction set whose vectors are the narrowest that hold `len` elements, of those that compute the
+    /// same bits: a CPU that takes a wide vector apart does half of the work in vain.
+    #[must_use]
+    pub fn narrowed<T: Float>(self, len: usize) -> Isa {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => {
+                let narrow = Avx2::detect().map(Isa::Avx2).filter(|isa| len <= isa.lanes::<T>());
+                narrow.unwrap_or(self)
+            }
+            _ => self,
+        }
+    }
+
     /// Runs `kernel` on this instruction set: the one place where code is chosen by CPU.
     #[inline]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {

@@ -44,7 +44,7 @@ use panels::Padding;
 pub(crate) use parts::{Backward, Forward, Products};
 pub use plan::{Cut, InputProduct, Lanes, Plan, Sizes};
 use ragged::Ragged;
-pub(crate) use rows::Hoist;
+pub(crate) use rows::{Hoist, OneStep};
 pub use sequence::Gradient;
 pub(crate) use stream::Shared as SharedWeights;
 pub use stream::Stream;

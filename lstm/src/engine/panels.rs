@@ -197,6 +197,7 @@ impl<T: Float> Forward<'_, T> {
         });
         self.activations.forward(
             simd,
+            z,
             cell::Forward {
                 run: Run {
                     count: chunk.len(),
@@ -204,7 +205,6 @@ impl<T: Float> Forward<'_, T> {
                     gate_stride: 4 * lanes,
                     between: lanes,
                 },
-                z,
                 c_prev: &c_prev[at..],
                 c: &mut c[at..],
                 h: &mut self.view.h[after][at..],

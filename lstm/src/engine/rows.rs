@@ -12,6 +12,7 @@ mod abreast;
 mod dropout;
 mod hoist;
 mod one_row;
+mod one_step;
 mod pack;
 mod products;
 
@@ -28,6 +29,8 @@ use super::workspace::{Dims, Group, View, before_and_after};
 pub(super) use dropout::Dropped;
 pub(crate) use hoist::Hoist;
 pub(super) use one_row::OneRow;
+pub(super) use one_step::OnePiece;
+pub(crate) use one_step::OneStep;
 pub(super) use pack::{Packed, Packer};
 pub(super) use products::Products;
 
@@ -104,7 +107,8 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
             for group in dims.groups().filter(alone) {
                 if self.view.live(group, t) == 1 {
                     let step = self.step(t, 0, group, 1);
-                    one_row::Forward { step, lanes, first: 0, vectors }.run(simd);
+                    let reversed = t % 2 == 1;
+                    one_row::Forward { step, lanes, first: 0, vectors, reversed }.run(simd);
                 }
             }
             if let Some(z) = &mut z {
@@ -269,9 +273,9 @@ impl<'a, T: Float> Step<'a, T> {
         let between = between::<T>(lanes, width, vector * lanes);
         self.activations.forward(
             simd,
+            &mut z[..rows * 4 * lanes],
             cell::Forward {
                 run: Run { count: rows, stride: width, gate_stride: 4 * width, between },
-                z: &mut z[..rows * 4 * lanes],
                 c_prev: self.c_prev,
                 c: self.c,
                 h: self.h,
@@ -473,6 +477,7 @@ impl<T: Float> Backward<'_, T> {
             lanes,
             first: 0,
             blocks: units.div_ceil(NV * lanes),
+            reversed: t % 2 == 1,
         }
     }
 
@@ -492,6 +497,7 @@ impl<T: Float> Backward<'_, T> {
             lanes,
             first: 0,
             blocks: units.div_ceil(NV * lanes),
+            reversed: true,
         }
     }
 

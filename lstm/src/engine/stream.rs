@@ -5,10 +5,12 @@ use std::sync::{Arc, Weak};
 use kernels::{Buffer, Isa};
 
 use super::call::{Call, Options, Weights};
+use super::cell::Activations;
 use super::packings::Packings;
 use super::panels::Padding;
 use super::parts::Forward;
 use super::plan::{Lanes, Plan, Sizes};
+use super::rows::{OnePiece, OneStep};
 use super::workspace::{self, Dims, Extent, Workspace};
 use super::{dims, get_states, plan_for, put_states};
 use crate::float::Float;
@@ -36,29 +38,44 @@ use crate::float::Float;
 pub struct Stream<T> {
     isa: Isa,
     options: Options,
+    activations: Activations,
     plan: Plan,
     dims: Dims,
     /// Rows of the batch without padding.
     batch: usize,
-    packings: Arc<Packings<T>>,
+    weights: Packed<T>,
     workspace: Workspace<T>,
     y: Buffer<T>,
 }
 
-/// The packed weights of a layer that its streams share, of each orientation, as long as there is one.
+/// Packed weights, of which there may be several streams.
+#[derive(Clone, Debug)]
+enum Packed<T> {
+    /// For one row.
+    OnePiece(Arc<OnePiece<T>>),
+    /// For the steps of a batch.
+    Packings(Arc<Packings<T>>),
+}
+
+/// The packed weights of a layer that its streams share, in each form, as long as there is one.
 #[derive(Debug)]
-pub(crate) struct Shared<T>([Weak<Packings<T>>; 2]);
+pub(crate) struct Shared<T> {
+    one_piece: Weak<OnePiece<T>>,
+    /// Of each orientation.
+    packings: [Weak<Packings<T>>; 2],
+}
 
 impl<T> Default for Shared<T> {
     fn default() -> Self {
-        Shared([Weak::new(), Weak::new()])
+        Shared { one_piece: Weak::new(), packings: [Weak::new(), Weak::new()] }
     }
 }
 
-impl<T> Shared<T> {
-    fn of(&mut self, lanes: Lanes) -> &mut Weak<Packings<T>> {
-        &mut self.0[usize::from(lanes == Lanes::Batch)]
-    }
+/// What is known, or else is made and known from now on.
+fn known<X>(weak: &mut Weak<X>, make: impl FnOnce() -> X) -> Arc<X> {
+    let known = weak.upgrade().unwrap_or_else(|| Arc::new(make()));
+    *weak = Arc::downgrade(&known);
+    known
 }
 
 impl<T: Float> Stream<T> {
@@ -101,18 +118,25 @@ impl<T: Float> Stream<T> {
         call.check(options);
         let sizes = Sizes { batch, steps, inputs, units, training };
         let plan = plan_for::<T>(isa, options, sizes, || 1);
+        let alone = batch == 1 && plan.lanes == Lanes::Units;
+        let isa = if alone { isa.narrowed::<T>(units) } else { isa };
         let dims = dims::<T>(isa, options, plan, (batch, 0..steps, steps), training);
-        let known = shared.of(plan.lanes);
-        let packings = known.upgrade().unwrap_or_else(|| {
-            let mut packings = Packings::default();
-            T::pack_forward(&mut packings, isa, options, plan, &call);
-            Arc::new(packings)
-        });
-        *known = Arc::downgrade(&packings);
+        let weights = if alone {
+            Packed::OnePiece(known(&mut shared.one_piece, || OnePiece::new(isa, weights, units)))
+        } else {
+            let form = &mut shared.packings[usize::from(plan.lanes == Lanes::Batch)];
+            Packed::Packings(known(form, || {
+                let mut packings = Packings::default();
+                T::pack_forward(&mut packings, isa, options, plan, &call);
+                packings
+            }))
+        };
         let mut workspace = Workspace::default();
         workspace.reserve(workspace::lens(dims, options, training, [false; 2]));
         let y = Buffer::zeros(batch * units);
-        let mut stream = Stream { isa, options, plan, dims, batch, packings, workspace, y };
+        let activations = Activations::new(options.activation, options.recurrent_activation);
+        let mut stream =
+            Stream { isa, options, activations, plan, dims, batch, weights, workspace, y };
         stream.reset();
         stream
     }
@@ -137,17 +161,35 @@ impl<T: Float> Stream<T> {
     pub fn step_to(&mut self, x: &[T], y: &mut [T]) {
         assert_eq!(x.len(), self.batch * self.dims.inputs, "x");
         assert_eq!(y.len(), self.batch * self.dims.units, "y");
-        let job = Forward {
-            isa: self.isa,
-            options: self.options,
-            weights: self.packings.of(self.plan.lanes),
-            plan: self.plan,
-            kept: false,
-            live: self.batch,
-        };
-        T::forward(job, self.workspace.view(self.dims, Extent::ALIKE), x, Some(y), &mut [], 1);
-        // The states after this step are those before the next one.
-        self.dims.first = self.dims.around(1).0;
+        // Of the two slots that of the states before this step, and that of those after it.
+        let (now, next) = (self.dims.first, 1 - self.dims.first);
+        match &self.weights {
+            Packed::OnePiece(weights) => {
+                let Workspace { h, c, .. } = &mut self.workspace;
+                let (h_first, h_second) = h.split_at_mut(self.dims.width);
+                let (c_first, c_second) = c.split_at_mut(self.dims.width);
+                let ((h_prev, h), (c_prev, c)) = match now {
+                    0 => ((h_first, h_second), (c_first, c_second)),
+                    _ => ((h_second, h_first), (c_second, c_first)),
+                };
+                let (activations, reversed) = (self.activations, now == 1);
+                let step = OneStep { activations, weights, x, h_prev, h, c_prev, c, y, reversed };
+                T::step(self.isa, step);
+            }
+            Packed::Packings(packings) => {
+                let job = Forward {
+                    isa: self.isa,
+                    options: self.options,
+                    weights: packings.of(self.plan.lanes),
+                    plan: self.plan,
+                    kept: false,
+                    live: self.batch,
+                };
+                let view = self.workspace.view(self.dims, Extent::ALIKE);
+                T::forward(job, view, x, Some(y), &mut [], 1);
+            }
+        }
+        self.dims.first = next;
     }
 
     /// Copies the state, `h` and `c`, `[batch, units]` each.

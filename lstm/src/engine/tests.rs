@@ -354,3 +354,36 @@ fn a_stream_gives_the_bits_of_the_sequence() {
         }
     }
 }
+
+#[test]
+fn a_stream_of_one_row_gives_the_bits_of_the_sequence_whatever_its_size() {
+    use crate::activation::Activation;
+
+    let (steps, batch) = (5, 1);
+    for isa in Isa::available() {
+        for units in [1, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 33, 40, 47, 65, 80] {
+            for (inputs, activation) in [(1, Activation::Tanh), (3, Activation::Relu)] {
+                let options = Options { activation, ..Options::new(inputs, units) };
+                let weights = numbers(1, (inputs + units + 1) * 4 * units);
+                let weights = Weights::cut(&weights, inputs, units);
+                let x = numbers(2, steps * inputs);
+                let call = Call {
+                    weights,
+                    version: 0,
+                    x: &x,
+                    batch,
+                    steps,
+                    mask: None,
+                    dropout: None,
+                    initial: [None, None],
+                    training: false,
+                };
+                let mut y = vec![0.0; steps * units];
+                Engine::new(isa, options).forward(&call, Some(&mut y));
+                let mut stream = Stream::new(isa, options, weights, batch);
+                let steps = x.chunks_exact(inputs).flat_map(|x| stream.step(x).to_vec());
+                assert_eq!(steps.collect::<Vec<_>>(), y, "{inputs} inputs, {units} units on {isa}");
+            }
+        }
+    }
+}

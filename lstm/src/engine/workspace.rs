@@ -60,7 +60,8 @@ impl Dims {
     /// The slots of the states before and after step `t`.
     #[inline(always)]
     pub(super) fn around(self, t: usize) -> (usize, usize) {
-        ((self.first + t) % self.slots, (self.first + t + 1) % self.slots)
+        let before = (self.first + t) % self.slots;
+        (before, if before + 1 == self.slots { 0 } else { before + 1 })
     }
 }
 

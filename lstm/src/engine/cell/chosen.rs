@@ -22,6 +22,7 @@ const PARTS: usize = 5;
 /// Forward of some cells.
 pub(super) struct ForwardCells<'a, T> {
     pub(super) chosen: Chosen,
+    pub(super) z: &'a mut [T],
     pub(super) cells: Forward<'a, T>,
 }
 
@@ -36,7 +37,7 @@ impl<T: Float> Kernel for ForwardCells<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        self.chosen.forward(simd, self.cells);
+        self.chosen.forward(simd, self.z, self.cells);
     }
 }
 
@@ -55,8 +56,8 @@ impl Chosen {
     }
 
     #[inline(always)]
-    fn forward<S: Simd, T: Float>(self, simd: S, cells: Forward<T>) {
-        let Forward { run, z, c_prev, c, h, mut kept } = cells;
+    fn forward<S: Simd, T: Float>(self, simd: S, z: &mut [T], cells: Forward<T>) {
+        let Forward { run, c_prev, c, h, mut kept } = cells;
         let Run { count, stride, between, .. } = run;
         let lanes = V::<S, T>::LANES;
         let cell = 4 * lanes;

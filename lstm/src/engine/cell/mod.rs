@@ -25,7 +25,7 @@ mod standard;
 
 use std::ops::Range;
 
-use kernels::simd::{Float, Simd};
+use kernels::simd::{Float, MAX_LANES, Simd, V, Vector};
 
 use crate::activation::Activation;
 use chosen::Chosen;
@@ -60,11 +60,32 @@ impl Activations {
         matches!(self, Activations::Chosen(chosen) if chosen.mixes_units())
     }
 
+    /// From `z`, four vectors for each cell, close together; scratch afterwards.
     #[inline(always)]
-    pub(super) fn forward<S: Simd, T: Float>(self, simd: S, cells: Forward<T>) {
+    pub(super) fn forward<S: Simd, T: Float>(self, simd: S, z: &mut [T], cells: Forward<T>) {
         match self {
-            Activations::Standard => Standard.forward(simd, cells),
-            Activations::Chosen(chosen) => simd.run(chosen::ForwardCells { chosen, cells }),
+            Activations::Standard => Standard.forward(simd, z, cells),
+            Activations::Chosen(chosen) => simd.run(chosen::ForwardCells { chosen, z, cells }),
+        }
+    }
+
+    /// The same of `N` cells whose `z` is at hand.
+    #[inline(always)]
+    pub(super) fn forward_at_hand<S: Simd, T: Float, const N: usize>(
+        self,
+        simd: S,
+        z: [[V<S, T>; 4]; N],
+        cells: Forward<T>,
+    ) {
+        match self {
+            Activations::Standard => Standard.forward_at_hand(simd, z, cells),
+            Activations::Chosen(chosen) => {
+                let mut stored = [[T::ZERO; 4 * MAX_LANES]; N];
+                let stored = &mut stored.as_flattened_mut()[..N * 4 * V::<S, T>::LANES];
+                let vectors = stored.chunks_exact_mut(V::<S, T>::LANES);
+                vectors.zip(z.as_flattened()).for_each(|(stored, z)| z.store(stored));
+                simd.run(chosen::ForwardCells { chosen, z: stored, cells });
+            }
         }
     }
 
@@ -96,11 +117,9 @@ impl Run {
     }
 }
 
-/// Forward: from `z` (`count` times four vectors, close together) and `c₋` to `c` and `h`.
+/// Forward: from `z` and `c₋` to `c` and `h`.
 pub(super) struct Forward<'a, T> {
     pub(super) run: Run,
-    /// Scratch afterwards.
-    pub(super) z: &'a mut [T],
     pub(super) c_prev: &'a [T],
     pub(super) c: &'a mut [T],
     pub(super) h: &'a mut [T],

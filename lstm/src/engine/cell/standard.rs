@@ -13,14 +13,41 @@ impl Standard {
     /// Cells run two abreast, so that a core is busy while the long chain of operations of an
     /// activation goes on.
     #[inline(always)]
-    pub(super) fn forward<S: Simd, T: Float>(self, simd: S, mut cells: Forward<T>) {
+    pub(super) fn forward<S: Simd, T: Float>(self, simd: S, z: &[T], mut cells: Forward<T>) {
+        let lanes = V::<S, T>::LANES;
+        let load = |vector: usize| V::<S, T>::load(simd, &z[vector * lanes..]);
         let mut first = 0;
         while first + 2 <= cells.run.count {
-            cells.abreast::<S, 2>(simd, first);
+            cells.abreast(
+                simd,
+                first,
+                gates::<S, T, 2>(simd, |n, gate| load(4 * (first + n) + gate)),
+            );
             first += 2;
         }
         if first < cells.run.count {
-            cells.abreast::<S, 1>(simd, first);
+            cells.abreast(
+                simd,
+                first,
+                gates::<S, T, 1>(simd, |n, gate| load(4 * (first + n) + gate)),
+            );
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn forward_at_hand<S: Simd, T: Float, const N: usize>(
+        self,
+        simd: S,
+        z: [[V<S, T>; 4]; N],
+        mut cells: Forward<T>,
+    ) {
+        let mut first = 0;
+        while first + 2 <= N {
+            cells.abreast(simd, first, gates::<S, T, 2>(simd, |n, gate| z[first + n][gate]));
+            first += 2;
+        }
+        if first < N {
+            cells.abreast(simd, first, gates::<S, T, 1>(simd, |n, gate| z[first + n][gate]));
         }
     }
 
@@ -51,20 +78,32 @@ impl Standard {
     }
 }
 
+/// Each gate of `N` cells.
+#[inline(always)]
+fn gates<S: Simd, T: Float, const N: usize>(
+    simd: S,
+    of: impl Fn(usize, usize) -> V<S, T>,
+) -> [Bundle<V<S, T>, N>; 4] {
+    let mut gates = [Bundle([V::<S, T>::splat(simd, T::ZERO); N]); 4];
+    for (gate, bundle) in gates.iter_mut().enumerate() {
+        for (n, vector) in bundle.0.iter_mut().enumerate() {
+            *vector = of(n, gate);
+        }
+    }
+    gates
+}
+
 impl<T: Float> Forward<'_, T> {
     /// `N` cells.
     #[inline(always)]
-    fn abreast<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
+    fn abreast<S: Simd, const N: usize>(
+        &mut self,
+        simd: S,
+        first: usize,
+        [zi, zf, zg, zo]: [Bundle<V<S, T>, N>; 4],
+    ) {
         let lanes = V::<S, T>::LANES;
         let Run { stride, between, .. } = self.run;
-        let z = &self.z[first * 4 * lanes..][..N * 4 * lanes];
-        let z = |gate: usize| {
-            let mut vectors = [V::<S, T>::splat(simd, T::ZERO); N];
-            for (n, vector) in vectors.iter_mut().enumerate() {
-                *vector = V::<S, T>::load(simd, &z[(4 * n + gate) * lanes..]);
-            }
-            Bundle(vectors)
-        };
         let c_prev = &self.c_prev[first * stride..];
         let mut vectors = [V::<S, T>::splat(simd, T::ZERO); N];
         for (n, vector) in vectors.iter_mut().enumerate() {
@@ -72,10 +111,11 @@ impl<T: Float> Forward<'_, T> {
         }
         let c_prev = Bundle(vectors);
 
-        let i = math::sigmoid(simd, z(0));
-        let f = math::sigmoid(simd, z(1));
-        let g = math::tanh(simd, z(2));
-        let o = math::sigmoid(simd, z(3));
+        // The longest chain first: all wait for it, and a core works on what is oldest.
+        let g = math::tanh(simd, zg);
+        let i = math::sigmoid(simd, zi);
+        let f = math::sigmoid(simd, zf);
+        let o = math::sigmoid(simd, zo);
         let c = f.mul_add(c_prev, i * g);
         let a = math::tanh(simd, c);
         let h = o * a;

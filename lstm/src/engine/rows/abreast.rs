@@ -3,8 +3,10 @@
 //! Each weight is used once: several vectors side by side share the elements of `h₋`, and have as many
 //! chains of multiply-adds as the CPU can work on.
 
+use std::ops::Range;
+
 use kernels::gemm::accumulate_abreast;
-use kernels::simd::{Float, MAX_LANES, Simd, V, Vector};
+use kernels::simd::{Float, Simd, V, Vector};
 
 use super::pack::Packed;
 use super::{NV, Step};
@@ -15,43 +17,70 @@ use crate::engine::gates::{self, between, line, place};
 const ABREAST: usize = 4;
 
 impl<T: Float> Step<'_, T> {
-    /// `count` vectors of the only row, the first of which is this one of the layer.
-    /// Their cells follow together.
+    /// `count` vectors of the only row, the first of which is this one of the layer. The last come first
+    /// if it is `reversed`.
     #[inline(always)]
-    pub(super) fn row<S: Simd>(self, simd: S, first: usize, count: usize) {
-        let Step {
-            activations, weights, units, width, x, h_prev, c_prev, h, c, gates, mut a, ..
-        } = self;
-        let lanes = V::<S, T>::LANES;
-        let mut z = [T::ZERO; ABREAST * 4 * MAX_LANES];
-        let z = &mut z;
-        let mut done = 0;
-        while done < count {
-            let at = done * lanes;
-            let first = first + done;
-            let between = between::<T>(lanes, width, first * lanes);
-            let row = Row { weights, between, x, h_prev: &h_prev[..units], first };
-            let hoisted = gates.get(place::<T>(at)..).unwrap_or(&[]);
-            let vectors = match count - done {
-                ABREAST.. if S::REGISTERS >= 32 => row.store::<S, ABREAST>(simd, hoisted, z),
-                2.. => row.store::<S, 2>(simd, hoisted, z),
-                _ => row.store::<S, 1>(simd, hoisted, z),
-            };
-            done += vectors;
-            // Either each vector is a line, or all of them lie in one.
-            let gate_stride = if lanes == line::<T>() { 4 * lanes } else { lanes };
-            activations.forward(
-                simd,
-                cell::Forward {
-                    run: Run { count: vectors, stride: lanes, gate_stride, between },
-                    z: &mut z[..vectors * 4 * lanes],
-                    c_prev: &c_prev[at..],
-                    c: &mut c[at..],
-                    h: &mut h[at..],
-                    kept: a.as_deref_mut().map(|a| (&mut gates[place::<T>(at)..], &mut a[at..])),
-                },
-            );
+    pub(super) fn row<S: Simd>(mut self, simd: S, first: usize, count: usize, reversed: bool) {
+        let most = match count {
+            ..ABREAST => 2,
+            // One by one, so that some of them are still in L1 for the next step.
+            ABREAST => 1,
+            _ => ABREAST,
+        };
+        let most = if S::REGISTERS >= 32 { most } else { 2 };
+        let mut left = 0..count;
+        while !left.is_empty() {
+            let part = part(&mut left, most, reversed);
+            match part.len() {
+                ABREAST => self.some::<S, ABREAST>(simd, first, part.start),
+                2 => self.some::<S, 2>(simd, first, part.start),
+                _ => self.some::<S, 1>(simd, first, part.start),
+            }
         }
+    }
+
+    /// `N` of them, after so many: the cells follow while `z` is at hand.
+    #[inline(always)]
+    fn some<S: Simd, const N: usize>(&mut self, simd: S, first: usize, done: usize) {
+        let lanes = V::<S, T>::LANES;
+        let (at, first) = (done * lanes, first + done);
+        let between = between::<T>(lanes, self.width, first * lanes);
+        let h_prev = &self.h_prev[..self.units];
+        let row = Row { weights: self.weights, between, x: self.x, h_prev, first };
+        let z = row.sums(simd, self.gates.get(place::<T>(at)..).unwrap_or(&[]));
+        // Either each vector is a line, or all of them lie in one.
+        let gate_stride = if lanes == line::<T>() { 4 * lanes } else { lanes };
+        let Step { gates, a, .. } = self;
+        let kept = a.as_deref_mut().map(|a| (&mut gates[place::<T>(at)..], &mut a[at..]));
+        self.activations.forward_at_hand::<S, T, N>(
+            simd,
+            z,
+            cell::Forward {
+                run: Run { count: N, stride: lanes, gate_stride, between },
+                c_prev: &self.c_prev[at..],
+                c: &mut self.c[at..],
+                h: &mut self.h[at..],
+                kept,
+            },
+        );
+    }
+}
+
+/// Takes the next part of `left`: of as many as `most`, a power of two, of two, or one, largest first from zero
+/// on; the last of them first if it is `reversed`.
+#[inline(always)]
+pub(super) fn part(left: &mut Range<usize>, most: usize, reversed: bool) -> Range<usize> {
+    if reversed {
+        let len = match left.end % most {
+            0 => most,
+            rest => 2 - rest % 2,
+        };
+        left.end -= len;
+        left.end..left.end + len
+    } else {
+        let len = if left.len() >= most { most } else { left.len().min(2) };
+        left.start += len;
+        left.start - len..left.start
     }
 }
 
@@ -67,10 +96,9 @@ struct Row<'a, T> {
 }
 
 impl<T: Float> Row<'_, T> {
-    /// `z = b + x W + h₋ U` for `N` vectors of units, `[N][4][lanes]`. Returns N.
+    /// `z = b + x W + h₋ U` for `N` vectors of units.
     #[inline(always)]
-    fn store<S: Simd, const N: usize>(&self, simd: S, hoisted: &[T], z: &mut [T]) -> usize {
-        let panel = 4 * V::<S, T>::LANES;
+    fn sums<S: Simd, const N: usize>(&self, simd: S, hoisted: &[T]) -> [[V<S, T>; 4]; N] {
         let start = match self.x {
             Some(_) => &self.weights.bias[place::<T>(self.first * V::<S, T>::LANES)..],
             None => hoisted,
@@ -83,13 +111,7 @@ impl<T: Float> Row<'_, T> {
         if let Some(x) = self.x {
             tile = accumulate(simd, tile, x, &self.weights.kernel, self.first);
         }
-        tile = accumulate(simd, tile, self.h_prev, &self.weights.recurrent, self.first);
-        for (tile, z) in tile.iter().zip(z.chunks_exact_mut(panel)) {
-            for (sum, z) in tile.iter().zip(z.chunks_exact_mut(V::<S, T>::LANES)) {
-                sum.store(z);
-            }
-        }
-        N
+        accumulate(simd, tile, self.h_prev, &self.weights.recurrent, self.first)
     }
 }
 
@@ -111,7 +133,7 @@ fn accumulate<S: Simd, T: Float, const N: usize, const NV: usize>(
 }
 
 /// `dh = dz Uᵀ` for some blocks of `NV` vectors, the first of which is this one and that `dh` begins
-/// with.
+/// with. The last come first if it is `reversed`.
 #[inline(always)]
 pub(super) fn product<S: Simd, T: Float>(
     simd: S,
@@ -119,6 +141,7 @@ pub(super) fn product<S: Simd, T: Float>(
     (first, blocks): (usize, usize),
     dz: &[T],
     dh: &mut [T],
+    reversed: bool,
 ) {
     #[inline(always)]
     fn store<S: Simd, T: Float, const N: usize>(
@@ -126,25 +149,50 @@ pub(super) fn product<S: Simd, T: Float>(
         (panels, first): (&[T], usize),
         dz: &[T],
         dh: &mut [T],
-    ) -> usize {
+    ) {
         let zero = [[V::<S, T>::splat(simd, T::ZERO); NV]; N];
         let tile = accumulate(simd, zero, dz, panels, first);
         // The last block may have one vector only.
         for (sum, dh) in tile.iter().flatten().zip(dh.chunks_exact_mut(V::<S, T>::LANES)) {
             sum.store(dh);
         }
-        N
     }
 
     let block = NV * V::<S, T>::LANES;
     let panels = &weights.recurrent_t[..];
-    let mut done = 0;
-    while done < blocks {
-        let (from, dh) = ((panels, first + done), &mut dh[done * block..]);
-        done += match blocks - done {
-            4.. => store::<S, T, 4>(simd, from, dz, dh),
-            2.. => store::<S, T, 2>(simd, from, dz, dh),
+    let mut left = 0..blocks;
+    while !left.is_empty() {
+        let part = part(&mut left, 4, reversed);
+        let (from, dh) = ((panels, first + part.start), &mut dh[part.start * block..]);
+        match part.len() {
+            4 => store::<S, T, 4>(simd, from, dz, dh),
+            2 => store::<S, T, 2>(simd, from, dz, dh),
             _ => store::<S, T, 1>(simd, from, dz, dh),
-        };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_the_same_from_either_end() {
+        for (most, count, expected) in [
+            (4, 11, &[0..4, 4..8, 8..10, 10..11][..]),
+            (4, 3, &[0..2, 2..3]),
+            (4, 4, &[0..4]),
+            (2, 5, &[0..2, 2..4, 4..5]),
+            (1, 3, &[0..1, 1..2, 2..3]),
+            (4, 0, &[]),
+        ] {
+            let parts = |reversed| {
+                let mut left = 0..count;
+                let next = || (!left.is_empty()).then(|| part(&mut left, most, reversed));
+                std::iter::from_fn(next).collect::<Vec<_>>()
+            };
+            assert_eq!(parts(false), expected);
+            assert!(parts(true).iter().rev().eq(expected));
+        }
     }
 }

@@ -3,6 +3,9 @@
 //! A step of one row reads every weight once and does little with it. With the units shared out,
 //! each core reads the weights of its own, from its own cache if they fit. All have to have finished
 //! a step before the next one starts: a fork and a join for each, in a [`Team`] that stays awake.
+//!
+//! A step starts with the units that the one before has ended with: weights that a cache cannot hold all of
+//! would otherwise have left it by the time they are needed again, every one.
 
 use std::ops::Range;
 
@@ -60,7 +63,8 @@ impl<T: Float> OneRow<'_, '_, '_, T> {
                 },
                 a: kept.then(|| &mut a[slot(t)]),
             };
-            let all = Forward { step, lanes, first: 0, vectors: units.div_ceil(lanes) };
+            let vectors = units.div_ceil(lanes);
+            let all = Forward { step, lanes, first: 0, vectors, reversed: t % 2 == 1 };
             all.fork(self.isa, self.team);
             if let Some(y) = &mut y {
                 y[(start + t) * units..][..units].copy_from_slice(&h[slot(after)][..units]);
@@ -89,6 +93,7 @@ impl<T: Float> OneRow<'_, '_, '_, T> {
                 lanes,
                 first: 0,
                 blocks,
+                reversed: t % 2 == 1,
             };
             all.fork(self.isa, self.team);
         }
@@ -105,6 +110,7 @@ impl<T: Float> OneRow<'_, '_, '_, T> {
                 lanes,
                 first: 0,
                 blocks,
+                reversed: true,
             };
             all.fork(self.isa, self.team);
         }
@@ -123,6 +129,8 @@ pub(super) struct Forward<'a, T> {
     pub(super) lanes: usize,
     pub(super) first: usize,
     pub(super) vectors: usize,
+    /// Whether the last of them come first.
+    pub(super) reversed: bool,
 }
 
 impl<T: Float> Forward<'_, T> {
@@ -139,7 +147,7 @@ impl<T: Float> Forward<'_, T> {
 
     /// So many of the vectors, and the others.
     fn split(self, half: usize) -> (Self, Self) {
-        let Forward { step, lanes, first, vectors } = self;
+        let Forward { step, lanes, first, vectors, reversed } = self;
         let at = half * lanes;
         let (c_prev, c_prev_rest) = step.c_prev.split_at(at);
         let (h, h_rest) = step.h.split_at_mut(at);
@@ -147,7 +155,13 @@ impl<T: Float> Forward<'_, T> {
         let (gates, gates_rest) = step.gates.split_at_mut(step.gates.len().min(4 * at));
         let (a, a_rest) = step.a.map(|a| a.split_at_mut(at)).unzip();
         (
-            Forward { step: Step { c_prev, h, c, gates, a, ..step }, lanes, first, vectors: half },
+            Forward {
+                step: Step { c_prev, h, c, gates, a, ..step },
+                lanes,
+                first,
+                vectors: half,
+                reversed,
+            },
             Forward {
                 step: Step {
                     c_prev: c_prev_rest,
@@ -160,6 +174,7 @@ impl<T: Float> Forward<'_, T> {
                 lanes,
                 first: first + half,
                 vectors: vectors - half,
+                reversed,
             },
         )
     }
@@ -170,7 +185,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        self.step.row(simd, self.first, self.vectors);
+        self.step.row(simd, self.first, self.vectors, self.reversed);
     }
 }
 
@@ -191,6 +206,8 @@ pub(super) struct Backward<'a, T> {
     pub(super) lanes: usize,
     pub(super) first: usize,
     pub(super) blocks: usize,
+    /// Whether the last of them come first.
+    pub(super) reversed: bool,
 }
 
 /// What the cells of a backward step read and write.
@@ -261,11 +278,12 @@ impl<T: Float> Kernel for Backward<'_, T> {
             dh,
             first,
             blocks,
+            reversed,
             ..
         } = self;
         let lanes = V::<S, T>::LANES;
         if let Some(dz) = after {
-            abreast::product(simd, weights, (first, blocks), dz, dh);
+            abreast::product(simd, weights, (first, blocks), dz, dh, reversed);
         }
         for n in 0..blocks {
             let from = n * NV * lanes;
