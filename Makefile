@@ -1,7 +1,8 @@
 # The chores. `make check` is what CI runs; nothing here is needed to use the crates.
 
 .PHONY: check fmt lint test isas no-std docs link bench record fixtures
-.PHONY: hot-kernels hot-loops counts counts-record valgrind asan msrv peers peers-rust race
+.PHONY: hot-kernels hot-loops counts counts-record valgrind asan msrv peers peers-rust peers-rtneural
+.PHONY: race
 
 check: fmt lint docs test isas no-std link hot-loops counts valgrind msrv
 
@@ -94,16 +95,35 @@ record:
 	OMP_WAIT_POLICY=passive OPENBLAS_THREAD_TIMEOUT=4 \
 		cargo run --release --locked -p benches --features peers,system-peers --bin record
 
-# The peers of `harness race`: Python's, 3.3 GB without a library for GPUs, then Rust's.
+# The peers of `harness race`: Python's, 3.3 GB without a library for GPUs, then Rust's, and C++'s if its source
+# can be had.
 PEERS = $${CARGO_TARGET_DIR:-target}/peers
 peers:
 	python3 -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --no-deps --requirement harness/peers/requirements.txt
 	$(PEERS)/bin/python harness/peers/without_gpu.py
 	$(MAKE) peers-rust
+	-$(MAKE) peers-rtneural
 
 peers-rust:
 	cargo install --locked --path harness/peers/rust --root $(PEERS) --target-dir $(PEERS)-rust
+
+# RTNeural, a header library in C++ that is not packaged: from a folder that has this commit of it with its
+# submodules, cloned unless it is there. With xsimd, AVX-512 needs the larger alignment.
+RTNEURAL = $(PEERS)/RTNeural
+RTNEURAL_AT = 1fb1f075a5d6
+peers-rtneural:
+	test -d $(RTNEURAL)/modules/xsimd/include || { \
+		rm -rf $(PEERS)/RTNeural \
+		&& git clone https://github.com/jatinchowdhury18/RTNeural $(PEERS)/RTNeural \
+		&& git -C $(PEERS)/RTNeural checkout $(RTNEURAL_AT) \
+		&& git -C $(PEERS)/RTNeural submodule update --init; }
+	mkdir -p $(PEERS)/bin
+	$(call rtneural,eigen,-DRTNEURAL_USE_EIGEN=1 -DRTNEURAL_DEFAULT_ALIGNMENT=32 -I$(RTNEURAL)/modules/Eigen)
+	$(call rtneural,xsimd,-DRTNEURAL_USE_XSIMD=1 -DRTNEURAL_DEFAULT_ALIGNMENT=64 -I$(RTNEURAL)/modules/xsimd/include)
+rtneural = $(CXX) -std=c++17 -O3 -DNDEBUG -march=native \
+	-DRTNEURAL_VERSION='"$(RTNEURAL_AT)"' $(2) -I$(RTNEURAL) -I$(RTNEURAL)/modules/json \
+	harness/peers/cpp/rtneural.cpp -o $(PEERS)/bin/race-rtneural-$(1)
 
 # Layers against all peers that are installed; some forty minutes, best on a machine that has nothing
 # else to do.

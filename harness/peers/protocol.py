@@ -5,7 +5,7 @@ on its standard output, and ends with its input. A line is one of two:
 
     {"shape": [32, 10, 8, 4], "kind": "infer", "threads": 1, "data": PATH, "answer": PATH}
 
-is a job: batch, steps, inputs and units; `infer`, `train` or `step`; how many threads the peer may
+is a job: batch, steps, inputs and units; `infer`, `train`, `step` or `stream`; how many threads the peer may
 use, the same in all jobs of a process (and in the variables RAYON_NUM_THREADS and RTEN_NUM_THREADS of
 its environment). `data` is a file in the format of safetensors, all `F32`:
 
@@ -22,6 +22,7 @@ The peer builds what it needs, runs it, writes what comes out to `answer`, in th
 
     infer   y, the output of all steps
     train   y, and d_x, d_kernel, d_recurrent_kernel, d_bias: gradients of the sum of dy y
+    stream  y, where each step is a call of its own that carries the state along, zero at first
     step    losses [3]: mean squared errors before each of the first three steps of Adam, which has
             Keras's defaults: a rate of 0.001, 0.9, 0.999 and 1e-7
 
@@ -36,7 +37,8 @@ and answers with one of
 
 after a job that was ready: the peer runs it 100 times, each to its end, and answers with the
 nanoseconds all of them took. A run of `infer` and `train` computes everything that `answer` has
-anew; one of `step` is one step.
+anew; one of `step` is one step of training; one of `stream` takes all steps and may go on from the
+state that the one before has left.
 
 A script calls `serve` with a function that imports its framework, sets the threads, and gives the
 framework's version and a function for each kind. Such a function takes a `Job` and gives the arrays

@@ -7,7 +7,7 @@ def load(threads):
     import torch
 
     torch.set_num_threads(threads)
-    return torch.__version__, {"infer": infer, "train": train, "step": step}
+    return torch.__version__, {"infer": infer, "train": train, "step": step, "stream": stream}
 
 
 def layer(job):
@@ -34,6 +34,24 @@ def infer(job):
             return lstm(x)[0]
 
     return {"y": run().numpy()}, run
+
+
+def stream(job):
+    import torch
+
+    lstm, state = layer(job).eval(), None
+    steps = torch.from_numpy(job.x).split(1, dim=1)
+
+    def run():
+        nonlocal state
+        outputs = []
+        with torch.inference_mode():
+            for x in steps:
+                y, state = lstm(x, state)
+                outputs.append(y)
+        return outputs
+
+    return {"y": torch.cat(run(), dim=1).numpy()}, run
 
 
 def train(job):

@@ -7,11 +7,12 @@
 //! | [`subject`]    | what is checked: layers with every option, as models with random data    |
 //! | [`mod@conformance`] | cases computed by Keras                                             |
 //! | [`bounded`]    | a scalar LSTM whose numbers carry a bound of their rounding error        |
-//! | [`throughput`] | time of a batch: inference, training, a whole step                       |
+//! | [`throughput`] | time of a batch: inference, training, a whole step, step by step         |
 //! | [`latency`]    | time of single steps of a stream: percentiles, and [`allocation`]s          |
 //! | [`memory`]     | time of exact gradients in bounded memory                                |
 //! | [`linear`]     | time over three decades of steps and of rows                             |
 //! | [`stack`]      | recurrent engines on top of each other, without a model around them      |
+//! | [`streams`]    | the same, one step at a time                                             |
 //! | [`contest`]    | matrix products and activations against [`peer`]s, in the same run       |
 //! | [`race`]       | whole layers against frameworks that are installed, in the same run      |
 //! | [`accuracy`]   | errors of activations in units in the last place: every `f32` there is    |
@@ -43,6 +44,7 @@ pub mod race;
 pub mod random;
 pub mod report;
 pub mod stack;
+pub mod streams;
 pub mod style;
 pub mod subject;
 pub mod svg;

@@ -1,4 +1,4 @@
-//! How long a batch takes: inference, training, a whole step.
+//! How long a batch takes: inference, training, a whole step, step by step.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +10,7 @@ use lstm::{Adam, Dense, Float, Input, LSTM, Loss, Model, Result, Sequential, Ten
 use crate::dtype::Dtype;
 use crate::random::Random;
 use crate::stack::Stack;
+use crate::streams::Streams;
 use crate::timing::{Timing, interleave};
 
 /// A measurement takes about this long, after warming up.
@@ -44,7 +45,7 @@ impl Shape {
         let Shape { batch, steps, inputs, units } = self;
         let forward = self.forward_flops(layers);
         match mode {
-            Mode::Infer => forward,
+            Mode::Infer | Mode::Stream => forward,
             Mode::Train => 3.0 * forward,
             Mode::Step => {
                 let dx = 8.0 * batch as f64 * steps as f64 * units as f64 * inputs as f64;
@@ -148,6 +149,8 @@ pub enum Mode {
     Train,
     /// Forward, mean squared error of a `Dense(1)` head on the last step, backward, Adam.
     Step,
+    /// Forward, each step a call of its own that carries the state along.
+    Stream,
 }
 
 impl Mode {
@@ -157,6 +160,7 @@ impl Mode {
             Mode::Infer => "infer",
             Mode::Train => "train",
             Mode::Step => "step",
+            Mode::Stream => "stream",
         }
     }
 }
@@ -285,6 +289,10 @@ fn contestant_as<T: Float>(
         Mode::Step => {
             let mut step = Step::<T>::new(isa, shape, layers)?;
             Box::new(move || step.run())
+        }
+        Mode::Stream => {
+            let mut streams = Streams::<T>::new(isa, shape, layers);
+            Box::new(move || streams.run())
         }
     })
 }

@@ -498,6 +498,25 @@ fn race_times_who_agrees_and_names_who_is_not_there() {
 }
 
 #[test]
+fn race_streams_step_by_step_on_one_thread() {
+    let args = "--shape 1,6,2,5 --shape 3,4,1,9 --kind stream --threads 1 --threads 2 --json";
+    let peers = [("reference", "reference"), ("far", "reference --off 0.001")];
+    let output = race(&peers, &format!("{args} --peer reference --peer far"));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let lines = lines(&output);
+    let of = |name: &str| lines.iter().map(|line| line[name].clone()).collect::<Vec<_>>();
+    assert_eq!(of("state"), ["timed", "timed", "disagrees", "timed", "timed", "disagrees"]);
+    assert!(
+        lines.iter().all(|line| (&line["kind"], &line["threads"]) == (&"stream".into(), &1.into()))
+    );
+    let bench =
+        json(&["bench", "--shape", "1,20,2,5", "--mode", "stream", "--layers", "2", "--json"]);
+    let bench = &bench[0];
+    assert_eq!((&bench["mode"], &bench["layers"]), (&"stream".into(), &2.into()));
+    assert!(bench["min_us"].as_f64() > Some(0.0));
+}
+
+#[test]
 fn race_does_not_time_who_computes_something_else() {
     let args = "--shape 3,4,2,5 --kind infer --threads 2 --json --peer near --peer far --peer odd";
     let peers = [("near", "reference --off 0.00001"), ("far", "reference --off 0.001")];

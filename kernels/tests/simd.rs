@@ -63,7 +63,7 @@ fn check_vocabulary<T: Scalar>(operands: [&[T]; 4]) {
 }
 
 #[test]
-fn narrowed_is_the_narrowest_that_holds_as_many_with_the_same_bits() {
+fn narrowed_is_the_narrowest_that_holds_as_many() {
     fn check<T: Float>() {
         for isa in Isa::available() {
             for len in 0..2 * MAX_LANES {

@@ -10,7 +10,7 @@ use harness::race::course::Course;
 use harness::race::job::Job;
 use harness::race::markdown::{self, Occasion};
 use harness::race::peers::Peer;
-use harness::race::{GRID, date, svg};
+use harness::race::{date, grid, svg};
 use harness::style::Style;
 use harness::table::{Table, count, short};
 use harness::throughput::{Mode, Shape};
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// What is raced; may be given several times; everything unless given
     #[arg(long, value_enum)]
     kind: Vec<Mode>,
-    /// Threads; may be given several times
+    /// Threads; may be given several times; streams are raced with the first alone
     #[arg(long, value_name = "N", default_values = ["1", "2"], value_parser = threads)]
     threads: Vec<usize>,
     /// Only the peer of this name; may be given several times
@@ -65,8 +65,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     let isa = args.isa.unwrap_or_else(Isa::best);
-    let shapes = if args.shape.is_empty() { GRID.to_vec() } else { args.shape };
-    let all = vec![Mode::Infer, Mode::Train, Mode::Step];
+    let all = vec![Mode::Infer, Mode::Train, Mode::Step, Mode::Stream];
     let modes = if args.kind.is_empty() { all } else { args.kind };
     let peers = contestants(&args.peers, args.with, &args.peer)?;
     let turn = Duration::from_millis(args.turn as u64);
@@ -74,7 +73,12 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     let mut board = Board::default();
     for &threads in &args.threads {
         for &mode in &modes {
-            for &shape in &shapes {
+            // A stream stays on its thread: more of them would repeat the race.
+            if mode == Mode::Stream && threads != args.threads[0] {
+                continue;
+            }
+            let shapes = if args.shape.is_empty() { grid(mode) } else { &args.shape };
+            for &shape in shapes {
                 eprintln!("{mode} {shape}, {}", count(threads, "thread"));
                 let cell = course.run(Job { shape, mode, threads })?;
                 if args.json {

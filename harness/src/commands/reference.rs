@@ -12,7 +12,7 @@ use lstm::{Tensor, reference};
 
 use super::Outcome;
 
-/// The scalar definition of an LSTM as a peer, which answers the lines of a race. Only infers.
+/// The scalar definition of an LSTM as a peer, which answers the lines of a race. Does not train.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Adds this to every output: to see it disagree
@@ -22,8 +22,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(Args { off }: Args, lines: impl BufRead, out: &mut impl Write) -> Outcome {
     serve(env!("CARGO_PKG_VERSION"), lines, out, |job, data| {
-        if job.mode != Mode::Infer {
-            return Err(Refusal::Unsupported("it only infers".to_owned()));
+        // Step by step it computes the same.
+        if !matches!(job.mode, Mode::Infer | Mode::Stream) {
+            return Err(Refusal::Unsupported("it does not train".to_owned()));
         }
         let data = data.iter().map(|(name, x)| (name.clone(), x.cast::<f64>())).collect();
         let Job { shape: Shape { batch, steps, units, .. }, .. } = job;

@@ -24,7 +24,7 @@ use crate::timing::Timing;
 /// after it.
 pub fn tolerance(mode: Mode) -> f64 {
     match mode {
-        Mode::Infer | Mode::Train => 1e-4,
+        Mode::Infer | Mode::Train | Mode::Stream => 1e-4,
         Mode::Step => 1e-2,
     }
 }

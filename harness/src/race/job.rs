@@ -13,7 +13,7 @@ use crate::throughput::{Mode, Shape};
 pub struct Job {
     /// Batch, steps, inputs and units.
     pub shape: Shape,
-    /// Inference, training or a whole step.
+    /// What is done.
     pub mode: Mode,
     /// Threads of each contestant.
     pub threads: usize,
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn an_order_is_read_as_it_was_written() {
-        for mode in [Mode::Infer, Mode::Train, Mode::Step] {
+        for mode in [Mode::Infer, Mode::Train, Mode::Step, Mode::Stream] {
             let shape = Shape { batch: 2, steps: 3, inputs: 4, units: 5 };
             let job = Job { shape, mode, threads: 2 };
             let order = Order { job, data: "a \"b\"/c".into(), answer: "d".into() };

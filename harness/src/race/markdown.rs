@@ -25,6 +25,7 @@ pub(super) fn title(mode: Mode) -> &'static str {
         Mode::Infer => "Inference",
         Mode::Train => "Forward and backward",
         Mode::Step => "Training step",
+        Mode::Stream => "Step by step",
     }
 }
 
@@ -35,6 +36,7 @@ fn explain(mode: Mode) -> &'static str {
             "Gradients of weights and inputs, from a given gradient of every step of the output."
         }
         Mode::Step => "`Dense(1)` on the last step, mean squared error, Adam.",
+        Mode::Stream => "Every step is a call of its own, which carries the state along.",
     }
 }
 

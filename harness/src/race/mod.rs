@@ -29,10 +29,18 @@ pub mod refusal;
 pub mod serve;
 pub mod svg;
 
-use crate::throughput::Shape;
+use crate::throughput::{Mode, Shape};
 
-/// The shapes of a whole race: from a handful of numbers to weights that no cache holds.
-pub const GRID: [Shape; 12] = [
+/// The shapes of a whole race in a kind.
+pub fn grid(mode: Mode) -> &'static [Shape] {
+    match mode {
+        Mode::Infer | Mode::Train | Mode::Step => &LAYERS,
+        Mode::Stream => &STREAMS,
+    }
+}
+
+/// From a handful of numbers to weights that no cache holds.
+const LAYERS: [Shape; 12] = [
     shape(32, 10, 8, 4),
     shape(1, 3, 1, 10),
     shape(32, 10, 8, 64),
@@ -45,6 +53,16 @@ pub const GRID: [Shape; 12] = [
     shape(1, 50, 1024, 1024),
     shape(1, 25, 2048, 2048),
     shape(128, 25, 64, 128),
+];
+
+/// Effects and controllers: one row, one input. A thousand steps, so that µs of all are ns of one.
+const STREAMS: [Shape; 6] = [
+    shape(1, 1000, 1, 8),
+    shape(1, 1000, 1, 16),
+    shape(1, 1000, 1, 20),
+    shape(1, 1000, 1, 32),
+    shape(1, 1000, 1, 40),
+    shape(1, 1000, 1, 64),
 ];
 
 const fn shape(batch: usize, steps: usize, inputs: usize, units: usize) -> Shape {

@@ -9,10 +9,14 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::job::Job;
 use crate::conformance::Tensors;
 use crate::stack::Stack;
+use crate::streams::Streams;
 use crate::throughput::{Mode, Shape, Step};
 
 /// Training steps whose losses are compared.
 pub const STEPS: usize = 3;
+
+/// Names of a layer's arrays.
+const LAYER: [&str; 3] = ["kernel", "recurrent_kernel", "bias"];
 
 /// A layer, or a model in training, with its threads.
 #[derive(Debug)]
@@ -26,6 +30,7 @@ enum Work {
     Infer(Box<Stack<f32>>),
     Train(Box<Stack<f32>>),
     Step(Box<Step<f32>>),
+    Stream(Box<Streams<f32>>),
 }
 
 /// What goes into a job, and what has to come out.
@@ -60,6 +65,7 @@ impl Ours {
                     Work::Infer(stack) => stack.infer(),
                     Work::Train(stack) => stack.train(),
                     Work::Step(step) => step.run(),
+                    Work::Stream(streams) => streams.run(),
                 }
             }
             start.elapsed()
@@ -68,23 +74,30 @@ impl Ours {
 }
 
 fn start(isa: Isa, Job { shape, mode, .. }: Job) -> lstm::Result<(Work, Data)> {
-    if mode == Mode::Step {
-        return step(isa, shape);
+    match mode {
+        Mode::Infer | Mode::Train => layer(isa, shape, mode),
+        Mode::Step => step(isa, shape),
+        Mode::Stream => stream(isa, shape),
     }
+}
+
+/// Weights of a layer that lie one after another.
+fn cut(Shape { inputs, units, .. }: Shape, flat: &[f32]) -> lstm::Result<[Tensor<f32>; 3]> {
+    let (kernel, rest) = flat.split_at(inputs * 4 * units);
+    let (recurrent_kernel, bias) = rest.split_at(units * 4 * units);
+    Ok([
+        Tensor::new([inputs, 4 * units], kernel.to_vec())?,
+        Tensor::new([units, 4 * units], recurrent_kernel.to_vec())?,
+        Tensor::new([4 * units], bias.to_vec())?,
+    ])
+}
+
+fn layer(isa: Isa, shape: Shape, mode: Mode) -> lstm::Result<(Work, Data)> {
     let Shape { batch, steps, inputs, units } = shape;
     let mut stack = Box::new(Stack::<f32>::new(isa, shape, 1));
-    let weights = |flat: &[f32]| {
-        let (kernel, rest) = flat.split_at(inputs * 4 * units);
-        let (recurrent_kernel, bias) = rest.split_at(units * 4 * units);
-        Ok([
-            Tensor::new([inputs, 4 * units], kernel.to_vec())?,
-            Tensor::new([units, 4 * units], recurrent_kernel.to_vec())?,
-            Tensor::new([4 * units], bias.to_vec())?,
-        ])
-    };
     let of_x = [batch, steps, inputs];
     let of_y = [batch, steps, units];
-    let mut given = named(["kernel", "recurrent_kernel", "bias"], weights(stack.weights())?);
+    let mut given = named(LAYER, cut(shape, stack.weights())?);
     given.insert("x".to_owned(), Tensor::new(of_x, stack.input().to_vec())?);
     let mut expected = Tensors::new();
     let work = if mode == Mode::Infer {
@@ -95,12 +108,23 @@ fn start(isa: Isa, Job { shape, mode, .. }: Job) -> lstm::Result<(Work, Data)> {
         given.insert("dy".to_owned(), Tensor::new(of_y, stack.output_gradient().to_vec())?);
         stack.train();
         let names = ["d_kernel", "d_recurrent_kernel", "d_bias"];
-        expected.extend(named(names, weights(stack.gradients())?));
+        expected.extend(named(names, cut(shape, stack.gradients())?));
         expected.insert("d_x".to_owned(), Tensor::new(of_x, stack.input_gradient().to_vec())?);
         expected.insert("y".to_owned(), Tensor::new(of_y, stack.output().to_vec())?);
         Work::Train(stack)
     };
     Ok((work, Data { given, expected }))
+}
+
+fn stream(isa: Isa, shape: Shape) -> lstm::Result<(Work, Data)> {
+    let Shape { batch, steps, inputs, units } = shape;
+    let mut streams = Box::new(Streams::<f32>::new(isa, shape, 1));
+    let mut given = named(LAYER, cut(shape, streams.weights())?);
+    let x = Tensor::new([batch, steps, inputs], streams.input().to_vec())?;
+    given.insert("x".to_owned(), x);
+    streams.run();
+    let expected = named(["y"], [Tensor::new([batch, steps, units], streams.output())?]);
+    Ok((Work::Stream(streams), Data { given, expected }))
 }
 
 fn step(isa: Isa, shape: Shape) -> lstm::Result<(Work, Data)> {

@@ -23,8 +23,9 @@ const SCRIPTS: [(&str, &str, &[&str]); 6] = [
     ("keras-xla", "keras_peer.py", &["xla"]),
 ];
 
-/// Programs in Rust.
-const PROGRAMS: [&str; 3] = ["candle", "tract", "rten"];
+/// Programs in Rust and C++.
+const PROGRAMS: [&str; 7] =
+    ["candle", "burn", "rustyml", "tract", "rten", "rtneural-eigen", "rtneural-xsimd"];
 
 impl Peer {
     /// Those that this workspace knows, as they are if installed in `folder`.

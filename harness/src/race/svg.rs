@@ -79,6 +79,10 @@ pub fn render(board: &Board, occasion: &Occasion) -> String {
             text(&mut body, (NAMES - 12.0, y), "end", "12", "#333", &shape.to_string());
         }
         for (column, &threads) in threads.iter().enumerate() {
+            // Streams have one thread.
+            if cells.iter().all(|cell| cell.job.threads != threads) {
+                continue;
+            }
             let corner = (NAMES + column as f64 * (PANEL + GAP), y + HEAD);
             let heading = format!("{}, {}", title(mode), count(threads, "thread"));
             frame(&mut body, axis, corner, height, &heading);

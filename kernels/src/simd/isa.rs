@@ -112,16 +112,22 @@ impl Isa {
     }
 
     /// The instruction set whose vectors are the narrowest that hold `len` elements, of those that compute the
-    /// same bits: a CPU that takes a wide vector apart does half of the work in vain.
+    /// same bits: a CPU that takes a wide vector apart does half of the work in vain. Itself, where there is
+    /// none.
     #[must_use]
     pub fn narrowed<T: Float>(self, len: usize) -> Isa {
+        let holds = |isa: &Isa| isa.lanes::<T>() >= len;
+        self.narrower().filter(holds).unwrap_or(self)
+    }
+
+    /// The next one with shorter vectors and the same bits.
+    fn narrower(self) -> Option<Isa> {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(_) => {
-                let narrow = Avx2::detect().map(Isa::Avx2).filter(|isa| len <= isa.lanes::<T>());
-                narrow.unwrap_or(self)
-            }
-            _ => self,
+            Isa::Avx512(_) => Avx2::detect().map(Isa::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => None,
+            Isa::Portable(_) => None,
         }
     }
 

@@ -79,7 +79,8 @@ fn known<X>(weak: &mut Weak<X>, make: impl FnOnce() -> X) -> Arc<X> {
 }
 
 impl<T: Float> Stream<T> {
-    /// A stream of `batch` rows at a time, its state zero. Copies the weights.
+    /// A stream of `batch` rows at a time, its state zero. Copies the weights. A small layer of one row runs on
+    /// [`Isa::narrowed`], with the same bits.
     ///
     /// # Panics
     ///

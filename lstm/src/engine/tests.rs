@@ -3,6 +3,7 @@
 use kernels::Isa;
 
 use super::*;
+use crate::activation::Activation;
 
 /// All that a call returns.
 #[derive(Clone, Debug)]
@@ -355,34 +356,59 @@ fn a_stream_gives_the_bits_of_the_sequence() {
     }
 }
 
+/// A layer with a bias or without one, by an engine and by streams that share what they pack, one of two rows
+/// and one of one, whose states move to another half way.
+fn check_streams<T: Float + std::fmt::Debug>(isa: Isa, options: Options, bias: bool) {
+    let Options { inputs, units, .. } = options;
+    let (steps, half) = (6, 3);
+    let numbers = |seed, len| -> Vec<T> {
+        numbers(seed, len).into_iter().map(|x| T::from_f64(f64::from(x))).collect()
+    };
+    let weights = numbers(1, (inputs + units + 1) * 4 * units);
+    let weights = Weights::cut(&weights, inputs, units);
+    let weights = if bias { weights } else { Weights { bias: None, ..weights } };
+    let x = numbers(2, 2 * steps * inputs);
+    let call = Call {
+        weights,
+        version: 0,
+        x: &x,
+        batch: 2,
+        steps,
+        mask: None,
+        dropout: None,
+        initial: [None, None],
+        training: false,
+    };
+    let mut y = vec![T::ZERO; 2 * steps * units];
+    Engine::new(isa, options).forward(&call, Some(&mut y));
+
+    let mut shared = SharedWeights::default();
+    let mut stream = |batch: usize| Stream::sharing(isa, options, weights, batch, &mut shared);
+    let (mut both, mut first, mut second) = (stream(2), stream(1), stream(1));
+    let what = format!("{inputs} inputs, {units} units, bias: {bias}, on {isa}");
+    for t in 0..steps {
+        let x_at = |row: usize| &x[(row * steps + t) * inputs..][..inputs];
+        let y_at = |row: usize| &y[(row * steps + t) * units..][..units];
+        assert_eq!(both.step(&[x_at(0), x_at(1)].concat()), [y_at(0), y_at(1)].concat(), "{what}");
+        if t == half {
+            let [mut h, mut c] = [0, 1].map(|_| vec![T::ZERO; units]);
+            first.state(&mut h, &mut c);
+            second.step(x_at(1));
+            second.set_state(&h, &c);
+        }
+        let one = if t < half { &mut first } else { &mut second };
+        assert_eq!(one.step(x_at(0)), y_at(0), "{what}: step {t}");
+    }
+}
+
 #[test]
 fn a_stream_of_one_row_gives_the_bits_of_the_sequence_whatever_its_size() {
-    use crate::activation::Activation;
-
-    let (steps, batch) = (5, 1);
     for isa in Isa::available() {
-        for units in [1, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 33, 40, 47, 65, 80] {
+        for units in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 33, 40, 47, 65, 80] {
             for (inputs, activation) in [(1, Activation::Tanh), (3, Activation::Relu)] {
                 let options = Options { activation, ..Options::new(inputs, units) };
-                let weights = numbers(1, (inputs + units + 1) * 4 * units);
-                let weights = Weights::cut(&weights, inputs, units);
-                let x = numbers(2, steps * inputs);
-                let call = Call {
-                    weights,
-                    version: 0,
-                    x: &x,
-                    batch,
-                    steps,
-                    mask: None,
-                    dropout: None,
-                    initial: [None, None],
-                    training: false,
-                };
-                let mut y = vec![0.0; steps * units];
-                Engine::new(isa, options).forward(&call, Some(&mut y));
-                let mut stream = Stream::new(isa, options, weights, batch);
-                let steps = x.chunks_exact(inputs).flat_map(|x| stream.step(x).to_vec());
-                assert_eq!(steps.collect::<Vec<_>>(), y, "{inputs} inputs, {units} units on {isa}");
+                check_streams::<f32>(isa, options, inputs == 1);
+                check_streams::<f64>(isa, options, inputs == 3);
             }
         }
     }

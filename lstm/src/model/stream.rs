@@ -141,7 +141,7 @@ impl<T: Float> Model<T> {
     /// is that of the sequence up to there. A row whose step is masked, by a [`Masking`](crate::Masking) say,
     /// keeps its states and puts out what it did before. A step allocates nothing, takes no lock and makes no
     /// system call. The weights are those of the model, and what recurrent layers read is packed once for all
-    /// streams there are, whatever their batch; so there can be many, on several threads.
+    /// streams of one row and once for all others; so there can be many, on several threads.
     ///
     /// ```
     /// use lstm::{Dense, Input, LSTM, Sequential, Tensor};

@@ -11,9 +11,9 @@ use super::abreast::part;
 use crate::engine::call::Weights;
 use crate::engine::cell::{self, Activations, Run};
 
-/// Vectors of units that go side by side. Each has a chain of multiply-adds for every gate; with few registers
-/// vectors are short, and need two. A long one has chains enough, and the smaller the parts, the more of the
-/// weights are still in the nearest cache when the next step starts with them.
+/// Vectors of units that go side by side, one or two. Each has a chain of multiply-adds for every gate; short ones,
+/// as those of instruction sets with few registers are, need two. A long one has chains enough, and the smaller
+/// the parts, the more of the weights are still in the nearest cache when the next step starts with them.
 const fn abreast(registers: usize) -> usize {
     if registers >= 32 { 1 } else { 2 }
 }
@@ -43,11 +43,12 @@ impl<T: Float> OnePiece<T> {
         let rows = kernel.chunks_exact(4 * units).chain(recurrent_kernel.chunks_exact(4 * units));
         let rows: Vec<&[T]> = [bias.unwrap_or(&zeros)].into_iter().chain(rows).collect();
         let mut packed = Buffer::zeros(rows.len() * vectors * 4 * lanes);
-        for first in (0..vectors).step_by(abreast) {
-            let width = abreast.min(vectors - first) * 4 * lanes;
-            let packed = &mut packed[first * rows.len() * 4 * lanes..];
-            for (row, packed) in rows.iter().zip(packed.chunks_exact_mut(width)) {
-                for (vector, packed) in (first..).zip(packed.chunks_exact_mut(4 * lanes)) {
+        let mut left = 0..vectors;
+        while !left.is_empty() {
+            let part = part(&mut left, abreast, false);
+            let packed = &mut packed[part.start * rows.len() * 4 * lanes..];
+            for (row, packed) in rows.iter().zip(packed.chunks_exact_mut(part.len() * 4 * lanes)) {
+                for (vector, packed) in part.clone().zip(packed.chunks_exact_mut(4 * lanes)) {
                     let gates = row.chunks_exact(units).zip(packed.chunks_exact_mut(lanes));
                     for (gate, packed) in gates {
                         let weights = gate.iter().skip(vector * lanes);

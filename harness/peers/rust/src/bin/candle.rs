@@ -19,6 +19,7 @@ fn main() -> std::io::Result<()> {
             Mode::Infer => infer(job.shape, data),
             Mode::Train => train(job.shape, data),
             Mode::Step => step(job.shape, data),
+            _ => return None,
         })
     })
 }
