@@ -44,7 +44,7 @@ fn no_more_is_held_than_is_allowed() {
     pool.install(check);
 }
 
-/// Streams share what is packed of the weights, as long as there are any.
+/// Streams of one row share what is packed of the weights, as long as there are any, and those of more do.
 fn check_streams() {
     let weights = 4 * 300 * (8 + 300 + 1) * size_of::<f32>();
     let mut model = Sequential::new()
@@ -53,12 +53,17 @@ fn check_streams() {
         .build()
         .unwrap();
     let before = allocation::held();
-    let first = model.stream(1).unwrap();
-    let one = allocation::held() - before;
-    let others = [model.stream(1).unwrap(), model.stream(3).unwrap()];
-    let more = allocation::held() - before - one;
-    assert!(one > weights && 10 * more < weights, "{one} bytes, then {more}, of {weights}");
-    drop((first, others));
+    let mut streams = Vec::new();
+    for batch in [1, 3] {
+        let before = allocation::held();
+        streams.push(model.stream(batch).unwrap());
+        let first = allocation::held() - before;
+        streams.push(model.stream(batch).unwrap());
+        let more = allocation::held() - before - first;
+        let bytes = format!("{batch} rows: {first} bytes, then {more}, of {weights}");
+        assert!(first > weights && 10 * more < weights, "{bytes}");
+    }
+    drop(streams);
     assert!(10 * (allocation::held() - before) < weights, "given back");
 
     // Other weights are packed anew.
