@@ -6,10 +6,10 @@
 use std::ops::Range;
 
 use kernels::gemm::accumulate_abreast;
-use kernels::simd::{Float, Simd, V, Vector};
+use kernels::simd::{Float, Kernel, Simd, V, Vector};
 
 use super::pack::Packed;
-use super::{NV, Step};
+use super::{NV, Step, tile};
 use crate::engine::cell::{self, Run};
 use crate::engine::gates::{self, between, line, place};
 
@@ -32,34 +32,47 @@ impl<T: Float> Step<'_, T> {
         while !left.is_empty() {
             let part = part(&mut left, most, reversed);
             match part.len() {
-                ABREAST => self.some::<S, ABREAST>(simd, first, part.start),
-                2 => self.some::<S, 2>(simd, first, part.start),
-                _ => self.some::<S, 1>(simd, first, part.start),
+                ABREAST => {
+                    tile(simd, Tile::<T, ABREAST> { step: &mut self, first, done: part.start })
+                }
+                2 => tile(simd, Tile::<T, 2> { step: &mut self, first, done: part.start }),
+                _ => tile(simd, Tile::<T, 1> { step: &mut self, first, done: part.start }),
             }
         }
     }
+}
 
-    /// `N` of them, after so many: the cells follow while `z` is at hand.
+/// `N` vectors of a step, after so many: the cells follow while `z` is at hand.
+struct Tile<'s, 'a, T, const N: usize> {
+    step: &'s mut Step<'a, T>,
+    first: usize,
+    done: usize,
+}
+
+impl<T: Float, const N: usize> Kernel for Tile<'_, '_, T, N> {
+    type Output = ();
+
     #[inline(always)]
-    fn some<S: Simd, const N: usize>(&mut self, simd: S, first: usize, done: usize) {
+    fn run<S: Simd>(self, simd: S) {
+        let Tile { step, first, done } = self;
         let lanes = V::<S, T>::LANES;
         let (at, first) = (done * lanes, first + done);
-        let between = between::<T>(lanes, self.width, first * lanes);
-        let h_prev = &self.h_prev[..self.units];
-        let row = Row { weights: self.weights, between, x: self.x, h_prev, first };
-        let z = row.sums(simd, self.gates.get(place::<T>(at)..).unwrap_or(&[]));
+        let between = between::<T>(lanes, step.width, first * lanes);
+        let h_prev = &step.h_prev[..step.units];
+        let row = Row { weights: step.weights, between, x: step.x, h_prev, first };
+        let z = row.sums(simd, step.gates.get(place::<T>(at)..).unwrap_or(&[]));
         // Either each vector is a line, or all of them lie in one.
         let gate_stride = if lanes == line::<T>() { 4 * lanes } else { lanes };
-        let Step { gates, a, .. } = self;
+        let Step { gates, a, .. } = step;
         let kept = a.as_deref_mut().map(|a| (&mut gates[place::<T>(at)..], &mut a[at..]));
-        self.activations.forward_at_hand::<S, T, N>(
+        step.activations.forward_at_hand::<S, T, N>(
             simd,
             z,
             cell::Forward {
                 run: Run { count: N, stride: lanes, gate_stride, between },
-                c_prev: &self.c_prev[at..],
-                c: &mut self.c[at..],
-                h: &mut self.h[at..],
+                c_prev: &step.c_prev[at..],
+                c: &mut step.c[at..],
+                h: &mut step.h[at..],
                 kept,
             },
         );

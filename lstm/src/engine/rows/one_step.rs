@@ -8,6 +8,7 @@ use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use kernels::{Buffer, Isa};
 
 use super::abreast::part;
+use super::tile;
 use crate::engine::call::Weights;
 use crate::engine::cell::{self, Activations, Run};
 
@@ -90,8 +91,8 @@ impl<T: Float> Kernel for OneStep<'_, T> {
         while !left.is_empty() {
             let part = part(&mut left, most, self.reversed);
             match part.len() {
-                1 => self.vectors::<S, 1>(simd, part.start),
-                _ => self.vectors::<S, 2>(simd, part.start),
+                1 => tile(simd, Tile::<T, 1> { step: &mut self, first: part.start }),
+                _ => tile(simd, Tile::<T, 2> { step: &mut self, first: part.start }),
             }
         }
         for (y, h) in self.y.chunks_mut(lanes).zip(self.h.chunks_exact(lanes)) {
@@ -100,14 +101,22 @@ impl<T: Float> Kernel for OneStep<'_, T> {
     }
 }
 
-impl<T: Float> OneStep<'_, T> {
-    /// `N` vectors of units, the first of which is this one.
+/// `N` vectors of units, the first of which is this one.
+struct Tile<'s, 'a, T, const N: usize> {
+    step: &'s mut OneStep<'a, T>,
+    first: usize,
+}
+
+impl<T: Float, const N: usize> Kernel for Tile<'_, '_, T, N> {
+    type Output = ();
+
     #[inline(always)]
-    fn vectors<S: Simd, const N: usize>(&mut self, simd: S, first: usize) {
+    fn run<S: Simd>(self, simd: S) {
+        let Tile { step, first } = self;
         let lanes = V::<S, T>::LANES;
-        let (units, row) = (self.y.len(), N * 4 * lanes);
-        let depth = 1 + self.x.len() + units;
-        let weights = &self.weights.0[first * depth * 4 * lanes..][..depth * row];
+        let (units, row) = (step.y.len(), N * 4 * lanes);
+        let depth = 1 + step.x.len() + units;
+        let weights = &step.weights.0[first * depth * 4 * lanes..][..depth * row];
         let mut rows = weights.chunks_exact(row);
 
         let mut z = [[V::<S, T>::splat(simd, T::ZERO); 4]; N];
@@ -118,7 +127,7 @@ impl<T: Float> OneStep<'_, T> {
             }
         }
         // b + x W, then h₋ U.
-        for operand in [self.x, &self.h_prev[..units]] {
+        for operand in [step.x, &step.h_prev[..units]] {
             for (&operand, row) in operand.iter().zip(&mut rows) {
                 let operand = V::<S, T>::splat(simd, operand);
                 for (vector, z) in z.as_flattened_mut().iter_mut().enumerate() {
@@ -127,14 +136,14 @@ impl<T: Float> OneStep<'_, T> {
             }
         }
         let at = first * lanes;
-        self.activations.forward_at_hand::<S, T, N>(
+        step.activations.forward_at_hand::<S, T, N>(
             simd,
             z,
             cell::Forward {
                 run: Run { count: N, stride: lanes, gate_stride: 4 * lanes, between: lanes },
-                c_prev: &self.c_prev[at..],
-                c: &mut self.c[at..],
-                h: &mut self.h[at..],
+                c_prev: &step.c_prev[at..],
+                c: &mut step.c[at..],
+                h: &mut step.h[at..],
                 kept: None,
             },
         );
