@@ -57,8 +57,7 @@ pub fn measure(dtype: Dtype, isa: Isa, layer: Layer, steps: usize) -> Latency {
 fn measure_as<T: Float>(isa: Isa, layer: Layer, steps: usize) -> Latency {
     let Layer { batch, inputs, units } = layer;
     let mut random = Random::new(0);
-    let limit = (3.0 / (inputs + units) as f64).sqrt();
-    let weights = random.numbers::<T>((inputs + units + 1) * 4 * units, limit);
+    let weights = random.layer::<T>(inputs, units);
     let options = Options::new(inputs, units);
     let mut stream = Stream::new(isa, options, Weights::cut(&weights, inputs, units), batch);
     let xs = random.numbers::<T>(1000 * batch * inputs, 1.0);

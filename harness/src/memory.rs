@@ -50,13 +50,13 @@ impl<T: Float> Layer<T> {
     fn new(shape: Shape) -> Self {
         let Shape { batch, steps, inputs, units } = shape;
         let mut random = Random::new(0);
-        let weights = (inputs + units + 1) * 4 * units;
+        let weights = random.layer::<T>(inputs, units);
         Layer {
             shape,
-            weights: random.numbers(weights, (3.0 / (inputs + units) as f64).sqrt()),
             x: random.numbers(batch * steps * inputs, 1.0),
             dy: random.numbers(batch * units, 1.0),
-            grads: vec![T::ZERO; weights],
+            grads: vec![T::ZERO; weights.len()],
+            weights,
         }
     }
 

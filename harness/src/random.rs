@@ -30,6 +30,13 @@ impl Random {
         (0..len).map(|_| T::from_f64(limit * self.uniform())).collect()
     }
 
+    /// Weights of an LSTM layer, one after another, as `Weights::cut` has them; so large that sums of their
+    /// products with numbers like these stay near one.
+    pub fn layer<T: Float>(&mut self, inputs: usize, units: usize) -> Vec<T> {
+        let limit = (3.0 / (inputs + units) as f64).sqrt();
+        self.numbers((inputs + units + 1) * 4 * units, limit)
+    }
+
     /// An index below `end`.
     ///
     /// # Panics

@@ -41,13 +41,12 @@ impl<T: Float> Stack<T> {
         let layers = (0..layers).map(|layer| {
             let inputs = if layer == 0 { inputs } else { units };
             let options = Options::new(inputs, units);
-            let weights = (inputs + units + 1) * 4 * units;
-            let limit = (3.0 / (inputs + units) as f64).sqrt();
+            let weights = random.layer::<T>(inputs, units);
             Layer {
                 engine: Engine::new(isa, options),
                 inputs,
-                weights: random.numbers(weights, limit),
-                grads: vec![T::ZERO; weights],
+                grads: vec![T::ZERO; weights.len()],
+                weights,
                 y: vec![T::ZERO; batch * steps * units],
                 dy: random.numbers(batch * steps * units, 1.0),
             }

@@ -37,8 +37,7 @@ impl<T: Float> Streams<T> {
         let mut first = Vec::new();
         for layer in 0..layers {
             let inputs = if layer == 0 { inputs } else { units };
-            let limit = (3.0 / (inputs + units) as f64).sqrt();
-            let weights = random.numbers::<T>((inputs + units + 1) * 4 * units, limit);
+            let weights = random.layer::<T>(inputs, units);
             let options = Options::new(inputs, units);
             made.push(Stream::new(isa, options, Weights::cut(&weights, inputs, units), batch));
             if layer == 0 {

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -123,11 +122,11 @@ int main()
     Run run;
     Array x, y;
     for(std::string line; std::getline(std::cin, line);) {
-        if(line.rfind("go ", 0) == 0 && !run) {
-            std::cout << json { { "failed", "nothing to run" } }.dump() << std::endl;
-            continue;
-        }
         if(line.rfind("go ", 0) == 0) {
+            if(!run) {
+                std::cout << json { { "failed", "nothing to run" } }.dump() << std::endl;
+                continue;
+            }
             const auto runs = std::stol(line.substr(3));
             const auto start = std::chrono::steady_clock::now();
             for(long i = 0; i < runs; ++i)
