@@ -78,7 +78,7 @@ function hot_loops(    i, n, words, start, from, to, fma, most) {
         to[n] = i
         fma[n] = 0
         for (start = from[n]; start <= i; start++) fma[n] += multiply_add(code[start])
-        if (kernel == "Tiles" && writes(from[n], i)) fma[n] = 0
+        if (tiles() && writes(from[n], i)) fma[n] = 0
         if (fma[n] > most) most = fma[n]
     }
     for (i = 1; most && i <= n; i++) if (fma[i] == most) show(from[i], to[i])
@@ -86,6 +86,11 @@ function hot_loops(    i, n, words, start, from, to, fma, most) {
 
 function multiply_add(code) {
     return code ~ /^vfn?m(add|sub)/
+}
+
+# Whether the kernel computes tiles, one below another.
+function tiles() {
+    return kernel == "Tiles" || kernel == "SmallStrip"
 }
 
 # Whether a loop writes C: then it is the one around the hot one, parts of which lie elsewhere.
@@ -106,7 +111,7 @@ function show(from, to,    i, fma, loads, broadcasts, stores, other, stack, spil
         if (code[i] ~ /^v.*\[rsp/) spills++
         if (code[i] ~ /^call/) calls++
     }
-    if (kernel != "Tiles" || fma >= 12 || calls || spills) printf row, isa, kernel " " scalar, fma, loads, broadcasts, stores, other, to - from + 1, stack
+    if (!tiles() || fma >= 12 || calls || spills) printf row, isa, kernel " " scalar, fma, loads, broadcasts, stores, other, to - from + 1, stack
     seen[isa, gemm ? "gemm" : kernel, scalar] = 1
     if (calls) fail(calls " calls", isa, scalar)
     if (gemm && spills) fail(spills " vectors of a product on the stack", isa, scalar)

@@ -3,6 +3,8 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
+use crate::strided::{Strided, StridedMut};
+
 /// A read-only `rows × cols` view; element `(i, j)` lies at `i * row_stride + j * col_stride`.
 #[derive(Clone, Copy, Debug)]
 pub struct MatRef<'a, T> {
@@ -39,7 +41,13 @@ fn span_within(
     }
 }
 
-#[allow(unsafe_code, reason = "rows of a view, checked all at once")]
+/// A function of its own: a message formatted in place would have sizes stored that may stay in registers.
+#[cold]
+#[track_caller]
+fn no_matrix(rows: usize, cols: usize, len: usize) -> ! {
+    panic!("a {rows}×{cols} matrix of {len} elements")
+}
+
 impl<'a, T: Copy> MatRef<'a, T> {
     /// A row-major matrix: `data` holds one row after another.
     ///
@@ -48,8 +56,9 @@ impl<'a, T: Copy> MatRef<'a, T> {
     /// If `data` does not hold `rows * cols` elements.
     #[track_caller]
     pub fn new(data: &'a [T], rows: usize, cols: usize) -> Self {
-        let whole = rows.checked_mul(cols) == Some(data.len());
-        assert!(whole, "a {rows}×{cols} matrix of {} elements", data.len());
+        if rows.checked_mul(cols) != Some(data.len()) {
+            no_matrix(rows, cols, data.len());
+        }
         MatRef { data, rows, cols, row_stride: cols, col_stride: 1 }
     }
 
@@ -128,21 +137,10 @@ impl<'a, T: Copy> MatRef<'a, T> {
         Some(&self.data[start + cols.start..start + cols.end])
     }
 
-    /// Parts of `R` rows from `i` on, each a slice.
-    ///
-    /// # Panics
-    ///
-    /// If the matrix has no such elements, or neighbours in a row are no neighbours in memory.
+    /// Its rows as slices, where neighbours in a row are neighbours in memory.
     #[inline(always)]
-    pub(crate) fn lines_of<const R: usize>(&self, i: usize, cols: Range<usize>) -> [&'a [T]; R] {
-        let within = R <= self.rows && i <= self.rows - R && cols.end <= self.cols;
-        assert!(within && !cols.is_empty() && self.has_lines(), "rows within the matrix");
-        core::array::from_fn(|r| {
-            let start = (i + r) * self.row_stride + cols.start;
-            // SAFETY: as just checked all are elements, next to each other, and those of a view
-            // lie in its memory.
-            unsafe { self.data.get_unchecked(start..start + cols.len()) }
-        })
+    pub(crate) fn pieces(&self) -> Option<Strided<'a, T>> {
+        self.has_lines().then(|| Strided::new(self.data, self.rows, self.row_stride, self.cols))
     }
 
     /// Whether neighbours in a row are neighbours in memory.
@@ -192,8 +190,9 @@ impl<'a, T: Copy> MatMut<'a, T> {
     /// If `data` does not hold `rows * cols` elements.
     #[track_caller]
     pub fn new(data: &'a mut [T], rows: usize, cols: usize) -> Self {
-        let whole = rows.checked_mul(cols) == Some(data.len());
-        assert!(whole, "a {rows}×{cols} matrix of {} elements", data.len());
+        if rows.checked_mul(cols) != Some(data.len()) {
+            no_matrix(rows, cols, data.len());
+        }
         MatMut {
             start: data.as_mut_ptr(),
             rows,
@@ -296,26 +295,32 @@ impl<'a, T: Copy> MatMut<'a, T> {
         self.row_stride == 1 && self.col_stride != 1
     }
 
-    /// Parts of `R` rows from `i` on, each a slice.
+    /// Parts of some rows, each a slice.
     ///
     /// # Panics
     ///
     /// If the matrix has no such elements, or neighbours in a row are no neighbours in memory.
     #[inline(always)]
-    pub(crate) fn lines_of<const R: usize>(
-        &mut self,
-        i: usize,
-        cols: Range<usize>,
-    ) -> [&mut [T]; R] {
-        let within = R <= self.rows && i <= self.rows - R && cols.end <= self.cols;
-        assert!(within && !cols.is_empty() && self.has_lines(), "rows within the matrix");
-        // SAFETY: the first of them is an element.
-        let start = unsafe { self.start.add(i * self.row_stride + cols.start) };
-        core::array::from_fn(|r| {
-            // SAFETY: as just checked all are elements, next to each other, `self` has borrowed
-            // them mutably, and no two rows share a place.
-            unsafe { core::slice::from_raw_parts_mut(start.add(r * self.row_stride), cols.len()) }
-        })
+    pub(crate) fn pieces(&mut self, rows: &Range<usize>, cols: &Range<usize>) -> StridedMut<'_, T> {
+        let some = rows.start < rows.end && cols.start < cols.end;
+        let within = some && rows.end <= self.rows && cols.end <= self.cols;
+        assert!(within && self.has_lines(), "rows within the matrix");
+        // SAFETY: as just checked all are elements, next to each other, `self` has borrowed them
+        // mutably, and no two rows share a place.
+        unsafe {
+            let start = self.start.add(rows.start * self.row_stride + cols.start);
+            StridedMut::new(start, rows.end - rows.start, self.row_stride, cols.end - cols.start)
+        }
+    }
+
+    /// Copies the elements of another matrix of this size.
+    pub(crate) fn copy_from(&mut self, other: &MatMut<T>) {
+        assert_eq!((self.rows, self.cols), (other.rows, other.cols), "matrices of one size");
+        for j in 0..self.cols {
+            for i in 0..self.rows {
+                self.set(i, j, other.at(i, j));
+            }
+        }
     }
 
     /// The same view for a shorter time.

@@ -1,5 +1,8 @@
 //! Pieces of a slice at equal distances.
 
+use core::marker::PhantomData;
+use core::slice::from_raw_parts_mut;
+
 /// `count` pieces of `len` elements, `stride` elements from one to the next. That all are there is
 /// checked once: checks of each of them were a quarter of the instructions of a product.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,35 @@ impl<'a, T> Strided<'a, T> {
         Strided { elements, stride, len, count }
     }
 
+    /// How many pieces.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Elements of a piece.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// `N` pieces that follow each other, from one on.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many.
+    #[inline(always)]
+    pub(crate) fn from<const N: usize>(self, first: usize) -> [&'a [T]; N] {
+        assert!(N <= self.count && first <= self.count - N, "pieces from one on");
+        let mut pieces = [&[][..]; N];
+        for (n, piece) in pieces.iter_mut().enumerate() {
+            let start = (first + n) * self.stride;
+            // SAFETY: one of `count`, of which `new` has checked that the last one lies within the slice.
+            *piece = unsafe { self.elements.get_unchecked(start..start + self.len) };
+        }
+        pieces
+    }
+
     /// Run `i` of `N` pieces that follow each other.
     ///
     /// # Panics
@@ -44,6 +76,47 @@ impl<'a, T> Strided<'a, T> {
             *piece = unsafe { self.elements.get_unchecked(start..start + self.len) };
         }
         run
+    }
+}
+
+/// `count` pieces of `len` elements that may be written, `stride` elements from one to the next.
+#[derive(Debug)]
+pub(crate) struct StridedMut<'a, T> {
+    start: *mut T,
+    stride: usize,
+    len: usize,
+    count: usize,
+    memory: PhantomData<&'a mut [T]>,
+}
+
+#[allow(unsafe_code, reason = "pieces, checked all at once")]
+impl<'a, T> StridedMut<'a, T> {
+    /// # Safety
+    ///
+    /// For `'a` the pieces are borrowed mutably, and no two share an element.
+    #[inline(always)]
+    pub(crate) unsafe fn new(start: *mut T, count: usize, stride: usize, len: usize) -> Self {
+        StridedMut { start, stride, len, count, memory: PhantomData }
+    }
+
+    /// `N` pieces that follow each other, from one on.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many.
+    #[inline(always)]
+    pub(crate) fn from<const N: usize>(&mut self, first: usize) -> [&mut [T]; N] {
+        StridedMut { memory: PhantomData, ..*self }.into_pieces(first)
+    }
+
+    /// The same, for as long as all of them were borrowed.
+    #[inline(always)]
+    pub(crate) fn into_pieces<const N: usize>(self, first: usize) -> [&'a mut [T]; N] {
+        assert!(N <= self.count && first <= self.count - N, "pieces from one on");
+        core::array::from_fn(|n| {
+            // SAFETY: one of `count`, which by the contract of `new` are borrowed and share nothing.
+            unsafe { from_raw_parts_mut(self.start.add((first + n) * self.stride), self.len) }
+        })
     }
 }
 

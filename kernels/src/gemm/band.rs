@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use super::apart::Apart;
 use super::bands::Part;
 use super::block::Block;
 use super::blocking::{Blocking, MR};
@@ -101,9 +102,8 @@ impl<T: Float, E: Epilogue<T>> Kernel for Band<'_, T, E> {
                 };
                 for rows in pieces(rows.clone(), mc) {
                     let few = cols.len() <= pack_above * nr || rows.len() < MR;
-                    let in_place = job.a_in_place(few, &rows, &depth);
-                    let a = match &in_place {
-                        Some(a) => Block::in_place(a, rows.start),
+                    let a = match job.block_of_a_in_place(few, &rows, &depth) {
+                        Some(a) => a,
                         None => job.packed_block_of_a(simd, &rows, &depth, &mut scratch.a),
                     };
                     let b = match (shared, job.b) {
@@ -141,18 +141,20 @@ impl<T: Float, E: Epilogue<T>> BlockProduct<'_, '_, T, E> {
         memory: &mut Buffer<T>,
     ) {
         let BlockProduct { part, a, b, sum, nr } = self;
-        let depth = a.depth;
+        let depth = a.depth();
         if rows.len() == 1 && part.c.has_lines() && depth > 0 {
             let (a, row, cols) = (a.row(rows.start), rows.start, cols.clone());
             match b {
-                BlockB::InPlace(b) if b.has_lines() => {
-                    return simd.run(OneRow { part, a, b, row, cols, sum });
+                BlockB::InPlace(b) => {
+                    if let Some(b) = b.block(&(0..depth), &cols).pieces() {
+                        let c = part.line(row, &cols);
+                        return simd.run(OneRow { c, a, b, row, cols, sum });
+                    }
                 }
                 BlockB::Packed(b, first) => {
-                    let b = &b[(cols.start - first) * depth..];
-                    return simd.run(PackedRow { part, a, b, depth, row, cols, sum });
+                    let (b, c) = (&b[(cols.start - first) * depth..], part.line(row, &cols));
+                    return simd.run(PackedRow { c, a, b, depth, row, cols, sum });
                 }
-                BlockB::InPlace(_) => {}
             }
         }
         let wide = wide::<T>().max(nr);
@@ -173,8 +175,8 @@ impl<T: Float, E: Epilogue<T>> BlockProduct<'_, '_, T, E> {
                 BlockB::Packed(b, first) => {
                     (Panels::packed(&b[(cols.start - first) * depth..], nr, depth), None)
                 }
-                BlockB::InPlace(b) => match Panels::in_place(b, cols.start, nr) {
-                    Some(panels) if on_the_way(&panels) => {
+                BlockB::InPlace(b) => match Panels::in_place(b, cols.start) {
+                    Some(panels) if on_the_way(&panels) && part.c.has_lines() => {
                         memory.refit(nr * depth);
                         (panels, Some(&mut memory[..]))
                     }
@@ -188,8 +190,13 @@ impl<T: Float, E: Epilogue<T>> BlockProduct<'_, '_, T, E> {
                     }
                 },
             };
-            let c = (&mut part.c, part.origin);
-            strips(simd, c, a, &panels, (rows, &cols), sum, copy);
+            let (c, origin) = (&mut part.c, part.origin);
+            if c.has_lines() {
+                strips(simd, (c, origin), a, &panels, (rows, &cols), sum, copy);
+            } else {
+                let (b, rows) = (&panels, rows.clone());
+                simd.run(Apart { c, origin, block: a, b, rows, cols, sum });
+            }
         }
     }
 }

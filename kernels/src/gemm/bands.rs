@@ -43,6 +43,15 @@ pub(super) struct Part<'a, T> {
 }
 
 impl<T: Copy> Part<'_, T> {
+    /// A row of C, if its elements are next to each other.
+    #[inline(always)]
+    pub(super) fn line(&mut self, row: usize, cols: &Range<usize>) -> &mut [T] {
+        let (row, left) = (row - self.origin.0, self.origin.1);
+        let cols = cols.start - left..cols.end - left;
+        let [line] = self.c.pieces(&(row..row + 1), &cols).into_pieces(0);
+        line
+    }
+
     /// Two parts that hold `share` of the tiles, and the rest.
     pub(super) fn cut(self, bands: Bands, sizes: &Blocking, share: (usize, usize)) -> [Self; 2] {
         let Part { rows, cols, c, origin } = self;

@@ -4,95 +4,127 @@ use core::ops::Range;
 
 use super::blocking::MR;
 use super::job::Job;
+use super::microkernel::{Columns, Left, Rows};
 use super::pack::Pack;
 use super::packed::{Operand, Packed};
 use crate::buffer::Buffer;
 use crate::matrix::MatRef;
 use crate::simd::{Float, Simd};
+use crate::strided::Strided;
 
 /// Rows of A, some of their terms.
 #[derive(Clone, Copy)]
-pub(super) struct Block<'a, T> {
-    a: BlockA<'a, T>,
-    /// Where it starts.
-    pub(super) first: usize,
-    pub(super) depth: usize,
+pub(super) enum Block<'a, T> {
+    Rows(BlockRows<'a, T>),
+    Columns(BlockColumns<'a, T>),
 }
 
+/// Rows where they lie.
 #[derive(Clone, Copy)]
-enum BlockA<'a, T> {
+pub(super) struct BlockRows<'a, T> {
+    rows: Strided<'a, T>,
+    /// The first of them.
+    first: usize,
+}
+
+/// Columns where they lie, or packed in panels.
+#[derive(Clone, Copy)]
+pub(super) struct BlockColumns<'a, T> {
+    elements: &'a [T],
+    /// From a column to the next.
+    stride: usize,
+    /// From a row to the next, where a tile may start.
+    step: usize,
+    first: usize,
+    depth: usize,
     /// Panels, [`MR`] wide.
-    Packed(&'a [T]),
-    /// Where it lies, its rows or its columns contiguous.
-    InPlace(&'a MatRef<'a, T>),
+    packed: bool,
 }
 
 impl<'a, T: Float> Block<'a, T> {
-    /// All of `a` where it lies: its rows or its columns are contiguous, and there is a term.
+    /// All of `a` where it lies, if its rows or its columns are contiguous and there is a term.
     #[inline(always)]
-    pub(super) fn in_place(a: &'a MatRef<'a, T>, first: usize) -> Self {
-        Block { a: BlockA::InPlace(a), first, depth: a.cols() }
+    pub(super) fn in_place(a: &MatRef<'a, T>, first: usize) -> Option<Self> {
+        let depth = a.cols();
+        if depth == 0 {
+            return None;
+        }
+        if let Some(rows) = a.pieces() {
+            return Some(Block::Rows(BlockRows { rows, first }));
+        }
+        let (elements, stride) = a.t().lines(0, 0)?;
+        let columns = BlockColumns { elements, stride, step: 1, first, depth, packed: false };
+        Some(Block::Columns(columns))
     }
 
     /// Whether tiles have to start where a panel does.
     #[inline(always)]
     pub(super) fn is_packed(&self) -> bool {
-        matches!(self.a, BlockA::Packed(_))
+        matches!(self, Block::Columns(columns) if columns.packed)
     }
 
-    /// Its rows where they lie, if they are contiguous.
+    /// Its terms.
     #[inline(always)]
-    pub(super) fn rows(&self) -> Option<&'a MatRef<'a, T>> {
-        match self.a {
-            BlockA::InPlace(a) if a.has_lines() => Some(a),
-            _ => None,
+    pub(super) fn depth(&self) -> usize {
+        match self {
+            Block::Rows(a) => a.rows.len(),
+            Block::Columns(a) => a.depth,
         }
     }
 
     /// The elements of a row, and their distance.
     #[inline(always)]
     pub(super) fn row(&self, row: usize) -> (&'a [T], usize) {
-        match self.rows() {
-            Some(a) => (a.row(row - self.first, 0..self.depth).unwrap_or(&[]), 1),
-            None => {
-                let (elements, stride, step) = self.columns();
-                (&elements[(row - self.first) * step..], stride)
+        match self {
+            Block::Rows(a) => {
+                let [elements] = a.rows.from(row - a.first);
+                (elements, 1)
             }
-        }
-    }
-
-    /// Its columns otherwise: all elements, the distance of columns, and that of rows where a tile
-    /// may start.
-    #[inline(always)]
-    pub(super) fn columns(&self) -> (&'a [T], usize, usize) {
-        match self.a {
-            BlockA::Packed(panels) => (panels, MR, self.depth),
-            BlockA::InPlace(a) => {
-                let (columns, stride) = a.t().lines(0, 0).unwrap_or((&[], 1));
-                (columns, stride, 1)
-            }
+            Block::Columns(a) => (a.from(row), a.stride),
         }
     }
 }
 
-/// Whether tiles can read `a` where it lies: its rows or its columns are contiguous.
-#[inline(always)]
-pub(super) fn lies_well<T: Copy>(a: &MatRef<T>) -> bool {
-    a.cols() > 0 && (a.has_lines() || a.t().has_lines())
+/// What tiles have on the left.
+pub(super) trait Beside<T> {
+    /// `R` rows, from one on.
+    fn tile<const R: usize>(&self, row: usize) -> impl Left<T>;
+}
+
+impl<T: Float> Beside<T> for BlockRows<'_, T> {
+    #[inline(always)]
+    fn tile<const R: usize>(&self, row: usize) -> impl Left<T> {
+        Rows::new(self.rows.from::<R>(row - self.first), self.rows.len())
+    }
+}
+
+impl<'a, T: Float> BlockColumns<'a, T> {
+    /// The rows from one on.
+    #[inline(always)]
+    fn from(&self, row: usize) -> &'a [T] {
+        &self.elements[(row - self.first) * self.step..]
+    }
+}
+
+impl<T: Float> Beside<T> for BlockColumns<'_, T> {
+    #[inline(always)]
+    fn tile<const R: usize>(&self, row: usize) -> impl Left<T> {
+        Columns::<T, R>::new(self.from(row), self.stride, self.depth)
+    }
 }
 
 impl<'a, T: Float, E> Job<'a, T, E> {
     /// A block of A, if it is to be read where it lies: few panels of B need it.
     #[inline(always)]
-    pub(super) fn a_in_place(
+    pub(super) fn block_of_a_in_place(
         &self,
         few: bool,
         rows: &Range<usize>,
         depth: &Range<usize>,
-    ) -> Option<MatRef<'a, T>> {
+    ) -> Option<Block<'a, T>> {
         match self.a {
             Operand::Matrix(a) if few && self.alpha == T::ONE => {
-                Some(a.block(rows, depth)).filter(lies_well)
+                Block::in_place(&a.block(rows, depth), rows.start)
             }
             _ => None,
         }
@@ -109,7 +141,18 @@ impl<'a, T: Float, E> Job<'a, T, E> {
     ) -> Block<'b, T> {
         let Job { a, alpha, .. } = self;
         let panels = |a: &'b Packed<T>| &a.panels(depth)[rows.start / MR * MR * depth.len()..];
-        let block = |a| Block { a: BlockA::Packed(a), first: rows.start, depth: depth.len() };
+        let first = rows.start;
+        let block = |elements| {
+            let (stride, step) = (MR, depth.len());
+            Block::Columns(BlockColumns {
+                elements,
+                stride,
+                step,
+                first,
+                depth: step,
+                packed: true,
+            })
+        };
         let one = *alpha == T::ONE;
         if let (Operand::Packed(a), true) = (a, one) {
             return block(panels(a));

@@ -6,7 +6,6 @@ use core::ops::Range;
 
 use super::band::{Band, BandScratch};
 use super::bands::{Bands, Part};
-use super::block::{Block, lies_well};
 use super::blocking::Blocking;
 use super::epilogue::Epilogue;
 use super::job::Job;
@@ -14,6 +13,7 @@ use super::pack::{Pack, pieces};
 use super::packed::Operand;
 use super::small::Small;
 use super::tile::Sum;
+use crate::buffer::Buffer;
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Float, Isa, MAX_LANES};
 use crate::threads;
@@ -43,6 +43,8 @@ pub fn gemm<T: Float>(a: MatRef<T>, b: MatRef<T>, c: MatMut<T>) {
 pub struct Scratch<T> {
     /// Of each band of C that is computed at the same time.
     bands: Vec<BandScratch<T>>,
+    /// A C that is computed transposed.
+    transposed: Buffer<T>,
 }
 
 /// `C = α A B + β C`, and how to compute it.
@@ -68,8 +70,8 @@ pub struct Scratch<T> {
 #[derive(Clone, Copy, Debug)]
 #[must_use = "nothing is computed before `run`"]
 pub struct Gemm<'a, T, E = ()> {
-    a: Operand<'a, T>,
-    b: Operand<'a, T>,
+    pub(super) a: Operand<'a, T>,
+    pub(super) b: Operand<'a, T>,
     alpha: T,
     beta: T,
     epilogue: E,
@@ -101,9 +103,16 @@ impl<'a, T: Float> Gemm<'a, T> {
 /// Multiply-adds up to which packing an operand does not pay.
 const SMALL_UP_TO: usize = 1 << 21;
 
-/// Bytes of B up to which one row of C is computed column by column: beyond L1, rows of B are read
-/// from one end to the other.
-const ONE_ROW_UP_TO: usize = 1 << 15;
+/// Vectors of multiply-adds from which on narrower ones pay, where they hold a row of C: their parts
+/// take longer to store.
+const NARROWED_FROM: usize = 128;
+
+/// Lanes of multiply-adds that take as long as moving a number to where it belongs.
+const TURNED: usize = 32;
+
+/// Bytes of B up to which one row of C is computed a strip after another: beyond, and where rows are
+/// whole pages apart, it takes less time to read rows of B from one end to the other.
+const ONE_ROW_UP_TO: usize = 1 << 17;
 
 /// Multiply-adds up to which a second thread costs more than it brings: about 10 µs of work.
 const PARALLEL_ABOVE: usize = 1 << 19;
@@ -150,8 +159,12 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
     #[track_caller]
     fn check(&self, c: &MatMut<T>) {
         let ((m, k), (depth, n)) = (self.a.left_size(), self.b.right_size());
-        assert_eq!(k, depth, "A has {k} columns, B has {depth} rows");
-        assert_eq!((c.rows(), c.cols()), (m, n), "A B is {m}×{n}, C is {}×{}", c.rows(), c.cols());
+        if k != depth {
+            no_product(k, depth);
+        }
+        if c.rows() != m || c.cols() != n {
+            no_room((m, n), (c.rows(), c.cols()));
+        }
         assert!(self.a.is_for(self.isa), "A was packed for another instruction set");
         assert!(self.b.is_for(self.isa), "B was packed for another instruction set");
         self.epilogue.check(m, n);
@@ -159,78 +172,135 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
 
     #[inline]
     pub(super) fn compute(&self, c: &mut MatMut<T>, scratch: &mut Scratch<T>) {
-        if c.rows() == 0 || c.cols() == 0 {
-            return;
-        }
-        if let (Operand::Matrix(a), Operand::Matrix(b)) = (&self.a, &self.b)
-            && self.lies_better_transposed(a, c)
-        {
-            let (a, b) = (Operand::Matrix(b.t()), Operand::Matrix(a.t()));
-            let Gemm { alpha, beta, isa, serial, .. } = *self;
-            let transposed = Gemm { a, b, alpha, beta, epilogue: (), isa, serial };
-            transposed.compute_as_it_lies(&mut c.reborrow().t(), scratch);
-        } else {
-            self.compute_as_it_lies(c, scratch);
+        if c.cols() >= MAX_LANES && !c.is_column_major() {
+            self.compute_as_it_lies(self.isa, c, scratch);
+        } else if c.rows() > 0 && c.cols() > 0 {
+            self.compute_narrow(c, scratch);
         }
     }
 
-    #[inline]
-    fn compute_as_it_lies(&self, c: &mut MatMut<T>, scratch: &mut Scratch<T>) {
-        let (m, n, k) = (c.rows(), c.cols(), self.a.left_size().1);
-        if self.is_small((m, n, k))
-            && let Operand::Matrix(a) = &self.a
-            && lies_well(a)
-            && let Some(b) = &self.b.panels(k)
-        {
-            let sum = &Sum { beta: self.beta, epilogue: Some(&self.epilogue) };
-            self.isa.run(Small { a: &Block::in_place(a, 0), b, c, sum });
-        } else {
-            self.run_in_blocks(c.reborrow(), k, scratch);
-        }
-    }
-
-    /// Whether `Cᵀ = Bᵀ Aᵀ` fills vectors better: its rows are contiguous, or C is too narrow for a
-    /// vector and the rows of `Aᵀ` can be read where they lie. Not with α, which scales the left
-    /// operand: bits must not depend on how C lies.
-    #[inline]
-    fn lies_better_transposed(&self, a: &MatRef<T>, c: &MatMut<T>) -> bool {
-        let (m, n) = (c.rows(), c.cols());
-        let narrow = || {
-            let lanes = self.isa.lanes::<T>();
-            a.t().has_lines() && m * n.div_ceil(lanes) > 2 * n * m.div_ceil(lanes)
+    /// The product, of which a row may fill no vector.
+    #[inline(never)]
+    fn compute_narrow(&self, c: &mut MatMut<T>, scratch: &mut Scratch<T>) {
+        let (Operand::Matrix(a), Operand::Matrix(b)) = (self.a, self.b) else {
+            return self.compute_as_it_lies(self.isa, c, scratch);
         };
-        let better = c.is_column_major() || n < MAX_LANES && narrow();
-        better && E::IDENTITY && self.alpha == T::ONE
+        // Not with α, which scales the left operand: bits must not depend on how C lies.
+        if !E::IDENTITY || self.alpha != T::ONE || !self.lies_better_transposed(&a, c) {
+            let isa = match c.rows() * a.cols() {
+                ..NARROWED_FROM => self.isa,
+                _ => self.isa.narrowed::<T>(c.cols()),
+            };
+            return self.compute_as_it_lies(isa, c, scratch);
+        }
+        let Gemm { alpha, beta, isa, serial, .. } = *self;
+        let (a, b) = (Operand::Matrix(b.t()), Operand::Matrix(a.t()));
+        let transposed = Gemm { a, b, alpha, beta, epilogue: (), isa, serial };
+        let mut c = c.reborrow().t();
+        if c.has_lines() {
+            return transposed.compute_as_it_lies(isa, &mut c, scratch);
+        }
+        let mut memory = take(&mut scratch.transposed);
+        memory.refit(c.rows() * c.cols());
+        let mut aside = MatMut::new(&mut memory, c.rows(), c.cols());
+        if beta != T::ZERO {
+            aside.copy_from(&c);
+        }
+        transposed.compute_as_it_lies(isa, &mut aside, scratch);
+        c.copy_from(&aside);
+        scratch.transposed = memory;
+    }
+
+    #[inline]
+    fn compute_as_it_lies(&self, isa: Isa, c: &mut MatMut<T>, scratch: &mut Scratch<T>) {
+        let size = (c.rows(), c.cols(), self.a.left_size().1);
+        if work(size) <= PARALLEL_ABOVE && self.is_small(size) && self.lies_well(c) {
+            isa.run(Small { gemm: self, c });
+        } else {
+            self.compute_in_blocks(isa, c, scratch);
+        }
+    }
+
+    /// Whether `Cᵀ = Bᵀ Aᵀ` fills vectors better: its rows are contiguous, or C is narrow, and the rows
+    /// of `Aᵀ` can be read where they lie.
+    fn lies_better_transposed(&self, a: &MatRef<T>, c: &MatMut<T>) -> bool {
+        if c.is_column_major() || !a.t().has_lines() {
+            return c.is_column_major();
+        }
+        let (m, n, k) = (c.rows(), c.cols(), a.cols());
+        let lanes = self.isa.lanes::<T>();
+        let transposed = n * m.next_multiple_of(lanes) * k + m * n * TURNED;
+        // A tile of six rows and one vector has too few chains for what two units could add.
+        let as_it_lies = match n <= lanes {
+            true => m * lanes * k * 4 / 3,
+            false => m * n.next_multiple_of(lanes) * k,
+        };
+        as_it_lies > transposed
     }
 
     /// Whether the product is over before packing an operand would have paid.
     #[inline]
-    fn is_small(&self, (m, n, k): (usize, usize, usize)) -> bool {
-        let work = work(m, n, k);
-        let small = work <= SMALL_UP_TO && (m > 1 || n * k * size_of::<T>() <= ONE_ROW_UP_TO);
-        small && k > 0 && self.alpha == T::ONE && self.threads(work) == 1
+    fn is_small(&self, size: (usize, usize, usize)) -> bool {
+        let (m, _, k) = size;
+        let few = match m {
+            0 => false,
+            1 => work(size) <= ONE_ROW_UP_TO / size_of::<T>(),
+            _ => work(size) <= SMALL_UP_TO,
+        };
+        few && k > 0 && self.alpha == T::ONE
+    }
+
+    /// What all terms of a sum start from, and what becomes of it.
+    #[inline(always)]
+    pub(super) fn sum(&self) -> Sum<'_, T, E> {
+        Sum { beta: self.beta, epilogue: Some(&self.epilogue) }
+    }
+
+    /// Whether tiles can read the operands and write C where they lie.
+    #[inline]
+    fn lies_well(&self, c: &MatMut<T>) -> bool {
+        c.has_lines() && self.a.left_lies_well() && self.b.right_lies_well()
     }
 
     /// How many threads compute so many multiply-adds.
-    #[inline]
     fn threads(&self, work: usize) -> usize {
         if self.serial || work <= PARALLEL_ABOVE { 1 } else { threads::count() }
     }
 
     #[inline(never)]
-    fn run_in_blocks(&self, c: MatMut<T>, k: usize, scratch: &mut Scratch<T>) {
-        let (m, n) = (c.rows(), c.cols());
-        let Gemm { a, b, alpha, beta, ref epilogue, isa, .. } = *self;
+    fn compute_in_blocks(&self, isa: Isa, c: &mut MatMut<T>, scratch: &mut Scratch<T>) {
+        let (m, n, k) = (c.rows(), c.cols(), self.a.left_size().1);
+        if m == 0 {
+            return;
+        }
+        let threads = self.threads(work((m, n, k)));
+        if threads == 1 && self.is_small((m, n, k)) && self.lies_well(c) {
+            return isa.run(Small { gemm: self, c });
+        }
+        let Gemm { a, b, alpha, beta, ref epilogue, .. } = *self;
         let k = if alpha == T::ZERO { 0 } else { k };
-        let threads = self.threads(work(m, n, k));
         let sizes = Blocking::on::<T>(isa).fit((m, n, k));
         let job = Job { a, b, alpha, beta, epilogue, sizes, k };
-        job.run(isa, c, threads, scratch);
+        job.run(isa, c.reborrow(), threads, scratch);
     }
 }
 
+/// A function of its own, as is the next: messages formatted in place would have sizes stored that may
+/// stay in registers, and the smallest products take as long as what is stored.
+#[cold]
+#[track_caller]
+fn no_product(columns: usize, rows: usize) -> ! {
+    panic!("A has {columns} columns, B has {rows} rows")
+}
+
+#[cold]
+#[track_caller]
+fn no_room((m, n): (usize, usize), (rows, cols): (usize, usize)) -> ! {
+    panic!("A B is {m}×{n}, C is {rows}×{cols}")
+}
+
 /// Multiply-adds of a product.
-fn work(m: usize, n: usize, k: usize) -> usize {
+fn work((m, n, k): (usize, usize, usize)) -> usize {
     m.saturating_mul(n).saturating_mul(k)
 }
 

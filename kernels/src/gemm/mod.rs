@@ -20,11 +20,17 @@
 //! | B in a block that spans more than 8 MB, its rows pages apart | as above, by the first tile of a panel, which copies it for the others | as above |
 //! | B in panels narrower than four cache lines | as above, for fewer than 24 rows; for more by the first tile of a panel, which copies it | as above; for up to 47 rows four cache lines of panels at a time if a block spans more than 2 MB |
 //! | B, its rows not contiguous | never | as above, through squares transposed in registers |
-//! | B, for one row | beyond L1: six rows at a time, from one end to the other; packed before, four panels at a time | as above |
+//! | B, for one row | up to 128 KB: eight vectors of C at a time; beyond, six rows at a time, from one end to the other; packed before, four panels at a time | as above |
 //!
-//! Without an epilogue, with α = 1 and both operands not packed before, a column-major C, or one too
-//! narrow for a vector, is computed as `Cᵀ = Bᵀ Aᵀ`. Else its elements are written one by one, which
-//! costs as much as ten to twenty terms of the sum.
+//! With both operands not packed before, a C too narrow for a vector is computed by the narrowest
+//! vectors that hold its rows and give the same bits. Or, without an epilogue and with α = 1, as `Cᵀ = Bᵀ Aᵀ`,
+//! where that takes fewer vectors, and then copied; so is a column-major C, which need not be copied.
+//! Elements of C that are no neighbours are written one by one otherwise, which costs as much as ten to
+//! twenty terms of the sum.
+//!
+//! Products of up to half a million multiply-adds, whose operands are read where they lie, take a
+//! shorter way: a core stores once in a cycle, and calls with what they hand on would be most of the
+//! time of the smallest.
 //!
 //! # What is promised
 //!
@@ -50,6 +56,7 @@
 //! Products above half a million multiply-adds are spread over the current `rayon` pool, by columns
 //! of C, or by its rows where it has more tiles that way or a block of B is shared.
 
+mod apart;
 mod band;
 mod bands;
 mod block;

@@ -2,13 +2,12 @@
 
 use core::ops::Range;
 
-use super::bands::Part;
 use super::blocking::Blocking;
 use super::epilogue::Epilogue;
 use super::microkernel::accumulate_abreast;
 use super::tile::Sum;
-use crate::matrix::MatRef;
 use crate::simd::{Float, Kernel, Simd, V, Vector};
+use crate::strided::Strided;
 
 /// Rows of B that are read side by side, each from one end to the other: so many streams the CPU can
 /// follow ahead, and each load of C then serves as many multiply-adds.
@@ -18,33 +17,33 @@ const ABREAST: usize = 6;
 const CHAINS: usize = 4;
 
 /// A row of C, where the rows of B are contiguous.
-pub(super) struct OneRow<'b, 'a, T, E> {
-    pub(super) part: &'b mut Part<'a, T>,
+pub(super) struct OneRow<'b, T, E> {
+    /// These columns of it.
+    pub(super) c: &'b mut [T],
     /// The elements of A, and their distance.
     pub(super) a: (&'b [T], usize),
-    pub(super) b: MatRef<'b, T>,
+    /// The rows of B, only these columns.
+    pub(super) b: Strided<'b, T>,
     pub(super) row: usize,
     pub(super) cols: Range<usize>,
     pub(super) sum: &'b Sum<'b, T, E>,
 }
 
-impl<T: Float, E: Epilogue<T>> Kernel for OneRow<'_, '_, T, E> {
+impl<T: Float, E: Epilogue<T>> Kernel for OneRow<'_, T, E> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let OneRow { part, a: (a, stride), b, row, cols, sum } = self;
-        let (top, left) = part.origin;
-        let [c] = part.c.lines_of(row - top, cols.start - left..cols.end - left);
+        let OneRow { c, a: (a, stride), b, row, cols, sum } = self;
         match sum.beta {
             beta if beta == T::ZERO => c.fill(T::ZERO),
             beta if beta == T::ONE => {}
             beta => c.iter_mut().for_each(|c| *c = beta * *c),
         }
-        let terms = Terms { a, stride, b: b.block(&(0..b.rows()), &cols) };
+        let terms = Terms { a, stride, b };
         let mut p = 0;
-        while p < b.rows() {
-            p += match b.rows() - p {
+        while p < b.count() {
+            p += match b.count() - p {
                 ABREAST.. => terms.add::<S, ABREAST>(simd, p, c),
                 2.. => terms.add::<S, 2>(simd, p, c),
                 _ => terms.add::<S, 1>(simd, p, c),
@@ -68,8 +67,9 @@ const AHEAD: usize = 2048;
 
 /// A row of C, where B is packed: some panels side by side, as far apart as may be, each followed by
 /// its neighbours. So there are as many streams, from one end of a part of B to the other.
-pub(super) struct PackedRow<'b, 'a, T, E> {
-    pub(super) part: &'b mut Part<'a, T>,
+pub(super) struct PackedRow<'b, T, E> {
+    /// These columns of it.
+    pub(super) c: &'b mut [T],
     /// The elements of A, and their distance.
     pub(super) a: (&'b [T], usize),
     /// The panels of these columns.
@@ -80,7 +80,7 @@ pub(super) struct PackedRow<'b, 'a, T, E> {
     pub(super) sum: &'b Sum<'b, T, E>,
 }
 
-impl<T: Float, E: Epilogue<T>> Kernel for PackedRow<'_, '_, T, E> {
+impl<T: Float, E: Epilogue<T>> Kernel for PackedRow<'_, T, E> {
     type Output = ();
 
     #[inline(always)]
@@ -92,7 +92,7 @@ impl<T: Float, E: Epilogue<T>> Kernel for PackedRow<'_, '_, T, E> {
     }
 }
 
-impl<T: Float, E: Epilogue<T>> PackedRow<'_, '_, T, E> {
+impl<T: Float, E: Epilogue<T>> PackedRow<'_, T, E> {
     #[inline(always)]
     fn vectors<S: Simd, const NV: usize>(mut self, simd: S) {
         let panels = self.cols.len().div_ceil(NV * V::<S, T>::LANES);
@@ -117,11 +117,9 @@ impl<T: Float, E: Epilogue<T>> PackedRow<'_, '_, T, E> {
         first: usize,
         apart: usize,
     ) -> usize {
-        let PackedRow { part, a, b, depth, row, cols, sum } = self;
+        let PackedRow { c, a, b, depth, row, cols, sum } = self;
         let lanes = V::<S, T>::LANES;
         let width = NV * lanes;
-        let (top, left) = part.origin;
-        let [c] = part.c.lines_of(*row - top, cols.start - left..cols.end - left);
         // The last panel may be wider than what is left of C.
         let len = c.len();
         let at = |n: usize, v: usize| ((first + n * apart) * width + v * lanes).min(len);
@@ -159,7 +157,7 @@ impl<T: Float, E: Epilogue<T>> PackedRow<'_, '_, T, E> {
 struct Terms<'a, T> {
     a: &'a [T],
     stride: usize,
-    b: MatRef<'a, T>,
+    b: Strided<'a, T>,
 }
 
 impl<T: Float> Terms<'_, T> {
@@ -170,7 +168,7 @@ impl<T: Float> Terms<'_, T> {
         for (p, a) in (p..).zip(&mut a) {
             *a = V::<S, T>::splat(simd, self.a[p * self.stride]);
         }
-        add_lines(simd, a, self.b.lines_of(p, 0..c.len()), c);
+        add_lines(simd, a, self.b.from(p), c);
         N
     }
 }

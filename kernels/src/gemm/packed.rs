@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use super::block::Block;
 use super::blocking::Blocking;
 use super::pack::{Pack, pieces};
 use super::tile::Panels;
@@ -141,12 +142,38 @@ impl<'a, T: Float> Operand<'a, T> {
         }
     }
 
+    /// Whether tiles can read a left operand, which has a term, where it lies: its rows or its columns are
+    /// contiguous.
+    #[inline(always)]
+    pub(super) fn left_lies_well(&self) -> bool {
+        matches!(self, Operand::Matrix(a) if a.has_lines() || a.t().has_lines())
+    }
+
+    /// Whether tiles can read a right operand where it lies: its rows are contiguous, or all of its terms are in
+    /// one block.
+    #[inline(always)]
+    pub(super) fn right_lies_well(&self) -> bool {
+        match self {
+            Operand::Matrix(b) => b.has_lines(),
+            Operand::Packed(b) => b.depth <= b.kc,
+        }
+    }
+
+    /// A left operand where it lies, if its rows or its columns are contiguous.
+    #[inline(always)]
+    pub(super) fn left_in_place(&self) -> Option<Block<'a, T>> {
+        match self {
+            Operand::Matrix(a) => Block::in_place(a, 0),
+            Operand::Packed(_) => None,
+        }
+    }
+
     /// The columns of a right operand with `k` terms, where it lies, if its rows are contiguous or
     /// all of them are in one block.
     #[inline(always)]
     pub(super) fn panels(&self, k: usize) -> Option<Panels<'a, T>> {
         match self {
-            Operand::Matrix(b) => Panels::in_place(*b, 0, b.cols()),
+            Operand::Matrix(b) => Panels::in_place(*b, 0),
             Operand::Packed(b) => {
                 (k <= b.kc).then(|| Panels::packed(b.panels(&(0..k)), b.width, k))
             }

@@ -46,6 +46,45 @@ fn gemm_is_the_reference_at_the_edges_of_a_tile_in_every_layout() {
 }
 
 #[test]
+fn gemm_is_the_reference_for_one_row_of_every_length() {
+    // Strips of eight vectors, four, two, one and a part of one, and more of them than one.
+    fn sweep<T: Scalar>() {
+        let mut scratch = Scratch::default();
+        for isa in Isa::available() {
+            let lanes = isa.lanes::<T>();
+            for n in (1..=17).flat_map(|vectors| [vectors * lanes, vectors * lanes + lanes / 2]) {
+                for k in [1, 5, 12] {
+                    for layouts in LAYOUTS {
+                        check::<T>(isa, (1, n, k), layouts, SCALES[n % SCALES.len()], &mut scratch);
+                    }
+                }
+            }
+        }
+    }
+    sweep::<f32>();
+    sweep::<f64>();
+}
+
+#[test]
+fn gemm_is_the_reference_where_c_is_narrow() {
+    // So deep and tall that it is computed transposed, or with narrower vectors.
+    fn sweep<T: Scalar>() {
+        let mut scratch = Scratch::default();
+        for isa in Isa::available() {
+            for (m, k) in [(16, 80), (33, 100), (70, 41), (130, 300)] {
+                for (n, layouts) in (1..16).flat_map(|n| LAYOUTS.map(|layouts| (n, layouts))) {
+                    for scales in SCALES {
+                        check::<T>(isa, (m, n, k), layouts, scales, &mut scratch);
+                    }
+                }
+            }
+        }
+    }
+    sweep::<f32>();
+    sweep::<f64>();
+}
+
+#[test]
 fn gemm_is_the_reference_at_the_edges_of_a_block() {
     /// Less than a tile and less than a block by one, the same, and more by one.
     fn about(tile: usize, block: usize) -> [usize; 6] {

@@ -6,11 +6,16 @@ use crate::common::{Scalar, noise};
 use crate::operands::{COLUMNS, LAYOUTS, Matrix, ROWS};
 
 /// Empty, one element, about a tile, about a block in each direction.
-const SIZES: [(usize, usize, usize); 10] = [
+const SIZES: [(usize, usize, usize); 14] = [
     (0, 3, 4),
     (3, 0, 4),
     (3, 4, 0),
     (1, 1, 1),
+    // One row: panels side by side, four of them, two and one, and beyond what lies in a cache.
+    (1, 65, 7),
+    (1, 449, 20),
+    (1, 213, 300),
+    (1, 1100, 90),
     (11, 31, 9),
     (13, 33, 17),
     (64, 200, 64),

@@ -126,6 +126,18 @@ fn a_matrix_without_elements_has_any_strides() {
 }
 
 #[test]
+fn a_product_without_elements_may_have_rows_beyond_number() {
+    const MANY: usize = usize::MAX;
+    for (m, k, n) in [(MANY, 0, 0), (0, MANY, 0), (0, 0, MANY), (MANY, 1, 0), (0, 1, MANY)] {
+        let a = MatRef::<f32>::strided(&[1.0], (m, k), (0, 0));
+        let b = MatRef::<f32>::strided(&[1.0], (k, n), (0, 0));
+        for c in [MatMut::new(&mut [], m, n), MatMut::new(&mut [], n, m).t()] {
+            Gemm::new(a, b).run(c, &mut Scratch::default());
+        }
+    }
+}
+
+#[test]
 #[should_panic(expected = "a bias of 3 for a C of 2 columns")]
 fn a_bias_is_as_long_as_a_row_of_c() {
     let gemm = Gemm::new(two_by_three(), two_by_three().t()).epilogue(Bias(&X[..3]));
