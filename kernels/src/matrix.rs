@@ -318,7 +318,11 @@ impl<'a, T: Copy> MatMut<'a, T> {
         assert_eq!((self.rows, self.cols), (other.rows, other.cols), "matrices of one size");
         for j in 0..self.cols {
             for i in 0..self.rows {
-                self.set(i, j, other.at(i, j));
+                let to = i * self.row_stride + j * self.col_stride;
+                let from = i * other.row_stride + j * other.col_stride;
+                // SAFETY: elements of either, since both are of one size: they lie in memory that `self` has
+                // borrowed mutably, and `other` has, too.
+                unsafe { *self.start.add(to) = *other.start.add(from) }
             }
         }
     }

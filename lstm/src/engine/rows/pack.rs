@@ -6,7 +6,7 @@ use kernels::{Buffer, Isa};
 use super::NV;
 use crate::engine::Weights;
 use crate::engine::costs::pays_threads_to_copy;
-use crate::engine::gates::{between, line, place};
+use crate::engine::gates::{between, line, load, place};
 
 /// The weights of a layer, packed for this orientation.
 #[derive(Clone, Debug, Default)]
@@ -132,10 +132,15 @@ impl<T: Float> Pieces<T> for Unpacked<'_, T> {
         let row = &rows[i * 4 * width..][..4 * width];
         for first in (0..units).step_by(lanes) {
             let (live, between) = (lanes.min(units - first), between::<T>(lanes, width, first));
-            for gate in 0..4 {
-                let row = &row[place::<T>(first) + gate * between..][..lanes];
-                let out = &mut out[gate * units + first..][..live];
-                (V::<S, T>::load(simd, out) + V::<S, T>::load(simd, row)).store(out);
+            let mut sums = load::<S, T, 4>(simd, &row[place::<T>(first)..], between);
+            for (gate, sum) in sums.iter_mut().enumerate() {
+                let out = &out[gate * units + first..][..live];
+                *sum = V::<S, T>::load(simd, out) + *sum;
+            }
+            // After all of them were loaded: a load waits for a store to what it could reach, even if
+            // neither reads nor writes there. The first gate last, which is farthest from the next row.
+            for (gate, sum) in sums.iter().enumerate().rev() {
+                sum.store(&mut out[gate * units + first..][..live]);
             }
         }
     }
@@ -183,7 +188,10 @@ impl<T: Float> Transpose<'_, T> {
             for v in 0..NV {
                 let first = pair * panel + v * L;
                 if first >= units {
-                    out.chunks_exact_mut(panel).for_each(|out| out[v * L..].fill(T::ZERO));
+                    let zero = V::<S, T>::splat(simd, T::ZERO);
+                    for out in out.chunks_exact_mut(panel) {
+                        zero.store(&mut out[v * L..]);
+                    }
                     continue;
                 }
                 let mut rows = [V::<S, T>::splat(simd, T::ZERO); L];
