@@ -136,6 +136,36 @@ mod tests {
     }
 
     #[test]
+    fn pieces_may_be_written_where_they_are_said_to_be() {
+        let mut elements = [0; 11];
+        // SAFETY: three pieces of three elements lie within eleven, and share none.
+        #[allow(unsafe_code, reason = "the contract of `new`")]
+        let mut pieces = unsafe { StridedMut::new(elements.as_mut_ptr(), 3, 4, 3) };
+        for (value, first) in [(1, 0), (2, 1)] {
+            pieces.from::<2>(first).into_iter().for_each(|piece| piece.fill(value));
+        }
+        let [last] = pieces.into_pieces::<1>(2);
+        last[2] = 3;
+        assert_eq!(elements, [1, 1, 1, 0, 2, 2, 2, 0, 2, 2, 3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "pieces from one on")]
+    fn nor_is_there_one_to_write_beyond_the_last() {
+        let mut elements = [0; 11];
+        // SAFETY: as above.
+        #[allow(unsafe_code, reason = "the contract of `new`")]
+        let pieces = unsafe { StridedMut::new(elements.as_mut_ptr(), 3, 4, 3) };
+        pieces.into_pieces::<2>(2);
+    }
+
+    #[test]
+    #[should_panic(expected = "pieces from one on")]
+    fn there_is_none_beyond_the_last() {
+        Strided::new(&[0; 11], 3, 4, 3).from::<2>(2);
+    }
+
+    #[test]
     #[should_panic(expected = "pieces of a slice")]
     fn the_last_piece_has_to_be_there() {
         Strided::new(&[0; 10], 3, 4, 3);

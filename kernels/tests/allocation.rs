@@ -78,6 +78,24 @@ fn products<T: Float>(isa: Isa, serial: bool) {
 }
 
 #[test]
+fn nor_does_one_whose_c_is_narrow_or_has_no_neighbours() {
+    for isa in Isa::available() {
+        let (a, b, mut c) = (vec![1.0f32; 64 * 300], vec![1.0; 300 * 4], vec![0.0; 2 * 64 * 4]);
+        let (a, b) = (MatRef::new(&a, 300, 64).t(), MatRef::new(&b, 300, 4));
+        let packed = Packed::right(isa, b);
+        let mut scratch = Scratch::default();
+        let mut run = || {
+            // Computed transposed, aside; and in pieces, aside.
+            Gemm::new(a, b).isa(isa).run(MatMut::new(&mut c[..64 * 4], 64, 4), &mut scratch);
+            let apart = MatMut::strided(&mut c, (64, 4), (8, 2));
+            Gemm::new(a, &packed).isa(isa).run(apart, &mut scratch);
+        };
+        run();
+        assert_eq!(allocations(run), 0, "{isa}");
+    }
+}
+
+#[test]
 fn the_allocations_of_this_thread_are_counted() {
     assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
 }

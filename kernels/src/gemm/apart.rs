@@ -10,7 +10,7 @@ use super::tile::{Panels, Sum, strips};
 use crate::matrix::MatMut;
 use crate::simd::{Float, Kernel, MAX_LANES, Simd};
 
-/// Columns that are computed at a time: those of the widest tile.
+/// Columns that are computed at a time: those of the widest tile, and so a multiple of every panel's.
 const WIDTH: usize = 4 * MAX_LANES;
 
 /// What [`strips`] computes, on the way through a buffer.

@@ -38,7 +38,8 @@ pub fn gemm<T: Float>(a: MatRef<T>, b: MatRef<T>, c: MatMut<T>) {
     Gemm::new(a, b).run(c, &mut Scratch::default());
 }
 
-/// Memory for packing, kept between products. It grows to the largest product it has served.
+/// Memory for packing, and for a C that is computed transposed, kept between products. It grows to the largest
+/// product of each form that it has served.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch<T> {
     /// Of each band of C that is computed at the same time.
@@ -110,8 +111,8 @@ const NARROWED_FROM: usize = 128;
 /// Lanes of multiply-adds that take as long as moving a number to where it belongs.
 const TURNED: usize = 32;
 
-/// Bytes of B up to which one row of C is computed a strip after another: beyond, and where rows are
-/// whole pages apart, it takes less time to read rows of B from one end to the other.
+/// Bytes of B up to which one row of C is computed a strip after another: beyond, it may take less time to
+/// read rows of B from one end to the other, and does where they are whole pages apart.
 const ONE_ROW_UP_TO: usize = 1 << 17;
 
 /// Multiply-adds up to which a second thread costs more than it brings: about 10 µs of work.
@@ -130,7 +131,8 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
         Gemm { beta, ..self }
     }
 
-    /// The instruction set; [`Isa::best`] unless said.
+    /// The instruction set; [`Isa::best`] unless said. Where operands are not packed before and shorter vectors
+    /// hold a row of C, those of an instruction set that gives the same bits may be used.
     pub fn isa(self, isa: Isa) -> Self {
         Gemm { isa, ..self }
     }
@@ -179,7 +181,7 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
         }
     }
 
-    /// The product, of which a row may fill no vector.
+    /// The product, where C is narrow or column-major.
     #[inline(never)]
     fn compute_narrow(&self, c: &mut MatMut<T>, scratch: &mut Scratch<T>) {
         let (Operand::Matrix(a), Operand::Matrix(b)) = (self.a, self.b) else {
@@ -187,7 +189,7 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
         };
         // Not with α, which scales the left operand: bits must not depend on how C lies.
         if !E::IDENTITY || self.alpha != T::ONE || !self.lies_better_transposed(&a, c) {
-            let isa = match c.rows() * a.cols() {
+            let isa = match c.rows().saturating_mul(a.cols()) {
                 ..NARROWED_FROM => self.isa,
                 _ => self.isa.narrowed::<T>(c.cols()),
             };

@@ -19,7 +19,8 @@ pub trait Epilogue<T: Float>: Sync {
     ///
     /// What becomes of a lane must depend on that lane and its row and column alone: which elements
     /// share a vector is up to the tile. The last vector of a row may reach past the last column; what
-    /// is returned there is dropped. Mark it `#[inline(always)]`.
+    /// is returned there is dropped. Vectors may be shorter than those of the product's instruction set:
+    /// see [`Gemm::isa`]. Mark it `#[inline(always)]`.
     fn finish<S: Simd>(&self, simd: S, row: usize, col: usize, c: V<S, T>) -> V<S, T>;
 
     /// Computes a product that ends with it.

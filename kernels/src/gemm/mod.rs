@@ -22,15 +22,14 @@
 //! | B, its rows not contiguous | never | as above, through squares transposed in registers |
 //! | B, for one row | up to 128 KB: eight vectors of C at a time; beyond, six rows at a time, from one end to the other; packed before, four panels at a time | as above |
 //!
-//! With both operands not packed before, a C too narrow for a vector is computed by the narrowest
+//! With both operands not packed before, a C of fewer than 16 columns is computed by the narrowest
 //! vectors that hold its rows and give the same bits. Or, without an epilogue and with α = 1, as `Cᵀ = Bᵀ Aᵀ`,
 //! where that takes fewer vectors, and then copied; so is a column-major C, which need not be copied.
 //! Elements of C that are no neighbours are written one by one otherwise, which costs as much as ten to
 //! twenty terms of the sum.
 //!
-//! Products of up to half a million multiply-adds, whose operands are read where they lie, take a
-//! shorter way: a core stores once in a cycle, and calls with what they hand on would be most of the
-//! time of the smallest.
+//! Products on one thread whose operands are read where they lie take a shorter way: a core stores once
+//! in a cycle, and calls with what they hand on would be most of the time of the smallest.
 //!
 //! # What is promised
 //!

@@ -76,7 +76,7 @@ fn pack_rows<S: Simd, T: Float>(simd: S, width: usize, b: MatRef<T>, out: &mut [
                 }
             }
             // A vector may reach past the width, into rows of the panel that are written later, as far
-            // as there are any: part of one takes a dozen cycles to store with AVX2.
+            // as there are any: a part of one takes several stores with AVX2.
             let left = (b.rows() - p) * width;
             for (col, at) in (0..row.len()).step_by(width).zip((at..).step_by(panel)) {
                 for v in (0..width).step_by(lanes) {

@@ -159,7 +159,7 @@ impl<'a, T: Float> Operand<'a, T> {
         }
     }
 
-    /// A left operand where it lies, if its rows or its columns are contiguous.
+    /// A left operand where it lies, if its rows or its columns are contiguous and it has a term.
     #[inline(always)]
     pub(super) fn left_in_place(&self) -> Option<Block<'a, T>> {
         match self {

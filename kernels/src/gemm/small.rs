@@ -5,6 +5,7 @@
 //! looks up anew what it is computed from; and where a strip is all of C, the way there is jumps.
 
 use super::block::Block;
+use super::blocking::Blocking;
 use super::driver::Gemm;
 use super::epilogue::Epilogue;
 use super::one_row::PackedRow;
@@ -49,8 +50,10 @@ impl<T: Float, E: Epilogue<T>> Small<'_, '_, '_, T, E> {
     #[inline(always)]
     fn strip<S: Simd, const ONE: bool>(self, simd: S, width: usize) {
         match width / V::<S, T>::LANES {
-            8 => simd.run(SmallStrip::<T, E, 8, false, ONE>(self)),
-            4 => simd.run(SmallStrip::<T, E, 4, false, ONE>(self)),
+            8 if ONE => simd.run(SmallStrip::<T, E, 8, false, ONE>(self)),
+            4 if ONE || Blocking::vectors::<S>() == 4 => {
+                simd.run(SmallStrip::<T, E, 4, false, ONE>(self));
+            }
             2 => simd.run(SmallStrip::<T, E, 2, false, ONE>(self)),
             1 => simd.run(SmallStrip::<T, E, 1, false, ONE>(self)),
             _ => simd.run(SmallStrip::<T, E, 1, true, ONE>(self)),
@@ -68,11 +71,12 @@ impl<T: Float, E: Epilogue<T>> Kernel for SmallRow<'_, '_, '_, T, E> {
     fn run<S: Simd>(self, simd: S) {
         let SmallRow(Small { gemm, c }) = self;
         let ((_, depth), cols) = (gemm.a.left_size(), 0..c.cols());
-        if let (Some(a), Some(b)) = (gemm.a.left_in_place(), gemm.b.panels(depth)) {
-            let (a, b, sum) = (a.row(0), b.elements, &gemm.sum());
-            let [c] = c.pieces(&(0..1), &cols).into_pieces(0);
-            PackedRow { c, a, b, depth, row: 0, cols, sum }.run(simd);
-        }
+        let (Some(a), Some(b)) = (gemm.a.left_in_place(), gemm.b.panels(depth)) else {
+            no_small_product();
+        };
+        let (a, b, sum) = (a.row(0), b.elements, &gemm.sum());
+        let [c] = c.pieces(&(0..1), &cols).into_pieces(0);
+        PackedRow { c, a, b, depth, row: 0, cols, sum }.run(simd);
     }
 }
 
@@ -113,7 +117,7 @@ where
         let Gemm { a, b, .. } = gemm;
         let ((_, k), (_, n)) = (a.left_size(), b.right_size());
         let (Some(block), Some(panels)) = (&a.left_in_place(), b.panels(k)) else {
-            return;
+            no_small_product();
         };
         let (first, lanes) = (n - c.cols(), V::<S, T>::LANES);
         let width = if PART { c.cols() } else { N * lanes };
@@ -130,4 +134,9 @@ where
             Block::Columns(a) => strip.tile::<S, 1, N, PART, false>(simd, 0, a, c, &mut []),
         }
     }
+}
+
+#[cold]
+fn no_small_product() -> ! {
+    unreachable!("a small product whose operands do not lie well")
 }

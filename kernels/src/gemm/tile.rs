@@ -138,8 +138,10 @@ impl<T: Float, E: Epilogue<T>> Strip<'_, T, E> {
         let width = N * V::<S, T>::LANES;
         let b = Right { panel: copy, stride: width, width };
         let (rows, cols) = (self.rows.start + MR..self.rows.end, self.cols.clone());
-        let strip = &Strip { b, rows, cols, ..*self };
-        simd.run(Tiles::<T, E, N, false> { c, strip });
+        if !rows.is_empty() {
+            let strip = &Strip { b, rows, cols, ..*self };
+            simd.run(Tiles::<T, E, N, false> { c, strip });
+        }
     }
 
     /// The rows of C.

@@ -92,8 +92,8 @@ fn store_first_32(lanes: __m256, to: &mut [f32]) {
         rest = _mm256_extractf128_ps::<1>(lanes);
     }
     if let Some(two) = two.first_chunk_mut::<2>() {
-        // SAFETY: room for two floats, which are as long as a double.
-        unsafe { _mm_storel_pd(two.as_mut_ptr().cast(), _mm_castps_pd(rest)) };
+        // SAFETY: room for the eight bytes that are stored, at any address.
+        unsafe { _mm_storel_epi64(two.as_mut_ptr().cast(), _mm_castps_si128(rest)) };
         rest = _mm_movehl_ps(rest, rest);
     }
     if let [one, ..] = one {

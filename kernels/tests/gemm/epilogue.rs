@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use kernels::gemm::Operand;
 use kernels::simd::{MAX_LANES, Simd, V, Vector};
 use kernels::{Bias, Epilogue, Float, Gemm, Isa, Packed, Scratch};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -11,14 +12,15 @@ use crate::operands::{LAYOUTS, Matrix, ROWS};
 
 /// Nothing to sum, one depth block, several; columns beyond a tile and beyond a block; the fourth is
 /// shared by threads.
-const SIZES: [(usize, usize, usize); 7] = [
+const SIZES: [(usize, usize, usize); 8] = [
     (1, 1, 1),
     (7, 9, 0),
     (13, 33, 17),
     (90, 200, 300),
     (40, 17, 1300),
     (3, 4097, 300),
-    (25, 40, 513),
+    (1, 150, 20),
+    (40, 5, 30),
 ];
 
 /// Adds `1000 i + j` to element `(i, j)`, and counts how often it was asked to.
@@ -50,17 +52,18 @@ fn integers<T: Scalar>(size: (usize, usize), seed: u64) -> Vec<T> {
 fn an_epilogue_sees_every_element_once_at_its_row_and_column() {
     fn check<T: Scalar>(pool: &ThreadPool) {
         for (i, (m, n, k)) in SIZES.into_iter().enumerate() {
-            let [a, b, c] = LAYOUTS[i];
+            let [a, b, c] = LAYOUTS[i % 8];
             let a = Matrix::<T>::new(a, (m, k), &integers((m, k), 1));
             let b = Matrix::<T>::new(b, (k, n), &integers((k, n), 2));
             let old = Matrix::<T>::new(c, (m, n), &integers((m, n), 3));
             for isa in Isa::available() {
                 let packed = Packed::right(isa, b.view());
-                for beta in [T::ZERO, T::ONE] {
+                let right = [Operand::from(&packed), Operand::from(b.view())];
+                for (b, beta) in right.into_iter().flat_map(|b| [(b, T::ZERO), (b, T::ONE)]) {
                     let mut plain = old.clone();
                     let mut numbered = old.clone();
                     let mut scratch = Scratch::default();
-                    let gemm = Gemm::new(a.view(), &packed).isa(isa).beta(beta);
+                    let gemm = Gemm::new(a.view(), b).isa(isa).beta(beta);
                     gemm.run(plain.view_mut(), &mut scratch);
                     let calls: Vec<AtomicUsize> = (0..m * n).map(|_| 0.into()).collect();
                     let gemm = gemm.epilogue(Numbered { cols: n, calls: &calls });
@@ -86,7 +89,7 @@ fn an_epilogue_sees_every_element_once_at_its_row_and_column() {
 fn a_bias_is_added_to_each_row() {
     fn check<T: Scalar>() {
         for (i, (m, n, k)) in SIZES.into_iter().enumerate() {
-            let [a, b, c] = LAYOUTS[7 - i];
+            let [a, b, c] = LAYOUTS[7 - i % 8];
             let a = Matrix::<T>::new(a, (m, k), &integers((m, k), 1));
             let b = Matrix::<T>::new(b, (k, n), &integers((k, n), 2));
             let old = Matrix::<T>::new(c, (m, n), &integers((m, n), 3));

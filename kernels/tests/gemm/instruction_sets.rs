@@ -5,8 +5,9 @@ use kernels::{Bias, Gemm, Isa, Packed, Scratch};
 use crate::common::{Scalar, noise};
 use crate::operands::{LAYOUTS, Matrix, SCALES};
 
-/// Many panels of B, one row, few rows, edges of every tile, more rows than a block, more terms than a block.
-const SIZES: [(usize, usize, usize); 10] = [
+/// Many panels of B, one row, few rows, edges of every tile, more rows than a block, more terms than a block, and
+/// with α = 1 a narrow C, which is computed transposed if it is not packed.
+const SIZES: [(usize, usize, usize); 14] = [
     (13, 1100, 20),
     (1, 300, 70),
     (2, 513, 33),
@@ -17,6 +18,10 @@ const SIZES: [(usize, usize, usize); 10] = [
     (61, 129, 1050),
     (600, 35, 530),
     (7, 5, 0),
+    (130, 6, 300),
+    (40, 150, 20),
+    (130, 3, 300),
+    (33, 11, 100),
 ];
 
 #[test]

@@ -138,6 +138,16 @@ fn a_product_without_elements_may_have_rows_beyond_number() {
 }
 
 #[test]
+fn where_alpha_is_zero_there_may_be_terms_beyond_number() {
+    let a = MatRef::strided(&[1.0], (2, usize::MAX), (0, 0));
+    let b = MatRef::strided(&[1.0], (usize::MAX, 1), (0, 0));
+    let mut c = [4.0f32, 8.0];
+    let gemm = Gemm::new(a, b).alpha(0.0).beta(0.5);
+    gemm.run(MatMut::new(&mut c, 2, 1), &mut Scratch::default());
+    assert_eq!(c, [2.0, 4.0]);
+}
+
+#[test]
 #[should_panic(expected = "a bias of 3 for a C of 2 columns")]
 fn a_bias_is_as_long_as_a_row_of_c() {
     let gemm = Gemm::new(two_by_three(), two_by_three().t()).epilogue(Bias(&X[..3]));

@@ -101,7 +101,7 @@ fn write_squares<S: Simd, T: Float, const L: usize>(
     let rows = group.first..rows.min(group.first + L);
     for (start, from) in columns.clone().step_by(L).zip(panels.chunks(L * L)) {
         let count = L.min(columns.end - start);
-        // Parts of vectors are slow to store.
+        // Parts of vectors take several stores, or slow ones.
         if count <= L / 2 {
             write_panel(from, group, (array, length), start..start + count);
             continue;
