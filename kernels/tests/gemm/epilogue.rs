@@ -12,13 +12,14 @@ use crate::operands::{LAYOUTS, Matrix, ROWS};
 
 /// Nothing to sum, one depth block, several; columns beyond a tile and beyond a block; the fourth is
 /// shared by threads.
-const SIZES: [(usize, usize, usize); 8] = [
+const SIZES: [(usize, usize, usize); 9] = [
     (1, 1, 1),
     (7, 9, 0),
     (13, 33, 17),
     (90, 200, 300),
     (40, 17, 1300),
     (3, 4097, 300),
+    (25, 40, 513),
     (1, 150, 20),
     (40, 5, 30),
 ];
