@@ -8,6 +8,7 @@
 //! | [`math`]       | the same from vector to vector, for kernels of your own                   |
 //! | [`simd`]       | the vector vocabulary, instruction sets, run-time dispatch                |
 //! | [`Team`]       | threads that share out work of microseconds, again and again               |
+//! | [`History`]    | what the rows of a batch go through, step after step, cut for threads      |
 //! | [`mod@reference`] | the slow, obvious definitions that all of it is tested against            |
 //!
 //! A plain `cargo build` is enough: no flags. AVX-512, AVX2 with FMA and a portable floor (SSE2 on
@@ -30,6 +31,7 @@ pub mod activation;
 mod arrays;
 mod buffer;
 pub mod gemm;
+mod history;
 pub mod math;
 mod matrix;
 pub mod reference;
@@ -44,6 +46,7 @@ mod unroll;
 pub use arrays::NotDense;
 pub use buffer::Buffer;
 pub use gemm::{Bias, Epilogue, Gemm, Packed, Scratch, gemm};
+pub use history::{History, Piece};
 pub use matrix::{MatMut, MatRef};
 pub use simd::{Float, Isa};
 #[cfg(feature = "std")]

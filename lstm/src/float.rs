@@ -45,11 +45,10 @@ pub(crate) mod compiled {
             view: View<Self>,
             x: &[Self],
             y: Option<&mut [Self]>,
-            hoists: &mut [Hoist<Self>],
-            threads: usize,
+            hoist: &mut Hoist<Self>,
         );
         fn step(isa: Isa, step: OneStep<Self>);
-        fn backward(job: Backward<Self>, view: View<Self>, dy: Gradient<Self>, threads: usize);
+        fn backward(job: Backward<Self>, view: View<Self>, dy: Gradient<Self>);
         fn products(job: Products<Self>);
         fn optimize(state: &mut State<Self>, isa: Isa, weights: &mut [Self], grads: &mut [Self]);
     }
@@ -91,23 +90,17 @@ pub(crate) mod compiled {
                     view: View<Self>,
                     x: &[Self],
                     y: Option<&mut [Self]>,
-                    hoists: &mut [Hoist<Self>],
-                    threads: usize,
+                    hoist: &mut Hoist<Self>,
                 ) {
-                    job.run(view, x, y, hoists, threads);
+                    job.run(view, x, y, hoist);
                 }
 
                 fn step(isa: Isa, step: OneStep<Self>) {
                     isa.run(step);
                 }
 
-                fn backward(
-                    job: Backward<Self>,
-                    view: View<Self>,
-                    dy: Gradient<Self>,
-                    threads: usize,
-                ) {
-                    job.run(view, dy, threads);
+                fn backward(job: Backward<Self>, view: View<Self>, dy: Gradient<Self>) {
+                    job.run(view, dy);
                 }
 
                 fn products(job: Products<Self>) {

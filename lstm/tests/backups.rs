@@ -319,7 +319,7 @@ fn gradients_that_are_gathered_and_products_that_run_on_go_on() {
 #[test]
 fn a_training_on_several_threads_goes_on_with_another_number_of_them() {
     const ROWS: usize = 64;
-    const STEPS: usize = 4;
+    const STEPS: usize = 5;
     const UNITS: usize = 48;
     let (x, y) = (waves(&[3 * ROWS, STEPS, 8]), waves(&[3 * ROWS, 1]));
     let run = |threads: usize, backup: Option<Backup>, accident: usize| {

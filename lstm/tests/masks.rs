@@ -307,7 +307,7 @@ fn a_mask_that_masks_nothing_changes_no_bit() {
 fn threads_change_no_bit_of_a_call_with_a_mask() {
     for isa in Isa::available() {
         for [batch, steps, inputs, units] in
-            [[70, 20, 9, 30], [71, 20, 9, 40], [600, 30, 8, 5], [1, 40, 30, 300]]
+            [[70, 20, 9, 30], [71, 20, 9, 40], [5, 40, 60, 100], [600, 30, 8, 5], [1, 40, 30, 300]]
         {
             for pattern in [Pattern::Right, Pattern::Gaps] {
                 let mask = mask(pattern, batch, steps);

@@ -145,6 +145,11 @@ impl Costs {
         pays_threads(self.work)
     }
 
+    /// How many threads could share the batch: each has half as much to do as two are worth.
+    pub(super) fn threads_of_a_batch(&self) -> usize {
+        (self.work / (PARALLEL_ABOVE / 2)).max(1)
+    }
+
     /// How many threads could share a step of one row: fewer than two if that does not pay.
     pub(super) fn threads_of_a_row(&self) -> usize {
         match self.recurrent {
@@ -206,12 +211,15 @@ impl fmt::Display for Reasons {
                     "1 thread: {millions:.1} million multiply-adds, where {least:.1} would pay two"
                 )
             }
-            (1, _) => write!(out, "1 thread: there are no others, or there is one group of rows"),
+            (1, _) => write!(out, "1 thread: there are no others, or nothing to share out"),
             (threads, Cut::Batch) => {
-                let groups = batch.div_ceil(plan.group);
+                let (parts, what) = match plan.lanes {
+                    Lanes::Units => (batch, "rows"),
+                    Lanes::Batch => (batch.div_ceil(plan.group), "groups of rows"),
+                };
                 write!(
                     out,
-                    "{threads} threads: {millions:.0} million multiply-adds in {groups} groups"
+                    "{threads} threads: {millions:.0} million multiply-adds in {parts} {what}"
                 )
             }
             (threads, Cut::Units) => {

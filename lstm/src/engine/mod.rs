@@ -60,8 +60,7 @@ pub struct Engine<T> {
     packings: Packings<T>,
     workspace: Workspace<T>,
     products: rows::Products<T>,
-    /// What hoisted products need, for each thread.
-    hoists: Vec<rows::Hoist<T>>,
+    hoist: rows::Hoist<T>,
     ragged: Ragged<T>,
     /// Whether all stays on one thread, whatever the pool.
     serial: bool,
@@ -100,7 +99,7 @@ impl<T: Float> Engine<T> {
             packings: Packings::default(),
             workspace: Workspace::default(),
             products: rows::Products::default(),
-            hoists: Vec::new(),
+            hoist: rows::Hoist::default(),
             ragged: Ragged::default(),
             serial: false,
             budget: None,
@@ -302,9 +301,6 @@ impl<T: Float> Engine<T> {
     ) {
         let Call { batch, training, .. } = *call;
         T::pack_forward(&mut self.packings, self.isa, options, plan, call);
-        if self.hoists.len() < plan.threads {
-            self.hoists.resize_with(plan.threads, Default::default);
-        }
         self.reserve((plan, windows), call);
         let (factors, extent) = (extent.dropout, extent.over(plan.lanes));
         let masked = extent.lengths.is_some();
@@ -366,7 +362,7 @@ impl<T: Float> Engine<T> {
         let weights = self.packings.of(plan.lanes);
         let job = Forward { isa: self.isa, options, weights, plan, kept, live };
         let view = self.workspace.view(dims, extent.of(dims));
-        T::forward(job, view, x, y, &mut self.hoists[..plan.threads], plan.threads);
+        T::forward(job, view, x, y, &mut self.hoist);
     }
 
     /// Copies `h` and `c` after the last step of the last forward call, `[batch, units]`.
@@ -532,7 +528,7 @@ impl<T: Float> Engine<T> {
             let weights = self.packings.of(lanes);
             let job = Backward { isa: self.isa, options, weights, plan, initial };
             let view = self.workspace.view(dims, extent.of(dims));
-            T::backward(job, view, incoming.dy, plan.threads);
+            T::backward(job, view, incoming.dy);
 
             for steps in windows::chunks(batch, dims.steps) {
                 T::products(Products {
@@ -591,6 +587,8 @@ fn dims<T: kernels::Float>(
     Dims {
         batch,
         group: plan.group,
+        skipped: 0,
+        cut: false,
         steps,
         start,
         total,

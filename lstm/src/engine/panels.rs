@@ -23,11 +23,14 @@ use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
 use super::cell::{self, Activations, Run};
 use super::sequence::Gradient;
-use super::workspace::{Dims, Group, View, before_and_after};
+use super::workspace::{Dims, Group, View as AnyView, before_and_after};
 pub(super) use dropout::read_factors;
 pub(super) use pack::Packed;
 pub(super) use products::Products;
 pub(super) use transpose::{Padding, ReadInput, read_panel, steps_at_a_time, write_panel};
+
+/// Threads have whole groups.
+type View<'a, T> = AnyView<'a, T, &'a mut [T]>;
 
 /// Units of a forward tile: with four gates each, up to 16 accumulators.
 const TILE: usize = 4;
@@ -82,7 +85,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
                     continue;
                 }
                 let (z, whole) = match mixed {
-                    true => (&mut all[group.slot(1, 0, 4 * dims.units)], dims.units),
+                    true => (&mut all[group.lines(4 * dims.units)], dims.units),
                     false => (&mut chunk_z[..], CHUNK),
                 };
                 for chunk in (0..dims.units).step_by(whole) {
@@ -244,9 +247,9 @@ impl<T: Float> Kernel for Backward<'_, T> {
                 }
                 self.add_output(simd, t, group);
                 let View { c, a, gates, dh, dc, .. } = &mut self.view;
-                let dh = &mut dh[group.slot(1, 0, units)];
+                let dh = &mut dh[group.lines(units)];
                 let gates = &mut gates[group.slot(steps, t, 4 * units)];
-                let dc = &mut dc[group.slot(1, 0, units)];
+                let dc = &mut dc[group.lines(units)];
                 let before = group.slot(slots, t, units);
                 let (c_prev, held) = before_and_after(c, before, group.slot(slots, t + 1, units));
                 if live < lanes {
@@ -286,7 +289,7 @@ impl<T: Float> Backward<'_, T> {
         let Dims { start, total, units, steps_at_a_time, .. } = self.view.dims;
         let is_last = t + 1 == self.view.steps(group);
         let View { dh, dy: panels, .. } = &mut self.view;
-        let dh = &mut dh[group.slot(1, 0, units)];
+        let dh = &mut dh[group.lines(units)];
         let lanes = V::<S, T>::LANES;
         let place = t % steps_at_a_time;
         match self.dy {
@@ -300,7 +303,7 @@ impl<T: Float> Backward<'_, T> {
             }
             Gradient::Last(_) => (),
             Gradient::Sequence(dy) => {
-                let panels = &mut panels[group.history(steps_at_a_time, units)];
+                let panels = &mut panels[group.lines(steps_at_a_time * units)];
                 if place + 1 == steps_at_a_time || is_last {
                     let columns = (start + t - place) * units..(start + t + 1) * units;
                     let to = (&mut *panels, Padding::Zeros);
@@ -320,7 +323,7 @@ impl<T: Float> Backward<'_, T> {
         let Dims { steps, units, .. } = self.view.dims;
         let m = dropout::of_group(self.view.by_gate[0], group, units);
         let dz = &self.view.gates[group.slot(steps, t, 4 * units)];
-        let dh = &mut self.view.dh[group.slot(1, 0, units)];
+        let dh = &mut self.view.dh[group.lines(units)];
         let weights = &self.weights.recurrent_t;
         simd.run(TimesTranspose { weights, factors: m, dz, out: dh, live });
     }

@@ -1,7 +1,8 @@
 //! A call cut into parts of the batch, one for each thread.
 //!
-//! Each part owns its rows for the whole sequence: one fork and one join for all steps. One row is not
-//! cut here; its units are shared out in each step.
+//! Each part owns its rows for the whole sequence: one fork and one join for all steps, or for those that `x W`
+//! is computed ahead for. Where lanes run over units a cut is between any two rows, where they run over the
+//! batch between groups. One row is not cut here; its units are shared out in each step.
 
 use std::ops::Range;
 
@@ -9,7 +10,7 @@ use kernels::{Isa, Team};
 
 use super::call::{Gradients, Options, Weights};
 use super::cell::Activations;
-use super::plan::{Cut, InputProduct, Plan};
+use super::plan::{Cut, InputProduct, Lanes, Plan};
 use super::sequence::Gradient;
 use super::workspace::{Dims, View};
 use super::{panels, rows};
@@ -22,25 +23,30 @@ pub(super) enum Packed<'a, T> {
 }
 
 /// Where to cut the rows of `view` between two sets of threads: `(threads, rows)` of the first. Each
-/// thread has about as many steps of rows as another, and a group at least.
-fn halves<T>(view: &View<T>, threads: usize) -> (usize, usize) {
-    let Dims { batch, group, .. } = view.dims;
-    let (first, groups) = (threads / 2, batch.div_ceil(group));
+/// thread has about as many steps of rows as another, and some.
+fn halves<T: kernels::Float>(view: &View<T>, plan: Plan, threads: usize) -> (usize, usize) {
+    // What is not cut.
+    let rows = match plan.lanes {
+        Lanes::Units => 1,
+        Lanes::Batch => plan.group,
+    };
+    let batch = view.dims.batch;
+    let (first, all) = (threads / 2, batch.div_ceil(rows));
     let share = match view.extent.lengths {
-        None => groups * first / threads,
+        None => all * first / threads,
         Some(lengths) => {
-            let all: usize = lengths.iter().sum();
+            let steps: usize = lengths.iter().sum();
             let mut sum = 0;
-            let parts = lengths.chunks(group).map(|rows| rows.iter().sum::<usize>());
-            let within = parts.take_while(|steps| {
-                sum += steps;
-                sum * threads <= all * first
+            let parts = lengths.chunks(rows).map(|rows| rows.iter().sum::<usize>());
+            let within = parts.take_while(|part| {
+                sum += part;
+                sum * threads <= steps * first
             });
             within.count()
         }
     };
-    let share = share.clamp(first, (groups + first).saturating_sub(threads).max(first));
-    (first, (share.max(1) * group).min(batch))
+    let share = share.clamp(first, (all + first).saturating_sub(threads).max(first));
+    (first, (share.max(1) * rows).min(batch))
 }
 
 /// A forward call without its arrays.
@@ -56,87 +62,83 @@ pub(crate) struct Forward<'a, T> {
 }
 
 impl<T: kernels::Float> Forward<'_, T> {
-    /// Halves the batch until there is one part for each thread.
+    /// All steps, with `x W` in each of them or ahead of some.
     pub(crate) fn run(
         self,
         mut view: View<T>,
         x: &[T],
-        y: Option<&mut [T]>,
-        hoists: &mut [rows::Hoist<T>],
-        threads: usize,
+        mut y: Option<&mut [T]>,
+        hoist: &mut rows::Hoist<T>,
     ) {
-        if threads > 1 && self.plan.cut == Cut::Batch {
-            let (first, rows) = halves(&view, threads);
-            let Dims { total, inputs, units, .. } = view.dims;
-            let live = rows.min(self.live);
-            let (x, x_rest) = x.split_at(live * total * inputs);
-            let (y, y_rest) = match y.map(|y| y.split_at_mut(live * total * units)) {
-                Some((y, rest)) => (Some(y), Some(rest)),
-                None => (None, None),
-            };
-            let (view, view_rest) = view.split(rows);
-            let (hoists, hoists_rest) = hoists.split_at_mut(first);
-            let (this, rest) =
-                (Forward { live, ..self }, Forward { live: self.live - live, ..self });
-            rayon::join(
-                || this.run(view, x, y, hoists, first),
-                || rest.run(view_rest, x_rest, y_rest, hoists_rest, threads - first),
-            );
-            return;
+        let (steps, threads) = (view.dims.steps, self.plan.threads);
+        let (InputProduct::Hoisted(ahead), Packed::Rows(weights)) = (self.plan.input, self.weights)
+        else {
+            return self.part(view, Some(x), y, 0..steps, threads);
+        };
+        self.part(view.reborrow(), Some(x), None, 0..0, threads);
+        for start in (0..steps).step_by(ahead) {
+            let steps = start..steps.min(start + ahead);
+            hoist.run(self.isa, weights, &mut view, steps.clone(), threads == 1);
+            self.part(view.reborrow(), None, y.as_deref_mut(), steps, threads);
         }
-
-        let Options { activation, recurrent_activation, go_backwards, .. } = self.options;
-        match self.weights {
-            Packed::Rows(_) => rows::read_input(&mut view, x, go_backwards),
-            Packed::Panels(_) => {
-                let view = &mut view;
-                self.isa.run(panels::ReadInput { view, x, reversed: go_backwards });
-            }
-        }
-        let activations = Activations::new(activation, recurrent_activation);
-        self.with(activations, view, y, hoists);
     }
 
-    fn with(
+    /// Reads the input, if there is one, and takes some steps: halves the batch until there is one part for each
+    /// thread.
+    fn part(
         self,
-        activations: Activations,
-        mut view: View<T>,
-        mut y: Option<&mut [T]>,
-        hoists: &mut [rows::Hoist<T>],
+        view: View<T>,
+        x: Option<&[T]>,
+        y: Option<&mut [T]>,
+        steps: Range<usize>,
+        threads: usize,
     ) {
-        let Forward { isa, kept, plan, .. } = self;
-        match (self.weights, plan.input) {
-            (Packed::Rows(weights), input) => {
-                let (ahead, hoisted) = match input {
-                    InputProduct::Fused => (view.dims.steps, false),
-                    InputProduct::Hoisted(ahead) => (ahead, true),
-                };
-                let serial = plan.cut == Cut::Batch;
-                for start in (0..view.dims.steps).step_by(ahead) {
-                    let steps = start..view.dims.steps.min(start + ahead);
-                    if hoisted {
-                        hoists[0].run(isa, weights, &mut view, steps.clone(), serial);
-                    }
-                    let (view, y) = (&mut view, y.as_deref_mut());
-                    if plan.cut == Cut::Units {
-                        Team::gather(plan.threads, |team| {
-                            let row = rows::OneRow { isa, activations, weights, view, team };
-                            row.forward(y, (kept, hoisted), steps);
-                        });
-                    } else {
-                        isa.run(rows::Forward {
-                            activations,
-                            weights,
-                            view,
-                            y,
-                            kept,
-                            hoisted,
-                            steps,
-                        });
-                    }
+        if threads == 1 || self.plan.cut == Cut::Units {
+            return self.serial(view, x, y, steps);
+        }
+        let (first, rows) = halves(&view, self.plan, threads);
+        let Dims { total, inputs, units, .. } = view.dims;
+        let live = rows.min(self.live);
+        let (x, x_rest) = x.map(|x| x.split_at(live * total * inputs)).unzip();
+        let (y, y_rest) = y.map(|y| y.split_at_mut(live * total * units)).unzip();
+        let (view, view_rest) = view.split(rows);
+        let (this, rest) = (Forward { live, ..self }, Forward { live: self.live - live, ..self });
+        let steps_rest = steps.clone();
+        rayon::join(
+            || this.part(view, x, y, steps, first),
+            || rest.part(view_rest, x_rest, y_rest, steps_rest, threads - first),
+        );
+    }
+
+    /// The same on this thread, or one row by a team.
+    fn serial(self, mut view: View<T>, x: Option<&[T]>, y: Option<&mut [T]>, steps: Range<usize>) {
+        let Forward { isa, options, kept, plan, .. } = self;
+        let Options { activation, recurrent_activation, go_backwards: reversed, .. } = options;
+        let activations = Activations::new(activation, recurrent_activation);
+        match self.weights {
+            Packed::Rows(weights) => {
+                let view = &mut view;
+                if let Some(x) = x {
+                    rows::read_input(view, x, reversed);
+                }
+                let hoisted = plan.input != InputProduct::Fused;
+                if steps.is_empty() {
+                    return;
+                }
+                if plan.cut == Cut::Units {
+                    Team::gather(plan.threads, |team| {
+                        let row = rows::OneRow { isa, activations, weights, view, team };
+                        row.forward(y, (kept, hoisted), steps);
+                    });
+                } else {
+                    isa.run(rows::Forward { activations, weights, view, y, kept, hoisted, steps });
                 }
             }
-            (Packed::Panels(weights), _) => {
+            Packed::Panels(weights) => {
+                let mut view = view.whole();
+                if let Some(x) = x {
+                    isa.run(panels::ReadInput { view: &mut view, x, reversed });
+                }
                 isa.run(panels::Forward { activations, weights, view, y, kept });
             }
         }
@@ -154,15 +156,20 @@ pub(crate) struct Backward<'a, T> {
 }
 
 impl<T: kernels::Float> Backward<'_, T> {
+    /// All steps.
+    pub(crate) fn run(self, view: View<T>, dy: Gradient<T>) {
+        self.part(view, dy, self.plan.threads);
+    }
+
     /// Halves the batch until there is one part for each thread.
-    pub(crate) fn run(self, view: View<T>, dy: Gradient<T>, threads: usize) {
+    fn part(self, view: View<T>, dy: Gradient<T>, threads: usize) {
         if threads > 1 && self.plan.cut == Cut::Batch {
-            let (first, rows) = halves(&view, threads);
+            let (first, rows) = halves(&view, self.plan, threads);
             let (dy, dy_rest) = dy.split(rows, view.dims.units, view.dims.total);
             let (view, view_rest) = view.split(rows);
             rayon::join(
-                || self.run(view, dy, first),
-                || self.run(view_rest, dy_rest, threads - first),
+                || self.part(view, dy, first),
+                || self.part(view_rest, dy_rest, threads - first),
             );
             return;
         }
@@ -184,6 +191,7 @@ impl<T: kernels::Float> Backward<'_, T> {
                 isa.run(rows::Backward { activations, weights, view, dy, initial });
             }
             Packed::Panels(weights) => {
+                let view = view.whole();
                 isa.run(panels::Backward { activations, weights, view, dy, initial });
             }
         }
@@ -207,13 +215,14 @@ pub(crate) struct Products<'a, T> {
 
 impl<T: kernels::Float> Products<'_, T> {
     pub(crate) fn run(self) {
-        let Products { isa, threads, packed, weights, mut view, steps, grads, dx, scratch } = self;
+        let Products { isa, threads, packed, weights, view, steps, grads, dx, scratch } = self;
         match packed {
             Packed::Rows(packed) => {
                 scratch.run((isa, threads), (packed, weights), (&view, steps), grads, dx);
             }
             Packed::Panels(weights) => {
-                isa.run(panels::Products { weights, view: &mut view, steps, grads, dx });
+                let view = &mut view.whole();
+                isa.run(panels::Products { weights, view, steps, grads, dx });
             }
         }
     }

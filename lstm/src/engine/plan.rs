@@ -49,7 +49,7 @@ pub struct Plan {
 /// What threads share out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// The batch: each thread has groups of its own for the whole sequence.
+    /// The batch: each thread has rows of its own for the whole sequence.
     Batch,
     /// The units, of one row: all threads wait for each other after each step.
     Units,
@@ -93,7 +93,6 @@ impl Plan {
             Lanes::Batch => isa.lanes::<T>(),
             Lanes::Units => rows::group(batch),
         };
-        let groups = batch.div_ceil(group);
         let input = match lanes {
             Lanes::Units if costs.waits() => {
                 let rows = if costs.level == Level::Memory { FAR_ROWS } else { HOISTED_ROWS };
@@ -102,15 +101,19 @@ impl Plan {
             }
             _ => InputProduct::Fused,
         };
+        let parts = match lanes {
+            Lanes::Units => batch,
+            Lanes::Batch => batch.div_ceil(group),
+        };
         let one_row = lanes == Lanes::Units && batch == 1 && costs.threads_of_a_row() > 1;
-        let (threads, cut) = match groups {
+        let (threads, cut) = match parts {
             _ if !costs.pays_threads() => (1, Cut::Batch),
             1 if one_row => match threads() {
                 1 => (1, Cut::Batch),
                 threads => (threads.min(costs.threads_of_a_row()), Cut::Units),
             },
             1 => (1, Cut::Batch),
-            _ => (threads().min(groups), Cut::Batch),
+            _ => (threads().min(parts).min(costs.threads_of_a_batch()), Cut::Batch),
         };
         Plan { lanes, group, input, threads, cut }
     }
@@ -143,7 +146,7 @@ impl fmt::Display for Plan {
         }
         match (threads, cut) {
             (1, _) => write!(out, ", 1 thread"),
-            (_, Cut::Batch) => write!(out, ", {threads} threads with groups of their own"),
+            (_, Cut::Batch) => write!(out, ", {threads} threads with rows of their own"),
             (_, Cut::Units) => write!(out, ", {threads} threads with units of their own"),
         }
     }

@@ -25,7 +25,7 @@ use super::call::Factors;
 use super::cell::{self, Activations, Run};
 use super::gates::{self, between, place};
 use super::sequence::{Gradient, read_rows, write_rows};
-use super::workspace::{Dims, Group, View, before_and_after};
+use super::workspace::{Dims, Group, View};
 pub(super) use dropout::Dropped;
 pub(crate) use hoist::Hoist;
 pub(super) use one_row::OneRow;
@@ -37,8 +37,7 @@ pub(super) use products::Products;
 /// Rows of a group, at most: their states stay in L1 while a panel of weights is used for all of them.
 const GROUP: usize = 16;
 
-/// Rows of a group in a batch. Groups are what threads share, so from twelve rows on there are at least
-/// two, and about an even number.
+/// Rows of a group in a batch: from twelve rows on there are at least two groups, and about an even number.
 pub(super) fn group(batch: usize) -> usize {
     if batch < 12 { batch.max(1) } else { batch.div_ceil(2 * batch.div_ceil(2 * GROUP)) }
 }
@@ -118,12 +117,12 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
                         if live == 0 {
                             continue;
                         }
-                        let second = if first + 1 < vectors { second.as_mut() } else { None };
-                        let mut z = (&mut *z, second);
+                        let mut second = if first + 1 < vectors { second.as_mut() } else { None };
                         let step = self.step(t, first * lanes, group, live);
-                        step.products(simd, first, (z.0, z.1.as_deref_mut()));
-                        for (vector, z) in (first..).zip([Some(z.0), z.1]) {
-                            let Some(z) = z else { break };
+                        step.products(simd, first, (&mut *z, second.as_deref_mut()));
+                        step.cells(simd, first, z);
+                        if let Some(z) = second {
+                            let vector = first + 1;
                             self.step(t, vector * lanes, group, live).cells(simd, vector, z);
                         }
                     }
@@ -135,7 +134,7 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
             let (_, after) = dims.around(t);
             if let Some(y) = &mut self.y {
                 for group in dims.groups() {
-                    let h = &self.view.h[group.slot(dims.slots, after, dims.width)];
+                    let h = self.view.h.slot(group.piece(), after);
                     write_rows(h, dims.width, (y, dims.total, dims.units), group, dims.start + t);
                 }
             }
@@ -144,18 +143,18 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
 }
 
 impl<T: Float> Forward<'_, '_, T> {
-    /// Rows of a group that have no step `t` keep their states while others of it go on.
+    /// Rows of a group that have no step `t` keep their states while others of it go on, of this thread or
+    /// another one.
     fn hold(&mut self, t: usize, group: Group) {
         let live = self.view.live(group, t);
         let View { dims, h, c, .. } = self.view;
-        let Dims { width, slots, .. } = *dims;
-        if live == 0 {
+        if live == 0 && !dims.cut {
             return;
         }
         let (before, after) = dims.around(t);
-        let (before, after) = (group.slot(slots, before, width), group.slot(slots, after, width));
         for states in [h, c] {
-            states.copy_within(before.start + live * width..before.end, after.start + live * width);
+            let (before, after) = states.read_and_write(group.piece(), before, after);
+            after[live * dims.width..].copy_from_slice(&before[live * dims.width..]);
         }
     }
 
@@ -163,11 +162,11 @@ impl<T: Float> Forward<'_, '_, T> {
     #[inline(always)]
     fn step(&mut self, t: usize, at: usize, group: Group, live: usize) -> Step<'_, T> {
         let View { dims, by_gate: [h_in, x_in], x, h, c, a, gates, .. } = self.view;
-        let Dims { steps, inputs, units, width, slots, gates: kept_gates, .. } = *dims;
+        let Dims { inputs, units, width, gates: kept_gates, .. } = *dims;
+        let piece = group.piece();
         let (before, after) = dims.around(t);
-        let (before, after) = (group.slot(slots, before, width), group.slot(slots, after, width));
-        let (h_prev, h) = before_and_after(h, before.clone(), after.clone());
-        let (c_prev, c) = before_and_after(c, before, after);
+        let (h_prev, h) = h.read_and_write(piece, before, after);
+        let (c_prev, c) = c.read_and_write(piece, before, after);
         Step {
             activations: self.activations,
             weights: self.weights,
@@ -176,15 +175,12 @@ impl<T: Float> Forward<'_, '_, T> {
             width,
             dropped: match (h_in.is_empty(), x_in.is_empty()) {
                 (true, _) => Dropped::Nothing,
-                (_, true) => Dropped::States(&h_in[group.slot(1, 0, 4 * units)]),
-                _ => Dropped::All(
-                    &h_in[group.slot(1, 0, 4 * units)],
-                    &x_in[group.slot(1, 0, 4 * inputs)],
-                ),
+                (_, true) => Dropped::States(&h_in[group.lines(4 * units)]),
+                _ => Dropped::All(&h_in[group.lines(4 * units)], &x_in[group.lines(4 * inputs)]),
             },
             x: match self.hoisted {
                 true => None,
-                false => Some(&x[group.slot(steps, t, inputs)][..live * inputs]),
+                false => Some(&x.slot(piece, t)[..live * inputs]),
             },
             h_prev,
             c_prev: &c_prev[at..],
@@ -192,9 +188,9 @@ impl<T: Float> Forward<'_, '_, T> {
             c: &mut c[at..],
             gates: match kept_gates {
                 0 => &mut [],
-                slots => &mut gates[group.slot(slots, t % slots, 4 * width)][place::<T>(at)..],
+                slots => &mut gates.slot_mut(piece, t % slots)[place::<T>(at)..],
             },
-            a: self.kept.then(|| &mut a[group.slot(steps, t, width)][at..]),
+            a: self.kept.then(|| &mut a.slot_mut(piece, t)[at..]),
         }
     }
 }
@@ -400,6 +396,9 @@ impl<T: Float> Kernel for Backward<'_, T> {
         let dropout = self.view.extent.dropout.is_some();
         let alone = |group: &Group| group.rows == 1 && !dropout;
         for t in (0..dims.steps).rev() {
+            if self.view.extent.lengths.is_some() {
+                dims.groups().for_each(|group| self.clear(t, group));
+            }
             for group in dims.groups().filter(alone) {
                 if t < self.view.steps(group) {
                     self.row(t, V::<S, T>::LANES, group).run(simd);
@@ -434,18 +433,27 @@ impl<T: Float> Kernel for Backward<'_, T> {
 }
 
 impl<T: Float> Backward<'_, T> {
+    /// Sums over all steps of a group run over rows that have no step `t`, too: their `dz` is zero.
+    fn clear(&mut self, t: usize, group: Group) {
+        let live = self.view.live(group, t);
+        let Dims { width, cut, .. } = self.view.dims;
+        if live < group.rows && (live > 0 || cut) {
+            self.view.gates.slot_mut(group.piece(), t)[live * 4 * width..].fill(T::ZERO);
+        }
+    }
+
     /// `dh = dz Uᵀ` with `dz` of step `t`, for a block of unit vectors and the rows of a group.
     #[inline(always)]
     fn product<S: Simd>(&mut self, simd: S, t: usize, block: usize, group: Group) {
-        let Dims { steps, units, width, .. } = self.view.dims;
+        let Dims { units, width, .. } = self.view.dims;
         let at = block * NV * V::<S, T>::LANES;
         let live = self.view.live(group, t);
-        let dz = &self.view.gates[group.slot(steps, t, 4 * width)];
-        let dh = &mut self.view.dh[group.slot(1, 0, width)][at..];
+        let dz = self.view.gates.slot(group.piece(), t);
+        let dh = &mut self.view.dh[group.lines(width)][at..];
         match self.view.extent.dropout {
             None => product(simd, self.weights, block, (live, units, width), dz, dh),
             Some(Factors { recurrent, .. }) => {
-                let factors = &recurrent[group.slot(1, 0, 4 * units)];
+                let factors = &recurrent[group.lines(4 * units)];
                 let dropped = dropout::Product { factors, live, width, units, at };
                 dropped.run(simd, (self.weights, block), dz, dh);
             }
@@ -457,23 +465,29 @@ impl<T: Float> Backward<'_, T> {
     fn row(&mut self, t: usize, lanes: usize, group: Group) -> one_row::Backward<'_, T> {
         let past = self.view.steps(group);
         let View { dims, c, a, gates, dh, dc, .. } = &mut self.view;
-        let Dims { steps, start, total, units, width, slots, .. } = *dims;
-        let (_, gates) = gates.split_at_mut(group.slot(steps, t, 4 * width).start);
-        let (now, after) = gates.split_at_mut(4 * width);
+        let Dims { start, total, units, width, .. } = *dims;
+        let piece = group.piece();
+        let (after, now) = match t + 1 < past {
+            true => {
+                let (after, now) = gates.read_and_write(piece, t + 1, t);
+                (Some(after), now)
+            }
+            false => (None, gates.slot_mut(piece, t)),
+        };
         one_row::Backward {
             activations: self.activations,
             weights: self.weights,
             units,
             width,
             dy: self.dy.at(group.first, start + t, units, total),
-            after: (t + 1 < past).then(|| &after[..4 * width]),
+            after,
             now: Some(one_row::Now {
                 gates: now,
-                c_prev: &c[group.slot(slots, t, width)],
-                a: &a[group.slot(steps, t, width)],
-                dc: &mut dc[group.slot(1, 0, width)],
+                c_prev: c.slot(piece, t),
+                a: a.slot(piece, t),
+                dc: &mut dc[group.lines(width)],
             }),
-            dh: &mut dh[group.slot(1, 0, width)],
+            dh: &mut dh[group.lines(width)],
             lanes,
             first: 0,
             blocks: units.div_ceil(NV * lanes),
@@ -484,16 +498,16 @@ impl<T: Float> Backward<'_, T> {
     /// What comes before the first step of a group of one row: the gradient of the initial state.
     #[inline(always)]
     fn before_row(&mut self, lanes: usize, group: Group) -> one_row::Backward<'_, T> {
-        let Dims { steps, units, width, .. } = self.view.dims;
+        let Dims { units, width, .. } = self.view.dims;
         one_row::Backward {
             activations: self.activations,
             weights: self.weights,
             units,
             width,
             dy: None,
-            after: Some(&self.view.gates[group.slot(steps, 0, 4 * width)]),
+            after: Some(self.view.gates.slot(group.piece(), 0)),
             now: None,
-            dh: &mut self.view.dh[group.slot(1, 0, width)],
+            dh: &mut self.view.dh[group.lines(width)],
             lanes,
             first: 0,
             blocks: units.div_ceil(NV * lanes),
@@ -506,13 +520,12 @@ impl<T: Float> Backward<'_, T> {
     fn cells<S: Simd>(&mut self, simd: S, t: usize, block: usize, group: Group) {
         let live = self.view.live(group, t);
         let View { dims, c, a, gates, dh, dc, .. } = &mut self.view;
-        let Dims { steps, start, total, units, width, slots, .. } = *dims;
+        let Dims { start, total, units, width, .. } = *dims;
+        let piece = group.piece();
         let lanes = V::<S, T>::LANES;
         let from = block * NV * lanes;
-        if live < group.rows && block == 0 {
-            // Sums over all steps run over rows that have none here, too.
-            gates[group.slot(steps, t, 4 * width)][live * 4 * width..].fill(T::ZERO);
-        }
+        let (gates, c_prev, a) = (gates.slot_mut(piece, t), c.slot(piece, t), a.slot(piece, t));
+        let (dh, dc) = (&mut dh[group.lines(width)], &mut dc[group.lines(width)]);
         for at in (from..units.min(from + NV * lanes)).step_by(lanes) {
             let cells = Cells {
                 activations: self.activations,
@@ -520,11 +533,11 @@ impl<T: Float> Backward<'_, T> {
                 at,
                 units,
                 width,
-                gates: &mut gates[group.slot(steps, t, 4 * width)][place::<T>(at)..],
-                c_prev: &c[group.slot(slots, t, width)][at..],
-                a: &a[group.slot(steps, t, width)][at..],
-                dh: &mut dh[group.slot(1, 0, width)][at..],
-                dc: &mut dc[group.slot(1, 0, width)][at..],
+                gates: &mut gates[place::<T>(at)..],
+                c_prev: &c_prev[at..],
+                a: &a[at..],
+                dh: &mut dh[at..],
+                dc: &mut dc[at..],
             };
             let dy = |row| self.dy.at(group.first + row, start + t, units, total);
             cells.run(simd, |row| Some(&dy(row)?[at..]));
@@ -655,7 +668,7 @@ pub(super) fn read_input<T: Float>(view: &mut View<T>, x: &[T], reversed: bool) 
     for group in view.dims.groups() {
         for t in 0..steps {
             let from = if reversed { total - 1 - (start + t) } else { start + t };
-            let out = &mut view.x[group.slot(steps, t, inputs)];
+            let out = view.x.slot_mut(group.piece(), t);
             read_rows((x, total, inputs), group, from, out, inputs);
         }
     }

@@ -10,7 +10,7 @@ use super::packings::Packings;
 use super::panels::Padding;
 use super::parts::Forward;
 use super::plan::{Lanes, Plan, Sizes};
-use super::rows::{OnePiece, OneStep};
+use super::rows::{Hoist, OnePiece, OneStep};
 use super::workspace::{self, Dims, Extent, Workspace};
 use super::{dims, get_states, plan_for, put_states};
 use crate::float::Float;
@@ -187,7 +187,8 @@ impl<T: Float> Stream<T> {
                     live: self.batch,
                 };
                 let view = self.workspace.view(self.dims, Extent::ALIKE);
-                T::forward(job, view, x, Some(y), &mut [], 1);
+                // Of one step there is nothing to be computed ahead.
+                T::forward(job, view, x, Some(y), &mut Hoist::default());
             }
         }
         self.dims.first = next;

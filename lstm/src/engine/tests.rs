@@ -110,8 +110,12 @@ fn every_plan_gives_the_same_bits() {
                 let inputs = inputs.iter().map(|&steps| InputProduct::Hoisted(steps));
                 for input in inputs.chain([InputProduct::Fused]) {
                     for threads in [1, 2, 3, 8] {
-                        let groups = batch.div_ceil(first.group);
-                        let mut cuts = vec![(threads.min(groups), Cut::Batch)];
+                        // Between any two rows, or between groups.
+                        let parts = match first.lanes {
+                            Lanes::Units => batch,
+                            Lanes::Batch => batch.div_ceil(first.group),
+                        };
+                        let mut cuts = vec![(threads.min(parts), Cut::Batch)];
                         if batch == 1 && first.lanes == Lanes::Units {
                             cuts.push((threads, Cut::Units));
                         }
@@ -305,10 +309,13 @@ fn a_plan_follows_from_sizes() {
     // each step, too.
     assert_eq!(plan([16, 50, 1024, 1024]).input, InputProduct::Hoisted(32));
     assert_eq!(plan([16, 25, 650, 650]).input, InputProduct::Fused);
-    // Threads only where there is work for them, and no more than groups.
+    // Threads only where there is work for them, and no more than rows, or groups of them.
     assert_eq!(plan([32, 10, 8, 4]).threads, 1);
-    assert_eq!(plan([20, 35, 650, 650]).threads, 2);
+    assert_eq!(plan([32, 40, 8, 16]).threads, 1);
+    assert_eq!(plan([32, 50, 8, 16]).threads, 2);
+    assert_eq!(plan([3, 35, 650, 650]).threads, 3);
     assert_eq!(plan([64, 25, 512, 512]).threads, 4);
+    assert_eq!(plan([32, 9000, 3, 3]).threads, 32 / Isa::best().lanes::<f32>().min(16));
 }
 
 #[test]

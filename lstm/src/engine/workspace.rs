@@ -1,14 +1,14 @@
 //! The memory of one layer call, and how it is cut for threads.
 //!
-//! The batch is cut into groups of rows. A group's history lies in one piece, step after step, so
-//! that a thread can own the groups it works on, and what runs over all steps of a group is a
-//! plain matrix. Arrays of states have one slot more than there are steps: slot 0 is the state
+//! The batch is cut into groups of rows. A group's [`History`] lies in one piece, step after step, so that what
+//! runs over all steps of a group is a plain matrix. Threads share the batch: each owns rows next to each
+//! other, wherever groups begin. Arrays of states have one slot more than there are steps: slot 0 is the state
 //! before the first step, which is then no special case. Where nothing is kept for backward, two
 //! slots take turns, or as many as there are steps whose outputs are written at a time.
 
 use std::ops::Range;
 
-use kernels::{Buffer, Float};
+use kernels::{Buffer, Float, History, Piece};
 
 use super::call::{Factors, Options};
 use super::plan::Lanes;
@@ -20,6 +20,10 @@ pub(super) struct Dims {
     pub(super) batch: usize,
     /// Rows of a group; the last may have fewer.
     pub(super) group: usize,
+    /// Rows of the first group that come before these, which are another thread's.
+    pub(super) skipped: usize,
+    /// Whether there may be others' rows in these groups.
+    pub(super) cut: bool,
     /// Steps that are in memory: a window of the sequence, all of it as a rule.
     pub(super) steps: usize,
     /// The step of the sequence that is the first of them.
@@ -41,20 +45,30 @@ pub(super) struct Dims {
     pub(super) steps_at_a_time: usize,
 }
 
-/// Some rows of the batch whose history lies together.
+/// Some rows of the batch whose history lies together: a group, or those of it that a thread has.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Group {
+    /// The first of them in the batch, or in that part of it which a thread has.
     pub(super) first: usize,
     pub(super) rows: usize,
+    /// Which group it is.
+    pub(super) index: usize,
+    /// Rows of the group that come before them.
+    pub(super) skipped: usize,
 }
 
 impl Dims {
     /// The groups, in order.
     #[inline(always)]
     pub(super) fn groups(self) -> impl Iterator<Item = Group> {
-        (0..self.batch)
-            .step_by(self.group)
-            .map(move |first| Group { first, rows: self.group.min(self.batch - first) })
+        let Dims { batch, group: of_group, mut skipped, .. } = self;
+        let (mut first, mut index) = (0, 0);
+        std::iter::from_fn(move || {
+            let rows = (of_group - skipped).min(batch - first);
+            let group = Group { first, rows, index, skipped };
+            (first, index, skipped) = (first + rows, index + 1, 0);
+            (rows > 0).then_some(group)
+        })
     }
 
     /// The slots of the states before and after step `t`.
@@ -66,18 +80,24 @@ impl Dims {
 }
 
 impl Group {
-    /// One slot of this group in an array that has `slots` of them, with `width` elements a row.
+    /// Where histories have it.
+    #[inline(always)]
+    pub(super) fn piece(self) -> Piece {
+        Piece { group: self.index, first: self.skipped, rows: self.rows }
+    }
+
+    /// Its rows in an array that has `width` elements for each row of the batch, or of the part.
+    #[inline(always)]
+    pub(super) fn lines(self, width: usize) -> Range<usize> {
+        self.first * width..(self.first + self.rows) * width
+    }
+
+    /// One slot of this group, which is whole, in an array of histories that has `slots` of them, with `width`
+    /// elements a row.
     #[inline(always)]
     pub(super) fn slot(self, slots: usize, slot: usize, width: usize) -> Range<usize> {
         let start = (self.first * slots + self.rows * slot) * width;
         start..start + self.rows * width
-    }
-
-    /// All slots of this group.
-    #[inline(always)]
-    pub(super) fn history(self, slots: usize, width: usize) -> Range<usize> {
-        let start = self.first * slots * width;
-        start..start + self.rows * slots * width
     }
 }
 
@@ -149,17 +169,20 @@ impl<T: Float> Workspace<T> {
 
     /// All of it, to work on.
     pub(super) fn view<'a>(&'a mut self, dims: Dims, extent: Extent<'a, T>) -> View<'a, T> {
+        let Dims { batch, group, steps, inputs, width, slots, gates, .. } = dims;
+        let history = |array, (slots, width)| History::new(array, (batch, group), (slots, width));
+        let kept = if self.a.is_empty() { 0 } else { steps };
         let [h, x] = &mut self.by_gate;
         View {
             dims,
             extent,
             by_gate: [h, x],
             z: &mut self.z,
-            x: &mut self.x,
-            h: &mut self.h,
-            c: &mut self.c,
-            a: &mut self.a,
-            gates: &mut self.gates,
+            x: history(&mut self.x, (steps, inputs)),
+            h: history(&mut self.h, (slots, width)),
+            c: history(&mut self.c, (slots, width)),
+            a: history(&mut self.a, (kept, width)),
+            gates: history(&mut self.gates, (gates, 4 * width)),
             dh: &mut self.dh,
             dc: &mut self.dc,
             dy: &mut self.dy,
@@ -240,25 +263,26 @@ impl<'a, T> Extent<'a, T> {
     }
 }
 
-/// The part of a workspace that holds some groups; `dims.batch` counts their rows.
+/// The part of a workspace that holds some rows; `dims.batch` counts them. `A` is an array of all slots.
 #[derive(Debug)]
-pub(crate) struct View<'a, T> {
+pub(crate) struct View<'a, T, A = History<'a, T>> {
     pub(super) dims: Dims,
     pub(super) extent: Extent<'a, T>,
-    /// See [`Workspace`]; empty without dropout.
+    // See [`Workspace`].
+    /// Empty without dropout.
     pub(super) by_gate: [&'a mut [T]; 2],
     pub(super) z: &'a mut [T],
-    pub(super) x: &'a mut [T],
-    pub(super) h: &'a mut [T],
-    pub(super) c: &'a mut [T],
-    pub(super) a: &'a mut [T],
-    pub(super) gates: &'a mut [T],
+    pub(super) x: A,
+    pub(super) h: A,
+    pub(super) c: A,
+    pub(super) a: A,
+    pub(super) gates: A,
     pub(super) dh: &'a mut [T],
     pub(super) dc: &'a mut [T],
     pub(super) dy: &'a mut [T],
 }
 
-impl<T> View<'_, T> {
+impl<T: Float, A> View<'_, T, A> {
     /// Steps of a group in the window: those of its first row.
     #[inline(always)]
     pub(super) fn steps(&self, group: Group) -> usize {
@@ -276,16 +300,44 @@ impl<T> View<'_, T> {
             }
         }
     }
+}
 
-    /// The first `rows` rows, whole groups, and the others.
+impl<'a, T: Float> View<'a, T> {
+    /// The same where all groups are whole.
+    pub(super) fn whole(self) -> View<'a, T, &'a mut [T]> {
+        let View { dims, extent, by_gate, z, x, h, c, a, gates, dh, dc, dy } = self;
+        let [x, h, c, a, gates] = [x, h, c, a, gates].map(History::into_slice);
+        View { dims, extent, by_gate, z, x, h, c, a, gates, dh, dc, dy }
+    }
+
+    /// The same for a shorter time.
+    pub(super) fn reborrow(&mut self) -> View<'_, T> {
+        let [h, x] = &mut self.by_gate;
+        View {
+            dims: self.dims,
+            extent: self.extent,
+            by_gate: [h, x],
+            z: self.z,
+            x: self.x.reborrow(),
+            h: self.h.reborrow(),
+            c: self.c.reborrow(),
+            a: self.a.reborrow(),
+            gates: self.gates.reborrow(),
+            dh: self.dh,
+            dc: self.dc,
+            dy: self.dy,
+        }
+    }
+
+    /// The first `rows` rows, and the others.
     pub(super) fn split(self, rows: usize) -> (Self, Self) {
-        let batch = self.dims.batch;
+        let Dims { batch, group, skipped, .. } = self.dims;
         let cut = |array| split_rows(array, batch, rows);
-        let (x, x_rest) = cut(self.x);
-        let (h, h_rest) = cut(self.h);
-        let (c, c_rest) = cut(self.c);
-        let (a, a_rest) = cut(self.a);
-        let (gates, gates_rest) = cut(self.gates);
+        let (x, x_rest) = self.x.split(rows);
+        let (h, h_rest) = self.h.split(rows);
+        let (c, c_rest) = self.c.split(rows);
+        let (a, a_rest) = self.a.split(rows);
+        let (gates, gates_rest) = self.gates.split(rows);
         let (dh, dh_rest) = cut(self.dh);
         let (dc, dc_rest) = cut(self.dc);
         let (dy, dy_rest) = cut(self.dy);
@@ -294,8 +346,9 @@ impl<T> View<'_, T> {
         let (h_in, h_in_rest) = cut(h_in);
         let (x_in, x_in_rest) = cut(x_in);
         let (z, z_rest) = cut(self.z);
-        let dims = Dims { batch: rows, ..self.dims };
-        let rest = Dims { batch: batch - rows, ..self.dims };
+        let behind = (skipped + rows) % group;
+        let dims = Dims { batch: rows, cut: self.dims.cut || behind > 0, ..self.dims };
+        let rest = Dims { batch: batch - rows, skipped: behind, ..dims };
         (
             View { dims, extent, by_gate: [h_in, x_in], z, x, h, c, a, gates, dh, dc, dy },
             View {

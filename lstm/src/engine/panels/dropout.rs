@@ -14,7 +14,7 @@ use crate::engine::workspace::{Dims, Group};
 pub(in crate::engine) fn read_factors<T: Float>(dims: Dims, factors: &[T], panels: &mut [T]) {
     let width = panels.len() / dims.batch;
     for group in dims.groups() {
-        let panel = &mut panels[group.slot(1, 0, width)];
+        let panel = &mut panels[group.lines(width)];
         read_panel((factors, width), group, (panel, Padding::LastRow));
     }
 }
@@ -22,7 +22,7 @@ pub(in crate::engine) fn read_factors<T: Float>(dims: Dims, factors: &[T], panel
 /// The factors of a group among those of all, `[4][width][lanes]`, if there are some.
 #[inline(always)]
 pub(super) fn of_group<T>(factors: &[T], group: Group, width: usize) -> Option<&[T]> {
-    if factors.is_empty() { None } else { Some(&factors[group.slot(1, 0, 4 * width)]) }
+    if factors.is_empty() { None } else { Some(&factors[group.lines(4 * width)]) }
 }
 
 /// `tile[g] += Σₖ weights[k][g] · (b[k] m[g mod 4][k])`, gates being together by unit.

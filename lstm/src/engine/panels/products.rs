@@ -6,10 +6,10 @@ use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
 use super::pack::Packed;
 use super::transpose::by_lanes;
-use super::{TimesTranspose, dropout, tiles, transpose};
+use super::{TimesTranspose, View, dropout, tiles, transpose};
 use crate::engine::Gradients;
 use crate::engine::gates::line;
-use crate::engine::workspace::{Dims, Extent, Group, View};
+use crate::engine::workspace::{Dims, Extent, Group};
 
 /// Rows of the left operand in a tile, by the four gates of a unit.
 const TILE: usize = 4;
@@ -133,8 +133,9 @@ impl<T: Float> Sum<'_, T> {
     /// The groups that are such a part of a line, of so many.
     #[inline(always)]
     fn groups(&self, part: usize, parts: usize) -> impl Iterator<Item = Group> {
-        let rows = self.dims.group;
-        (part * rows..self.dims.batch).step_by(parts * rows).map(move |first| Group { first, rows })
+        let (batch, rows) = (self.dims.batch, self.dims.group);
+        let group = move |index| Group { first: index * rows, rows, index, skipped: 0 };
+        (part..batch / rows).step_by(parts).map(group)
     }
 
     /// `db [4 units] += Σ dz`
@@ -218,7 +219,7 @@ impl<T: Float, const DROPOUT: bool> Outer<'_, T, DROPOUT> {
             for group in self.sum.groups(part, parts) {
                 if DROPOUT {
                     let Left { factors, rows, .. } = self.left;
-                    let factors = &factors[group.slot(1, 0, 4 * rows)];
+                    let factors = &factors[group.lines(4 * rows)];
                     let sums = self.add(simd, [[zero; 4]; R], (first, unit), group);
                     dropout::add(simd, &mut tile, sums, (factors, first));
                 } else {

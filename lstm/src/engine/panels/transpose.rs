@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
 
-use crate::engine::workspace::{Dims, Group, View};
+use super::View;
+use crate::engine::workspace::{Dims, Group};
 
 /// Steps that are transposed at a time: whole squares of `lanes` numbers, if they are not many. Two at least,
 /// as a ring of states has.
@@ -186,7 +187,7 @@ impl<T: Float> Kernel for ReadInput<'_, '_, T> {
         let length = if reversed { inputs } else { steps * inputs };
         let panels = (length * V::<S, T>::LANES).max(1);
         for group in view.dims.groups() {
-            let out = &mut view.x[group.history(steps, inputs)];
+            let out = &mut view.x[group.lines(steps * inputs)];
             for (piece, out) in out.chunks_exact_mut(panels).enumerate() {
                 let from = if reversed { total - 1 - (start + piece) } else { start } * inputs;
                 let to = (out, Padding::LastRow);

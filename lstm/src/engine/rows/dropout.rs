@@ -48,15 +48,15 @@ pub(in crate::engine) enum Dropped<'a, T> {
 #[inline(always)]
 pub(super) fn drop<T: Float>(view: &mut View<T>, t: usize, group: Group) {
     let Some(Factors { recurrent, input }) = view.extent.dropout else { return };
-    let Dims { steps, inputs, units, width, slots, .. } = view.dims;
+    let Dims { inputs, units, width, .. } = view.dims;
     let (before, _) = view.dims.around(t);
     let [h_in, x_in] = &mut view.by_gate;
-    let own = group.slot(1, 0, 4 * units);
-    let h = &view.h[group.slot(slots, before, width)];
+    let own = group.lines(4 * units);
+    let h = view.h.slot(group.piece(), before);
     multiply((h, width), &recurrent[own.clone()], units, &mut h_in[own]);
     if let Some(input) = input {
-        let own = group.slot(1, 0, 4 * inputs);
-        let x = &view.x[group.slot(steps, t, inputs)];
+        let own = group.lines(4 * inputs);
+        let x = view.x.slot(group.piece(), t);
         multiply((x, inputs), &input[own.clone()], inputs, &mut x_in[own]);
     }
 }
@@ -339,21 +339,22 @@ impl<T: Float> Products<T> {
         grads: &mut Gradients<T>,
         mut dx: Option<(&mut [T], bool)>,
     ) {
-        let Dims { steps: kept, start, total, inputs, units, width, slots, .. } = view.dims;
+        let Dims { start, total, inputs, units, width, .. } = view.dims;
         let Some(Factors { recurrent, input }) = view.extent.dropout else { return };
         let Gradients { kernel, recurrent_kernel, .. } = grads;
         for group in view.dims.groups() {
-            let m = &recurrent[group.slot(1, 0, 4 * units)];
-            let d = input.map(|input| &input[group.slot(1, 0, 4 * inputs)]);
+            let m = &recurrent[group.lines(4 * units)];
+            let d = input.map(|input| &input[group.lines(4 * inputs)]);
+            let [x, h, dz] = [&view.x, &view.h, &view.gates].map(|array| array.group(group.index));
             let end = steps.end.min(view.steps(group));
             let piece = (PIECE / group.rows).max(1);
             for first in (steps.start..end).step_by(piece) {
                 let steps = first..end.min(first + piece);
                 let rows = steps.len() * group.rows;
-                let from = |slots, width| group.slot(slots, first, width).start;
-                let x = &view.x[from(kept, inputs)..][..rows * inputs];
-                let h = &view.h[from(slots, width)..][..rows * width];
-                let dz = &view.gates[from(kept, 4 * width)..][..rows * 4 * width];
+                let from = first * group.rows;
+                let x = &x[from * inputs..][..rows * inputs];
+                let h = &h[from * width..][..rows * width];
+                let dz = &dz[from * 4 * width..][..rows * 4 * width];
                 self.dz.refit(rows * units);
                 if d.is_some() && dx.is_some() {
                     self.dx.refit(rows * inputs);

@@ -33,10 +33,10 @@ impl<T: Float> Hoist<T> {
                 continue;
             }
             let rows = (end - steps.start) * group.rows;
-            let at = group.slot(view.dims.steps, steps.start, inputs).start;
-            let x = MatRef::new(&view.x[at..][..rows * inputs], rows, inputs);
-            let at = group.slot(gates, steps.start % gates, 4 * width).start;
-            let z = &mut view.gates[at..][..rows * 4 * width];
+            let x = &view.x.group(group.index)[steps.start * group.rows * inputs..];
+            let x = MatRef::new(&x[..rows * inputs], rows, inputs);
+            let z = view.gates.group_mut(group.index);
+            let z = &mut z[steps.start % gates * group.rows * 4 * width..][..rows * 4 * width];
             z.chunks_exact_mut(4 * width).for_each(|z| z.copy_from_slice(&weights.bias));
             let product = Gemm::new(x, kernel).isa(isa).beta(T::ONE);
             let product = if serial { product.serial() } else { product };

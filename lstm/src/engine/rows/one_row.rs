@@ -10,14 +10,17 @@
 use std::ops::Range;
 
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
-use kernels::{Isa, Team};
+use kernels::{Isa, Piece, Team};
 
 use super::pack::Packed;
 use super::{Cells, Dropped, NV, Step, abreast};
 use crate::engine::cell::Activations;
 use crate::engine::gates::{line, place};
 use crate::engine::sequence::Gradient;
-use crate::engine::workspace::{Dims, View, before_and_after};
+use crate::engine::workspace::{Dims, View};
+
+/// Where it is in a batch of one.
+const ROW: Piece = Piece { group: 0, first: 0, rows: 1 };
 
 /// The steps of one row, shared by a team.
 pub(in crate::engine) struct OneRow<'a, 'v, 't, T> {
@@ -38,13 +41,12 @@ impl<T: Float> OneRow<'_, '_, '_, T> {
         steps: Range<usize>,
     ) {
         let View { dims, x, h, c, a, gates, .. } = self.view;
-        let Dims { start, inputs, units, width, gates: slots, .. } = *dims;
+        let Dims { start, units, width, gates: slots, .. } = *dims;
         let lanes = self.isa.lanes::<T>();
-        let slot = |slot: usize| slot * width..(slot + 1) * width;
         for t in steps {
             let (before, after) = dims.around(t);
-            let (h_prev, h_next) = before_and_after(h, slot(before), slot(after));
-            let (c_prev, c_next) = before_and_after(c, slot(before), slot(after));
+            let (h_prev, h_next) = h.read_and_write(ROW, before, after);
+            let (c_prev, c_next) = c.read_and_write(ROW, before, after);
             let step = Step {
                 activations: self.activations,
                 weights: self.weights,
@@ -52,22 +54,22 @@ impl<T: Float> OneRow<'_, '_, '_, T> {
                 units,
                 width,
                 dropped: Dropped::Nothing,
-                x: (!hoisted).then(|| &x[t * inputs..][..inputs]),
+                x: (!hoisted).then(|| x.slot(ROW, t)),
                 h_prev,
                 c_prev,
                 h: h_next,
                 c: c_next,
                 gates: match slots {
                     0 => &mut [],
-                    slots => &mut gates[t % slots * 4 * width..][..4 * width],
+                    slots => gates.slot_mut(ROW, t % slots),
                 },
-                a: kept.then(|| &mut a[slot(t)]),
+                a: kept.then(|| a.slot_mut(ROW, t)),
             };
             let vectors = units.div_ceil(lanes);
             let all = Forward { step, lanes, first: 0, vectors, reversed: t % 2 == 1 };
             all.fork(self.isa, self.team);
             if let Some(y) = &mut y {
-                y[(start + t) * units..][..units].copy_from_slice(&h[slot(after)][..units]);
+                y[(start + t) * units..][..units].copy_from_slice(&h.slot(ROW, after)[..units]);
             }
         }
     }
@@ -78,17 +80,22 @@ impl<T: Float> OneRow<'_, '_, '_, T> {
         let Dims { steps, start, total, units, width, .. } = *dims;
         let lanes = self.isa.lanes::<T>();
         let blocks = units.div_ceil(NV * lanes);
-        let slot = |slot: usize| slot * width..(slot + 1) * width;
         for t in (0..steps).rev() {
-            let (now, after) = gates[t * 4 * width..].split_at_mut(4 * width);
+            let (after, now) = match t + 1 < steps {
+                true => {
+                    let (after, now) = gates.read_and_write(ROW, t + 1, t);
+                    (Some(after), now)
+                }
+                false => (None, gates.slot_mut(ROW, t)),
+            };
             let all = Backward {
                 activations: self.activations,
                 weights: self.weights,
                 units,
                 width,
                 dy: dy.at(0, start + t, units, total),
-                after: (t + 1 < steps).then(|| &after[..4 * width]),
-                now: Some(Now { gates: now, c_prev: &c[slot(t)], a: &a[slot(t)], dc }),
+                after,
+                now: Some(Now { gates: now, c_prev: c.slot(ROW, t), a: a.slot(ROW, t), dc }),
                 dh,
                 lanes,
                 first: 0,
@@ -104,7 +111,7 @@ impl<T: Float> OneRow<'_, '_, '_, T> {
                 units,
                 width,
                 dy: None,
-                after: Some(&gates[..4 * width]),
+                after: Some(gates.slot(ROW, 0)),
                 now: None,
                 dh,
                 lanes,

@@ -63,13 +63,13 @@ impl<T: Float> Products<T> {
             let gemm = (isa, &mut self.gemm);
             self.dropout.run(gemm, weights, (view, steps.clone()), &mut grads, dx);
         }
-        let Dims { steps: kept, start, total, inputs, units, width, slots, .. } = view.dims;
+        let Dims { start, total, inputs, units, width, .. } = view.dims;
         let depth = 4 * width;
         let of = |group| steps.start..steps.end.min(view.steps(group)).max(steps.start);
         let dz = |group: Group| {
             let rows = of(group).len() * group.rows;
-            let at = group.slot(kept, steps.start, depth).start;
-            (&view.gates[at..][..rows * depth], rows)
+            let dz = &view.gates.group(group.index)[steps.start * group.rows * depth..];
+            (&dz[..rows * depth], rows)
         };
         let groups = || view.dims.groups().filter(|&group| !of(group).is_empty());
 
@@ -87,12 +87,12 @@ impl<T: Float> Products<T> {
                 let (dz, rows) = dz(group);
                 let left = match which {
                     0 => {
-                        let at = group.slot(kept, steps.start, inputs).start;
-                        MatRef::new(&view.x[at..][..rows * inputs], rows, inputs)
+                        let x = &view.x.group(group.index)[steps.start * group.rows * inputs..];
+                        MatRef::new(&x[..rows * inputs], rows, inputs)
                     }
                     _ => {
-                        let at = group.slot(slots, steps.start, width).start;
-                        MatRef::strided(&view.h[at..], (rows, units), (width, 1))
+                        let h = &view.h.group(group.index)[steps.start * group.rows * width..];
+                        MatRef::strided(h, (rows, units), (width, 1))
                     }
                 };
                 let sum = MatMut::new(&mut self.interleaved, left_width, depth);
