@@ -12,6 +12,18 @@ use crate::simd::Float;
 #[repr(C, align(64))]
 struct CacheLine([u64; 8]);
 
+/// An array on the stack, say, that starts on a cache line. Elsewhere every vector of 64 bytes that is stored to it
+/// or loaded from it would be in two lines, and how long that takes depends on where the compiler puts it.
+///
+/// ```
+/// let mut sums = kernels::Aligned([0.0f32; 32]);
+/// sums.0[16..].fill(1.0);
+/// assert!(sums.0.as_ptr().addr().is_multiple_of(64));
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Aligned<A>(pub A);
+
 /// A growable array of `T` aligned to 64 bytes; zeros where nothing was written.
 #[derive(Clone)]
 pub struct Buffer<T> {

@@ -119,19 +119,23 @@ impl<'a, T> History<'a, T> {
         History { rows: self.rows.clone(), memory: PhantomData, ..*self }
     }
 
-    /// How many elements come before those of a piece in a slot, and how many they are.
+    /// Where the slots of a piece are, having checked that it is of this part.
     #[inline(always)]
     #[track_caller]
-    fn place(&self, Piece { group, first, rows }: Piece, slot: usize) -> (usize, usize) {
+    fn slots(&self, Piece { group, first, rows }: Piece) -> Slots {
         let (before, in_memory) = self.group_at(group);
-        let in_group = first <= in_memory && rows <= in_memory - first;
-        let there = in_group
-            && slot < self.slots
+        let there = first <= in_memory
+            && rows <= in_memory - first
             && self.rows.start <= before + first
             && before + first + rows <= self.rows.end;
-        assert!(there, "rows of this part, and one of its slots");
+        assert!(there, "rows of this part");
         // No overflow: the array has more elements than that.
-        ((before * self.slots + in_memory * slot + first) * self.width, rows * self.width)
+        Slots {
+            start: (before * self.slots + first) * self.width,
+            stride: in_memory * self.width,
+            len: rows * self.width,
+            count: self.slots,
+        }
     }
 
     /// How many rows come before a group, and how many it has.
@@ -151,9 +155,9 @@ impl<'a, T> History<'a, T> {
     #[inline(always)]
     #[track_caller]
     pub fn slot(&self, piece: Piece, slot: usize) -> &[T] {
-        let (at, len) = self.place(piece, slot);
-        // SAFETY: as `place` has checked, elements of the rows of this part.
-        unsafe { from_raw_parts(self.start.add(at), len) }
+        let slots = self.slots(piece);
+        // SAFETY: as `slots` has checked, elements of the rows of this part.
+        unsafe { from_raw_parts(self.start.add(slots.at(slot)), slots.len) }
     }
 
     /// The same, to write to.
@@ -164,9 +168,9 @@ impl<'a, T> History<'a, T> {
     #[inline(always)]
     #[track_caller]
     pub fn slot_mut(&mut self, piece: Piece, slot: usize) -> &mut [T] {
-        let (at, len) = self.place(piece, slot);
-        // SAFETY: as `place` has checked, elements of the rows of this part, which `self` has borrowed mutably.
-        unsafe { from_raw_parts_mut(self.start.add(at), len) }
+        let slots = self.slots(piece);
+        // SAFETY: as `slots` has checked, elements of the rows of this part, which `self` has borrowed mutably.
+        unsafe { from_raw_parts_mut(self.start.add(slots.at(slot)), slots.len) }
     }
 
     /// Two slots of some rows, one to read and another one to write to.
@@ -177,13 +181,14 @@ impl<'a, T> History<'a, T> {
     #[inline(always)]
     #[track_caller]
     pub fn read_and_write(&mut self, piece: Piece, read: usize, write: usize) -> (&[T], &mut [T]) {
-        let (from, len) = self.place(piece, read);
-        let (to, _) = self.place(piece, write);
+        let slots = self.slots(piece);
+        let (from, to) = (slots.at(read), slots.at(write));
         assert!(read != write, "one slot to read and another one to write to");
-        // SAFETY: as `place` has checked, elements of the rows of this part, which `self` has borrowed mutably;
-        // slots share none.
+        // SAFETY: as `slots` has checked, elements of the rows of this part, which `self` has borrowed mutably;
+        // two slots share none.
         unsafe {
-            (from_raw_parts(self.start.add(from), len), from_raw_parts_mut(self.start.add(to), len))
+            let (from, to) = (self.start.add(from), self.start.add(to));
+            (from_raw_parts(from, slots.len), from_raw_parts_mut(to, slots.len))
         }
     }
 
@@ -221,6 +226,27 @@ impl<'a, T> History<'a, T> {
         let there = self.rows.start <= before && before + rows <= self.rows.end;
         assert!(there, "all rows of a group");
         (before * self.slots * self.width, rows * self.slots * self.width)
+    }
+}
+
+/// Where the rows of a piece are in each slot.
+struct Slots {
+    /// Elements before those of the first.
+    start: usize,
+    /// From one to the next.
+    stride: usize,
+    /// Elements in each.
+    len: usize,
+    count: usize,
+}
+
+impl Slots {
+    /// Elements before those of a slot.
+    #[inline(always)]
+    #[track_caller]
+    fn at(&self, slot: usize) -> usize {
+        assert!(slot < self.count, "a slot of those there are");
+        self.start + self.stride * slot
     }
 }
 

@@ -44,7 +44,7 @@ mod unroll;
 
 #[cfg(feature = "ndarray")]
 pub use arrays::NotDense;
-pub use buffer::Buffer;
+pub use buffer::{Aligned, Buffer};
 pub use gemm::{Bias, Epilogue, Gemm, Packed, Scratch, gemm};
 pub use history::{History, Piece};
 pub use matrix::{MatMut, MatRef};

@@ -516,6 +516,8 @@ impl<T: Float> Engine<T> {
         for (gradient, given) in [(dh, incoming.states[0]), (dc, incoming.states[1])] {
             put_states(states, lanes, (gradient, Padding::Zeros), given);
         }
+        let rows = windows::chunk(batch).min(call.steps).saturating_mul(batch);
+        let few = batch <= plan.group && rows::are_few::<T>(rows, of_last.width);
         for (at, window) in windows.iter().enumerate().rev() {
             let initial = initial || at > 0;
             let sizes = (batch, window, windows.steps);
@@ -538,6 +540,7 @@ impl<T: Float> Engine<T> {
                     weights: call.weights,
                     view: self.workspace.view(dims, extent.of(dims)),
                     steps,
+                    few,
                     grads: grads.reborrow(),
                     dx: dx.as_deref_mut().map(|dx| (dx, options.go_backwards)),
                     scratch: &mut self.products,

@@ -18,6 +18,7 @@ mod transpose;
 
 use std::ops::Range;
 
+use kernels::Aligned;
 use kernels::gemm::accumulate_panels;
 use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
@@ -77,7 +78,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
         let tile = forward_tile::<S>();
         let mixed = self.activations.mix_units();
         let all = std::mem::take(&mut self.view.z);
-        let mut chunk_z = [T::ZERO; CHUNK * 4 * MAX_LANES];
+        let mut chunk_z = Aligned([T::ZERO; CHUNK * 4 * MAX_LANES]);
         for t in 0..dims.steps {
             for group in dims.groups() {
                 let live = self.view.live(group, t);
@@ -86,7 +87,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
                 }
                 let (z, whole) = match mixed {
                     true => (&mut all[group.lines(4 * dims.units)], dims.units),
-                    false => (&mut chunk_z[..], CHUNK),
+                    false => (&mut chunk_z.0[..], CHUNK),
                 };
                 for chunk in (0..dims.units).step_by(whole) {
                     let count = whole.min(dims.units - chunk);

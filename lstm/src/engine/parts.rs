@@ -207,6 +207,8 @@ pub(crate) struct Products<'a, T> {
     pub(super) view: View<'a, T>,
     /// Which steps of the window.
     pub(super) steps: Range<usize>,
+    /// Whether they are few, of one group: by the sizes of the call, whatever its mask leaves of them.
+    pub(super) few: bool,
     pub(super) grads: Gradients<'a, T>,
     /// `[batch, total, inputs]`, and whether time runs backwards in it.
     pub(super) dx: Option<(&'a mut [T], bool)>,
@@ -215,10 +217,10 @@ pub(crate) struct Products<'a, T> {
 
 impl<T: kernels::Float> Products<'_, T> {
     pub(crate) fn run(self) {
-        let Products { isa, threads, packed, weights, view, steps, grads, dx, scratch } = self;
+        let Products { isa, threads, packed, weights, view, steps, few, grads, dx, scratch } = self;
         match packed {
             Packed::Rows(packed) => {
-                scratch.run((isa, threads), (packed, weights), (&view, steps), grads, dx);
+                scratch.run((isa, threads), (packed, weights), (&view, steps, few), grads, dx);
             }
             Packed::Panels(weights) => {
                 let view = &mut view.whole();

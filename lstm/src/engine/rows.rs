@@ -13,11 +13,13 @@ mod dropout;
 mod hoist;
 mod one_row;
 mod one_step;
+mod outer;
 mod pack;
 mod products;
 
 use std::ops::Range;
 
+use kernels::Aligned;
 use kernels::gemm::accumulate_rows;
 use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
@@ -31,6 +33,7 @@ pub(crate) use hoist::Hoist;
 pub(super) use one_row::OneRow;
 pub(super) use one_step::OnePiece;
 pub(crate) use one_step::OneStep;
+pub(super) use outer::are_few;
 pub(super) use pack::{Packed, Packer};
 pub(super) use products::Products;
 
@@ -93,9 +96,9 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
         let dropout = self.view.extent.dropout.is_some();
         let alone = |group: &Group| group.rows == 1 && !dropout;
         // To fill it takes as long as a small step of one row, which has no use for it.
-        let mut z = if dims.batch > 1 || dropout { Some([T::ZERO; Z]) } else { None };
+        let mut z = if dims.batch > 1 || dropout { Some(Aligned([T::ZERO; Z])) } else { None };
         // With dropout, vectors of units go side by side through their products.
-        let mut second = if dropout { Some([T::ZERO; Z]) } else { None };
+        let mut second = if dropout { Some(Aligned([T::ZERO; Z])) } else { None };
         let abreast = if dropout { dropout::VECTORS } else { 1 };
         for t in self.steps.clone() {
             if dropout {
@@ -110,19 +113,20 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
                     one_row::Forward { step, lanes, first: 0, vectors, reversed }.run(simd);
                 }
             }
-            if let Some(z) = &mut z {
+            if let Some(Aligned(z)) = &mut z {
                 for first in (0..vectors).step_by(abreast) {
                     for group in dims.groups().filter(|group| !alone(group)) {
                         let live = self.view.live(group, t);
                         if live == 0 {
                             continue;
                         }
-                        let mut second = if first + 1 < vectors { second.as_mut() } else { None };
+                        let two = first + 1 < vectors;
+                        let mut second =
+                            second.as_mut().filter(|_| two).map(|second| &mut second.0);
                         let step = self.step(t, first * lanes, group, live);
                         step.products(simd, first, (&mut *z, second.as_deref_mut()));
-                        step.cells(simd, first, z);
-                        if let Some(z) = second {
-                            let vector = first + 1;
+                        for (vector, z) in (first..).zip([Some(&mut *z), second]) {
+                            let Some(z) = z else { break };
                             self.step(t, vector * lanes, group, live).cells(simd, vector, z);
                         }
                     }

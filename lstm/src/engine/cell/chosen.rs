@@ -1,6 +1,7 @@
 //! Any two activations, each over all cells of a run at once: the choice is made there, outside
 //! of the loops, and the code of the activations exists once.
 
+use kernels::Aligned;
 use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
 use super::{Backward, Forward, Run, softmax};
@@ -154,8 +155,8 @@ impl Chosen {
     ) {
         let Run { count, stride, between, .. } = cells.run;
         let lanes = V::<S, T>::LANES;
-        let mut ys = [T::ZERO; CHUNK * PARTS * MAX_LANES];
-        let mut slopes = [T::ZERO; CHUNK * PARTS * MAX_LANES];
+        let Aligned(ys) = &mut Aligned([T::ZERO; CHUNK * PARTS * MAX_LANES]);
+        let Aligned(slopes) = &mut Aligned([T::ZERO; CHUNK * PARTS * MAX_LANES]);
         let part = PARTS * lanes;
         for first in (0..count).step_by(CHUNK) {
             let chunk = CHUNK.min(count - first);

@@ -25,6 +25,7 @@ mod standard;
 
 use std::ops::Range;
 
+use kernels::Aligned;
 use kernels::simd::{Float, MAX_LANES, Simd, V, Vector};
 
 use crate::activation::Activation;
@@ -80,7 +81,7 @@ impl Activations {
         match self {
             Activations::Standard => Standard.forward_at_hand(simd, z, cells),
             Activations::Chosen(chosen) => {
-                let mut stored = [[T::ZERO; 4 * MAX_LANES]; N];
+                let Aligned(stored) = &mut Aligned([[T::ZERO; 4 * MAX_LANES]; N]);
                 let stored = &mut stored.as_flattened_mut()[..N * 4 * V::<S, T>::LANES];
                 let vectors = stored.chunks_exact_mut(V::<S, T>::LANES);
                 vectors.zip(z.as_flattened()).for_each(|(stored, z)| z.store(stored));

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use kernels::Aligned;
 use kernels::simd::{Float, Kernel, MAX_LANES, Simd, V, Vector};
 
 use super::pack::Packed;
@@ -41,7 +42,7 @@ impl<T: Float> Kernel for Products<'_, '_, T> {
         let (x, h) = (&*self.view.x, &*self.view.h);
         let of_x = Left { array: x, factors: d, slots: steps, rows: inputs };
         let of_h = Left { array: h, factors: m, slots, rows: units };
-        let room = &mut [T::ZERO; 4 * TILE * MAX_LANES];
+        let Aligned(room) = &mut Aligned([T::ZERO; 4 * TILE * MAX_LANES]);
         for (left, grad) in [(of_x, kernel), (of_h, recurrent_kernel)] {
             if left.factors.is_empty() {
                 simd.run(Outer::<T, false> { sum, left, grad, room });

@@ -145,17 +145,35 @@ fn accumulate<S: Simd, T: Float, const N: usize, const NV: usize>(
     accumulate_abreast::<S, T, N, NV, 0>(simd, tile, (a, 1), abreast)
 }
 
-/// `dh = dz Uᵀ` for some blocks of `NV` vectors, the first of which is this one and that `dh` begins
-/// with. The last come first if it is `reversed`.
+/// `dh = dz Uᵀ` for some blocks of `NV` vectors of a layer, the first of which is this one and that `dh`
+/// begins with. The last come first if it is `reversed`.
 #[inline(always)]
 pub(super) fn product<S: Simd, T: Float>(
     simd: S,
-    weights: &Packed<T>,
+    (weights, units): (&Packed<T>, usize),
     (first, blocks): (usize, usize),
     dz: &[T],
     dh: &mut [T],
     reversed: bool,
 ) {
+    // The chain of so few is what takes time: no terms of padding, which change no sum.
+    if units < line::<T>() && (first, blocks) == (0, 1) {
+        let lanes = V::<S, T>::LANES;
+        let between = dz.len() / 4;
+        let mut tile = [[V::<S, T>::splat(simd, T::ZERO); NV]];
+        for gate in 0..4 {
+            let from = gate * between;
+            let panel = &weights.recurrent_t[from * NV * lanes..][..units * NV * lanes];
+            let dz = (&dz[from..from + units], 1);
+            tile = accumulate_abreast::<S, T, 1, NV, 0>(simd, tile, dz, [panel]);
+        }
+        let [tile] = tile;
+        for (sum, dh) in tile.iter().zip(dh.chunks_exact_mut(lanes)) {
+            sum.store(dh);
+        }
+        return;
+    }
+
     #[inline(always)]
     fn store<S: Simd, T: Float, const N: usize>(
         simd: S,

@@ -290,7 +290,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
         } = self;
         let lanes = V::<S, T>::LANES;
         if let Some(dz) = after {
-            abreast::product(simd, weights, (first, blocks), dz, dh, reversed);
+            abreast::product(simd, (weights, units), (first, blocks), dz, dh, reversed);
         }
         for n in 0..blocks {
             let from = n * NV * lanes;

@@ -6,6 +6,7 @@ use kernels::simd::{Float, Kernel, Simd, V, Vector};
 use kernels::{Buffer, Gemm, Isa, MatMut, MatRef, Scratch};
 
 use super::dropout;
+use super::outer::{Left, OuterProducts};
 use super::pack::{Packed, unpack};
 use crate::engine::gates::line;
 use crate::engine::sequence::write_rows;
@@ -48,12 +49,13 @@ impl<T: Float> Products<T> {
     }
 
     /// `dW += xᵀ dz`, `dU += h₋ᵀ dz`, `db += Σ dz`, and `dx = dz Wᵀ`: one product each over these
-    /// steps of a group, but for those that dropout makes one for each gate.
+    /// steps of a group, but for those that dropout makes one for each gate. The sums of few steps of the only
+    /// group need none.
     pub(in crate::engine) fn run(
         &mut self,
         (isa, threads): (Isa, usize),
         (packed, weights): (&Packed<T>, Weights<T>),
-        (view, steps): (&View<T>, Range<usize>),
+        (view, steps, few): (&View<T>, Range<usize>, bool),
         mut grads: Gradients<T>,
         mut dx: Option<(&mut [T], bool)>,
     ) {
@@ -77,25 +79,33 @@ impl<T: Float> Products<T> {
             (grads.kernel, inputs, by_gate == Some(true)),
             (grads.recurrent_kernel, units, by_gate.is_some()),
         ];
-        for (which, (grad, left_width, done)) in sums.into_iter().enumerate() {
+        let left = |which, group: Group| {
+            let (history, stride, count) = match which {
+                0 => (&view.x, inputs, inputs),
+                _ => (&view.h, width, units),
+            };
+            let numbers = &history.group(group.index)[steps.start * group.rows * stride..];
+            Left { numbers, stride, count }
+        };
+        // The only group, where there is little in it.
+        let few = groups().next().filter(|_| few);
+
+        for (which, (grad, count, done)) in sums.into_iter().enumerate() {
             if done {
                 continue;
             }
-            self.interleaved.refit(left_width * depth);
+            if let Some(group) = few {
+                let left = left(which, group);
+                isa.run(OuterProducts { left, dz: dz(group).0, units, grad });
+                continue;
+            }
+            self.interleaved.refit(count * depth);
             let mut beta = T::ZERO;
             for group in groups() {
                 let (dz, rows) = dz(group);
-                let left = match which {
-                    0 => {
-                        let x = &view.x.group(group.index)[steps.start * group.rows * inputs..];
-                        MatRef::new(&x[..rows * inputs], rows, inputs)
-                    }
-                    _ => {
-                        let h = &view.h.group(group.index)[steps.start * group.rows * width..];
-                        MatRef::strided(h, (rows, units), (width, 1))
-                    }
-                };
-                let sum = MatMut::new(&mut self.interleaved, left_width, depth);
+                let Left { numbers, stride, count } = left(which, group);
+                let left = MatRef::strided(numbers, (rows, count), (stride, 1));
+                let sum = MatMut::new(&mut self.interleaved, count, depth);
                 let product = Gemm::new(left.t(), MatRef::new(dz, rows, depth));
                 product.isa(isa).beta(beta).run(sum, &mut self.gemm);
                 beta = T::ONE;
@@ -105,7 +115,10 @@ impl<T: Float> Products<T> {
             }
         }
 
-        if let Some(db) = grads.bias {
+        if let (Some(db), Some(group)) = (&mut grads.bias, few) {
+            let ones = Left { numbers: &[T::ONE], stride: 0, count: 1 };
+            isa.run(OuterProducts { left: ones, dz: dz(group).0, units, grad: db });
+        } else if let Some(db) = grads.bias {
             self.interleaved.refit(depth);
             self.interleaved.fill(T::ZERO);
             for group in groups() {
