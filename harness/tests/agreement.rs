@@ -220,7 +220,7 @@ fn any_number_of_threads_trains_the_same_model() -> lstm::Result<()> {
         pool.unwrap_or_else(|error| panic!("{error}")).install(train)
     }
 
-    // Both directions side by side, of so few rows that threads have nothing else to share, too.
+    // Both directions side by side, of few rows, too.
     for (batch, both) in [(70, false), (70, true), (5, true)] {
         let one = trained(1, batch, both)?;
         for threads in [2, 3, 8] {

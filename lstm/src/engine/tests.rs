@@ -80,7 +80,9 @@ fn run_on(engine: &mut Engine<f32>, plan: Plan, sizes: Sizes, version: u64) -> O
 }
 
 /// Inputs and units about the lanes of every instruction set, batches about the heights of tiles.
-const SIZES: [[usize; 4]; 10] = [
+const SIZES: [[usize; 4]; 11] = [
+    // Threads with one row each, whose units do not fill a line.
+    [2, 5, 3, 10],
     [1, 7, 33, 40],
     [1, 1, 3, 16],
     [1, 5, 70, 64],
@@ -315,7 +317,8 @@ fn a_plan_follows_from_sizes() {
     assert_eq!(plan([32, 50, 8, 16]).threads, 2);
     assert_eq!(plan([3, 35, 650, 650]).threads, 3);
     assert_eq!(plan([64, 25, 512, 512]).threads, 4);
-    assert_eq!(plan([32, 9000, 3, 3]).threads, 32 / Isa::best().lanes::<f32>().min(16));
+    let groups = 32 / Isa::best().lanes::<f32>();
+    assert_eq!(plan([32, 9000, 3, 3]).threads, groups.min(4));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The memory of one layer call, and how it is cut for threads.
 //!
-//! The batch is cut into groups of rows. A group's [`History`] lies in one piece, step after step, so that what
-//! runs over all steps of a group is a plain matrix. Threads share the batch: each owns rows next to each
+//! The batch is cut into groups of rows. All steps of a group lie together in a [`History`], so that what runs
+//! over them is a plain matrix. Threads share the batch: each owns rows next to each
 //! other, wherever groups begin. Arrays of states have one slot more than there are steps: slot 0 is the state
 //! before the first step, which is then no special case. Where nothing is kept for backward, two
 //! slots take turns, or as many as there are steps whose outputs are written at a time.
@@ -228,7 +228,7 @@ impl<'a, T> Extent<'a, T> {
     /// The same for every row.
     pub(super) const ALIKE: Self = Extent { lengths: None, dropout: None };
 
-    /// Steps of a group in the window: those of its first row.
+    /// Steps of a group in the window: those of its first row here, which may be fewer than the group has.
     #[inline(always)]
     pub(super) fn steps(&self, dims: Dims, group: Group) -> usize {
         let Dims { steps, start, .. } = dims;
@@ -283,7 +283,7 @@ pub(crate) struct View<'a, T, A = History<'a, T>> {
 }
 
 impl<T: Float, A> View<'_, T, A> {
-    /// Steps of a group in the window: those of its first row.
+    /// Steps of a group in the window: those of its first row here, which may be fewer than the group has.
     #[inline(always)]
     pub(super) fn steps(&self, group: Group) -> usize {
         self.extent.steps(self.dims, group)

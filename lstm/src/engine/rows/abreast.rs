@@ -1,4 +1,4 @@
-//! The arithmetic of a batch of one row.
+//! The arithmetic of one row, where a group, or what a thread has of it, is no more.
 //!
 //! Each weight is used once: several vectors side by side share the elements of `h₋`, and have as many
 //! chains of multiply-adds as the CPU can work on.
@@ -156,7 +156,8 @@ pub(super) fn product<S: Simd, T: Float>(
     dh: &mut [T],
     reversed: bool,
 ) {
-    // The chain of so few is what takes time: no terms of padding, which change no sum.
+    // The chain of so few is what takes time: no terms of padding, which change no
+    // sum but the sign of a zero, and that is not to be seen from outside.
     if units < line::<T>() && (first, blocks) == (0, 1) {
         let lanes = V::<S, T>::LANES;
         let between = dz.len() / 4;

@@ -18,7 +18,8 @@ pub(in crate::engine) struct Packed<T> {
     /// `[4 width]`, as gates lie
     pub(super) bias: Buffer<T>,
     /// `[pair of unit vectors][4 width][2 lanes]`: the transpose of the recurrent kernel, its rows as
-    /// gates lie.
+    /// gates lie. Always of one instruction set and size: a last vector that is alone has memory beside it that is
+    /// never written, and so is zero.
     pub(super) recurrent_t: Buffer<T>,
     /// `[inputs, 4 width]`, its columns as gates lie
     pub(super) kernel_rows: Buffer<T>,

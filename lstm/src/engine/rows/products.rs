@@ -1,4 +1,5 @@
-//! What ends backward: sums over many steps and all rows, as matrix products of a whole group.
+//! What ends backward: sums over many steps and all rows, as matrix products of a whole group, or without where
+//! there is little to sum.
 
 use std::ops::Range;
 
