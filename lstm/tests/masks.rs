@@ -309,7 +309,7 @@ fn threads_change_no_bit_of_a_call_with_a_mask() {
         for [batch, steps, inputs, units] in
             [[70, 20, 9, 30], [71, 20, 9, 40], [5, 40, 60, 100], [600, 30, 8, 5], [1, 40, 30, 300]]
         {
-            for pattern in [Pattern::Right, Pattern::Gaps] {
+            for pattern in [Pattern::Right, Pattern::Gaps, Pattern::Empty, Pattern::Nothing] {
                 let mask = mask(pattern, batch, steps);
                 // Softmax has its lanes over the batch, padded here.
                 let recurrent_activation = match batch {

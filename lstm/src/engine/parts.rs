@@ -125,13 +125,10 @@ impl<T: kernels::Float> Forward<'_, T> {
                 if steps.is_empty() {
                     return;
                 }
-                if plan.cut == Cut::Units {
-                    Team::gather(plan.threads, |team| {
-                        let row = rows::OneRow { isa, activations, weights, view, team };
-                        row.forward(y, (kept, hoisted), steps);
-                    });
-                } else {
-                    isa.run(rows::Forward { activations, weights, view, y, kept, hoisted, steps });
+                let all = rows::Forward { activations, weights, view, y, kept, hoisted, steps };
+                match plan.cut {
+                    Cut::Units => Team::gather(plan.threads, |team| all.shared(isa, team)),
+                    Cut::Batch => isa.run(all),
                 }
             }
             Packed::Panels(weights) => {
@@ -178,17 +175,15 @@ impl<T: kernels::Float> Backward<'_, T> {
         self.with(activations, view, dy);
     }
 
-    fn with(self, activations: Activations, mut view: View<T>, dy: Gradient<T>) {
+    fn with(self, activations: Activations, view: View<T>, dy: Gradient<T>) {
         let Backward { isa, plan, initial, .. } = self;
         match self.weights {
-            Packed::Rows(weights) if plan.cut == Cut::Units => {
-                let view = &mut view;
-                Team::gather(plan.threads, |team| {
-                    rows::OneRow { isa, activations, weights, view, team }.backward(dy, initial);
-                });
-            }
             Packed::Rows(weights) => {
-                isa.run(rows::Backward { activations, weights, view, dy, initial });
+                let all = rows::Backward { activations, weights, view, dy, initial };
+                match plan.cut {
+                    Cut::Units => Team::gather(plan.threads, |team| all.shared(isa, team)),
+                    Cut::Batch => isa.run(all),
+                }
             }
             Packed::Panels(weights) => {
                 let view = view.whole();

@@ -30,7 +30,6 @@ use super::sequence::{Gradient, read_rows, write_rows};
 use super::workspace::{Dims, Group, View};
 pub(super) use dropout::Dropped;
 pub(crate) use hoist::Hoist;
-pub(super) use one_row::OneRow;
 pub(super) use one_step::OnePiece;
 pub(crate) use one_step::OneStep;
 pub(super) use outer::are_few;
@@ -108,9 +107,7 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
             }
             for group in dims.groups().filter(alone) {
                 if self.view.live(group, t) == 1 {
-                    let step = self.step(t, 0, group, 1);
-                    let reversed = t % 2 == 1;
-                    one_row::Forward { step, lanes, first: 0, vectors, reversed }.run(simd);
+                    self.row(t, lanes, group).run(simd);
                 }
             }
             if let Some(Aligned(z)) = &mut z {
@@ -120,9 +117,10 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
                         if live == 0 {
                             continue;
                         }
-                        let two = first + 1 < vectors;
-                        let mut second =
-                            second.as_mut().filter(|_| two).map(|second| &mut second.0);
+                        let mut second = match &mut second {
+                            Some(Aligned(z)) if first + 1 < vectors => Some(z),
+                            _ => None,
+                        };
                         let step = self.step(t, first * lanes, group, live);
                         step.products(simd, first, (&mut *z, second.as_deref_mut()));
                         for (vector, z) in (first..).zip([Some(&mut *z), second]) {
@@ -132,21 +130,36 @@ impl<T: Float> Kernel for Forward<'_, '_, T> {
                     }
                 }
             }
-            if self.view.extent.lengths.is_some() {
-                dims.groups().for_each(|group| self.hold(t, group));
-            }
-            let (_, after) = dims.around(t);
-            if let Some(y) = &mut self.y {
-                for group in dims.groups() {
-                    let h = self.view.h.slot(group.piece(), after);
-                    write_rows(h, dims.width, (y, dims.total, dims.units), group, dims.start + t);
-                }
-            }
+            self.finish(t);
         }
     }
 }
 
 impl<T: Float> Forward<'_, '_, T> {
+    /// What is left to do once all cells of a step have their states.
+    #[inline(always)]
+    fn finish(&mut self, t: usize) {
+        let dims = self.view.dims;
+        if self.view.extent.lengths.is_some() {
+            dims.groups().for_each(|group| self.hold(t, group));
+        }
+        let (_, after) = dims.around(t);
+        if let Some(y) = &mut self.y {
+            for group in dims.groups() {
+                let h = self.view.h.slot(group.piece(), after);
+                write_rows(h, dims.width, (y, dims.total, dims.units), group, dims.start + t);
+            }
+        }
+    }
+
+    /// Step `t` of a group of one row.
+    #[inline(always)]
+    fn row(&mut self, t: usize, lanes: usize, group: Group) -> one_row::Forward<'_, T> {
+        let vectors = self.view.dims.units.div_ceil(lanes);
+        let step = self.step(t, 0, group, 1);
+        one_row::Forward { step, lanes, first: 0, vectors, reversed: t % 2 == 1 }
+    }
+
     /// Rows of a group that have no step `t` keep their states while others of it go on, of this thread or
     /// another one.
     fn hold(&mut self, t: usize, group: Group) {

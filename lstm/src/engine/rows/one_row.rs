@@ -7,119 +7,43 @@
 //! A step starts with the units that the one before has ended with: weights that a cache cannot hold all of
 //! would otherwise have left it by the time they are needed again, every one.
 
-use std::ops::Range;
-
 use kernels::simd::{Float, Kernel, Simd, V, Vector};
-use kernels::{Isa, Piece, Team};
+use kernels::{Isa, Team};
 
 use super::pack::Packed;
-use super::{Cells, Dropped, NV, Step, abreast};
+use super::{Cells, NV, Step, abreast};
 use crate::engine::cell::Activations;
 use crate::engine::gates::{line, place};
-use crate::engine::sequence::Gradient;
-use crate::engine::workspace::{Dims, View};
 
-/// Where it is in a batch of one.
-const ROW: Piece = Piece { group: 0, first: 0, rows: 1 };
+// The steps of a call are those that one thread takes. The team works on them and nothing else: none waits for the
+// pool.
 
-/// The steps of one row, shared by a team.
-pub(in crate::engine) struct OneRow<'a, 'v, 't, T> {
-    pub(in crate::engine) isa: Isa,
-    pub(in crate::engine) activations: Activations,
-    pub(in crate::engine) weights: &'a Packed<T>,
-    pub(in crate::engine) view: &'a mut View<'v, T>,
-    /// Works on this and nothing else: no step waits for the pool.
-    pub(in crate::engine) team: &'a mut Team<'t>,
-}
-
-impl<T: Float> OneRow<'_, '_, '_, T> {
-    /// Forward over some steps, as [`super::Forward`] does it.
-    pub(in crate::engine) fn forward(
-        self,
-        mut y: Option<&mut [T]>,
-        (kept, hoisted): (bool, bool),
-        steps: Range<usize>,
-    ) {
-        let View { dims, x, h, c, a, gates, .. } = self.view;
-        let Dims { start, units, width, gates: slots, .. } = *dims;
-        let lanes = self.isa.lanes::<T>();
-        for t in steps {
-            let (before, after) = dims.around(t);
-            let (h_prev, h_next) = h.read_and_write(ROW, before, after);
-            let (c_prev, c_next) = c.read_and_write(ROW, before, after);
-            let step = Step {
-                activations: self.activations,
-                weights: self.weights,
-                rows: 1,
-                units,
-                width,
-                dropped: Dropped::Nothing,
-                x: (!hoisted).then(|| x.slot(ROW, t)),
-                h_prev,
-                c_prev,
-                h: h_next,
-                c: c_next,
-                gates: match slots {
-                    0 => &mut [],
-                    slots => gates.slot_mut(ROW, t % slots),
-                },
-                a: kept.then(|| a.slot_mut(ROW, t)),
-            };
-            let vectors = units.div_ceil(lanes);
-            let all = Forward { step, lanes, first: 0, vectors, reversed: t % 2 == 1 };
-            all.fork(self.isa, self.team);
-            if let Some(y) = &mut y {
-                y[(start + t) * units..][..units].copy_from_slice(&h.slot(ROW, after)[..units]);
+impl<T: Float> super::Forward<'_, '_, T> {
+    /// Forward over some steps of the only row, each shared by a team.
+    pub(in crate::engine) fn shared(mut self, isa: Isa, team: &mut Team) {
+        for t in self.steps.clone() {
+            for group in self.view.dims.groups() {
+                if self.view.live(group, t) == 1 {
+                    self.row(t, isa.lanes::<T>(), group).fork(isa, team);
+                }
             }
+            self.finish(t);
         }
     }
+}
 
-    /// Backward over all steps, as [`super::Backward`] does it.
-    pub(in crate::engine) fn backward(self, dy: Gradient<T>, initial: bool) {
-        let View { dims, c, a, gates, dh, dc, .. } = self.view;
-        let Dims { steps, start, total, units, width, .. } = *dims;
-        let lanes = self.isa.lanes::<T>();
-        let blocks = units.div_ceil(NV * lanes);
-        for t in (0..steps).rev() {
-            let (after, now) = match t + 1 < steps {
-                true => {
-                    let (after, now) = gates.read_and_write(ROW, t + 1, t);
-                    (Some(after), now)
-                }
-                false => (None, gates.slot_mut(ROW, t)),
-            };
-            let all = Backward {
-                activations: self.activations,
-                weights: self.weights,
-                units,
-                width,
-                dy: dy.at(0, start + t, units, total),
-                after,
-                now: Some(Now { gates: now, c_prev: c.slot(ROW, t), a: a.slot(ROW, t), dc }),
-                dh,
-                lanes,
-                first: 0,
-                blocks,
-                reversed: t % 2 == 1,
-            };
-            all.fork(self.isa, self.team);
-        }
-        if initial {
-            let all = Backward {
-                activations: self.activations,
-                weights: self.weights,
-                units,
-                width,
-                dy: None,
-                after: Some(gates.slot(ROW, 0)),
-                now: None,
-                dh,
-                lanes,
-                first: 0,
-                blocks,
-                reversed: true,
-            };
-            all.fork(self.isa, self.team);
+impl<T: Float> super::Backward<'_, T> {
+    /// Backward over all steps of the only row, each shared by a team.
+    pub(in crate::engine) fn shared(mut self, isa: Isa, team: &mut Team) {
+        let lanes = isa.lanes::<T>();
+        for group in self.view.dims.groups() {
+            let steps = self.view.steps(group);
+            for t in (0..steps).rev() {
+                self.row(t, lanes, group).fork(isa, team);
+            }
+            if self.initial && steps > 0 {
+                self.before_row(lanes, group).fork(isa, team);
+            }
         }
     }
 }
