@@ -213,10 +213,8 @@ impl fmt::Display for Reasons {
             }
             (1, _) => write!(out, "1 thread: there are no others, or nothing to share out"),
             (threads, Cut::Batch) => {
-                let (parts, what) = match plan.lanes {
-                    Lanes::Units => (batch, "rows"),
-                    Lanes::Batch => (batch.div_ceil(plan.group), "groups of rows"),
-                };
+                let parts = plan.parts(batch);
+                let what = if plan.uncut() == 1 { "rows" } else { "groups of rows" };
                 write!(
                     out,
                     "{threads} threads: {millions:.0} million multiply-adds in {parts} {what}"

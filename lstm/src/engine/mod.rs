@@ -194,7 +194,7 @@ impl<T: Float> Engine<T> {
             return [0; 5]; // tiles of sums in registers
         }
         let Options { inputs, units, .. } = self.options;
-        let rows = plan.group.min(batch) * windows::chunk(batch).min(steps);
+        let rows = rows_of_chunk(plan, (batch, steps));
         rows::Products::<T>::lens(rows, [inputs, units], dropped)
     }
 
@@ -516,7 +516,7 @@ impl<T: Float> Engine<T> {
         for (gradient, given) in [(dh, incoming.states[0]), (dc, incoming.states[1])] {
             put_states(states, lanes, (gradient, Padding::Zeros), given);
         }
-        let rows = windows::chunk(batch).min(call.steps).saturating_mul(batch);
+        let rows = rows_of_chunk(plan, (batch, call.steps));
         let few = batch <= plan.group && rows::are_few::<T>(rows, of_last.width);
         for (at, window) in windows.iter().enumerate().rev() {
             let initial = initial || at > 0;
@@ -548,6 +548,11 @@ impl<T: Float> Engine<T> {
             }
         }
     }
+}
+
+/// Steps of rows in a chunk of a group, at most.
+fn rows_of_chunk(plan: Plan, (batch, steps): (usize, usize)) -> usize {
+    plan.group.min(batch) * windows::chunk(batch).min(steps)
 }
 
 /// How a call is computed: with all units of a row together where an activation mixes them.

@@ -10,7 +10,7 @@ use kernels::{Isa, Team};
 
 use super::call::{Gradients, Options, Weights};
 use super::cell::Activations;
-use super::plan::{Cut, InputProduct, Lanes, Plan};
+use super::plan::{Cut, InputProduct, Plan};
 use super::sequence::Gradient;
 use super::workspace::{Dims, View};
 use super::{panels, rows};
@@ -25,13 +25,8 @@ pub(super) enum Packed<'a, T> {
 /// Where to cut the rows of `view` between two sets of threads: `(threads, rows)` of the first. Each
 /// thread has about as many steps of rows as another, and some.
 fn halves<T: kernels::Float>(view: &View<T>, plan: Plan, threads: usize) -> (usize, usize) {
-    // What is not cut.
-    let rows = match plan.lanes {
-        Lanes::Units => 1,
-        Lanes::Batch => plan.group,
-    };
-    let batch = view.dims.batch;
-    let (first, all) = (threads / 2, batch.div_ceil(rows));
+    let (batch, rows) = (view.dims.batch, plan.uncut());
+    let (first, all) = (threads / 2, plan.parts(batch));
     let share = match view.extent.lengths {
         None => all * first / threads,
         Some(lengths) => {

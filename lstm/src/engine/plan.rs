@@ -101,10 +101,8 @@ impl Plan {
             }
             _ => InputProduct::Fused,
         };
-        let parts = match lanes {
-            Lanes::Units => batch,
-            Lanes::Batch => batch.div_ceil(group),
-        };
+        let plan = Plan { lanes, group, input, threads: 1, cut: Cut::Batch };
+        let parts = plan.parts(batch);
         let one_row = lanes == Lanes::Units && batch == 1 && costs.threads_of_a_row() > 1;
         let (threads, cut) = match parts {
             _ if !costs.pays_threads() => (1, Cut::Batch),
@@ -115,14 +113,26 @@ impl Plan {
             1 => (1, Cut::Batch),
             _ => (threads().min(parts).min(costs.threads_of_a_batch()), Cut::Batch),
         };
-        Plan { lanes, group, input, threads, cut }
+        Plan { threads, cut, ..plan }
+    }
+
+    /// Rows that stay together, where threads share a batch.
+    pub(super) fn uncut(self) -> usize {
+        match self.lanes {
+            Lanes::Units => 1,
+            Lanes::Batch => self.group,
+        }
+    }
+
+    /// In how many parts a batch could be cut.
+    pub(super) fn parts(self, batch: usize) -> usize {
+        batch.div_ceil(self.uncut())
     }
 
     /// The same with lanes over the batch, of which a vector has so many.
     pub(super) fn over_batch(self, batch: usize, lanes: usize) -> Self {
-        let plan = self.fused();
-        let threads = plan.threads.min(batch.div_ceil(lanes));
-        Plan { lanes: Lanes::Batch, group: lanes, threads, ..plan }
+        let plan = Plan { lanes: Lanes::Batch, group: lanes, ..self.fused() };
+        Plan { threads: plan.threads.min(plan.parts(batch)), ..plan }
     }
 
     /// The same with `x W` in the steps, and threads that share the batch: as it has to be where each gate

@@ -112,12 +112,7 @@ fn every_plan_gives_the_same_bits() {
                 let inputs = inputs.iter().map(|&steps| InputProduct::Hoisted(steps));
                 for input in inputs.chain([InputProduct::Fused]) {
                     for threads in [1, 2, 3, 8] {
-                        // Between any two rows, or between groups.
-                        let parts = match first.lanes {
-                            Lanes::Units => batch,
-                            Lanes::Batch => batch.div_ceil(first.group),
-                        };
-                        let mut cuts = vec![(threads.min(parts), Cut::Batch)];
+                        let mut cuts = vec![(threads.min(first.parts(batch)), Cut::Batch)];
                         if batch == 1 && first.lanes == Lanes::Units {
                             cuts.push((threads, Cut::Units));
                         }

@@ -134,9 +134,7 @@ impl<T: Float> Sum<'_, T> {
     /// The groups that are such a part of a line, of so many.
     #[inline(always)]
     fn groups(&self, part: usize, parts: usize) -> impl Iterator<Item = Group> {
-        let (batch, rows) = (self.dims.batch, self.dims.group);
-        let group = move |index| Group { first: index * rows, rows, index, skipped: 0 };
-        (part..batch / rows).step_by(parts).map(group)
+        self.dims.groups().skip(part).step_by(parts)
     }
 
     /// `db [4 units] += Σ dz`

@@ -77,34 +77,29 @@ impl<T: Float> Products<T> {
         let groups = || view.dims.groups().filter(|&group| !of(group).is_empty());
 
         let sums = [
-            (grads.kernel, inputs, by_gate == Some(true)),
-            (grads.recurrent_kernel, units, by_gate.is_some()),
+            (grads.kernel, (&view.x, inputs, inputs), by_gate == Some(true)),
+            (grads.recurrent_kernel, (&view.h, width, units), by_gate.is_some()),
         ];
-        let left = |which, group: Group| {
-            let (history, stride, count) = match which {
-                0 => (&view.x, inputs, inputs),
-                _ => (&view.h, width, units),
-            };
-            let numbers = &history.group(group.index)[steps.start * group.rows * stride..];
-            Left { numbers, stride, count }
-        };
         // The only group, where there is little in it.
         let few = groups().next().filter(|_| few);
 
-        for (which, (grad, count, done)) in sums.into_iter().enumerate() {
+        for (grad, (history, stride, count), done) in sums {
             if done {
                 continue;
             }
+            let left = |group: Group| {
+                let numbers = &history.group(group.index)[steps.start * group.rows * stride..];
+                Left { numbers, stride, count }
+            };
             if let Some(group) = few {
-                let left = left(which, group);
-                isa.run(OuterProducts { left, dz: dz(group).0, units, grad });
+                isa.run(OuterProducts { left: left(group), dz: dz(group).0, units, grad });
                 continue;
             }
             self.interleaved.refit(count * depth);
             let mut beta = T::ZERO;
             for group in groups() {
                 let (dz, rows) = dz(group);
-                let Left { numbers, stride, count } = left(which, group);
+                let Left { numbers, stride, count } = left(group);
                 let left = MatRef::strided(numbers, (rows, count), (stride, 1));
                 let sum = MatMut::new(&mut self.interleaved, count, depth);
                 let product = Gemm::new(left.t(), MatRef::new(dz, rows, depth));
@@ -116,16 +111,20 @@ impl<T: Float> Products<T> {
             }
         }
 
-        if let (Some(db), Some(group)) = (&mut grads.bias, few) {
-            let ones = Left { numbers: &[T::ONE], stride: 0, count: 1 };
-            isa.run(OuterProducts { left: ones, dz: dz(group).0, units, grad: db });
-        } else if let Some(db) = grads.bias {
-            self.interleaved.refit(depth);
-            self.interleaved.fill(T::ZERO);
-            for group in groups() {
-                isa.run(ColumnSums { rows: dz(group).0, out: &mut self.interleaved });
+        match (grads.bias, few) {
+            (None, _) => {}
+            (Some(grad), Some(group)) => {
+                let left = Left { numbers: &[T::ONE], stride: 0, count: 1 };
+                isa.run(OuterProducts { left, dz: dz(group).0, units, grad });
             }
-            unpack(isa, units, &self.interleaved, db, 1);
+            (Some(grad), None) => {
+                self.interleaved.refit(depth);
+                self.interleaved.fill(T::ZERO);
+                for group in groups() {
+                    isa.run(ColumnSums { rows: dz(group).0, out: &mut self.interleaved });
+                }
+                unpack(isa, units, &self.interleaved, grad, 1);
+            }
         }
 
         if let Some((dx, reversed)) = dx.filter(|_| by_gate != Some(true)) {
