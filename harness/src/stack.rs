@@ -3,7 +3,7 @@
 
 use kernels::Isa;
 use lstm::Float;
-use lstm::engine::{Call, Engine, Gradient, Gradients, Incoming, Options, Weights};
+use lstm::engine::{self, Call, Engine, Gradient, Gradients, Incoming, Options, Stage, Weights};
 
 use crate::random::Random;
 use crate::throughput::Shape;
@@ -97,13 +97,15 @@ impl<T: Float> Stack<T> {
         self.layers.first().map_or(&[], |layer| &layer.grads)
     }
 
-    fn forward(&mut self, training: bool) {
-        for i in 0..self.layers.len() {
-            let (below, layer) = self.layers.split_at_mut(i);
-            let x = below.last().map_or(&self.x, |below| &below.y);
-            let Layer { engine, inputs, weights, y, .. } = &mut layer[0];
-            let weights = Weights::cut(weights, *inputs, self.shape.units);
-            engine.forward(&call(self.shape, weights, self.version, x, training), Some(y));
+    fn forward<'a>(&'a mut self, training: bool) {
+        let Stack { shape, x, layers, version, .. } = self;
+        let stage = |Layer { engine, inputs, weights, y, .. }: &'a mut Layer<T>| {
+            let weights = Weights::cut(weights, *inputs, shape.units);
+            Stage { engine, call: call(*shape, weights, *version, x, training), y: Some(y) }
+        };
+        match &mut layers[..] {
+            [layer] => engine::forward(&mut [stage(layer)]),
+            layers => engine::forward(&mut layers.iter_mut().map(stage).collect::<Vec<_>>()),
         }
     }
 

@@ -115,9 +115,9 @@ fn plan_prints_one_object_for_each_shape() {
     let args = "plan --shape 1,50,1024,1024 --shape 64,10,8,1 --threads 3 --json";
     let lines = json(&args.split(' ').collect::<Vec<_>>());
     let [one, few] = &lines[..] else { panic!("{lines:?}") };
-    let names = ["cut", "dtype", "group", "hoisted_steps", "isa", "lanes", "mode", "multiply_adds"];
-    let more = ["shape", "threads", "weights_bytes", "weights_in"];
-    assert_eq!(fields(one), [&names[..], &more].concat());
+    let names = ["cut", "dtype", "group", "hoisted_steps", "isa", "lanes", "layers", "mode"];
+    let more = ["multiply_adds", "shape", "threads", "wavefront_steps", "wavefront_threads"];
+    assert_eq!(fields(one), [&names[..], &more, &["weights_bytes", "weights_in"]].concat());
     assert_eq!(one["weights_bytes"], 2048 * 4096 * 4);
     assert_eq!(
         (&one["lanes"], &one["cut"], &one["mode"]),
@@ -143,6 +143,22 @@ fn plan_gives_its_reasons() {
         "1 thread: 0.0 million multiply-adds",
     ] {
         assert!(text.contains(reason), "{reason}\n{text}");
+    }
+}
+
+#[test]
+fn plan_tells_how_layers_share_threads() {
+    let args = "plan --shape 1,100,40,40 --shape 64,100,40,40 --infer --layers 2 --threads 2";
+    let args: Vec<&str> = args.split(' ').collect();
+    let lines = json(&[&args[..], &["--json"]].concat());
+    let [few, many] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&few["layers"], &few["wavefront_threads"]), (&2.into(), &2.into()));
+    assert!((2..50).contains(&few["wavefront_steps"].as_u64().unwrap()), "{few}");
+    assert_eq!((&many["threads"], &many["wavefront_threads"]), (&2.into(), &0.into()));
+    assert_eq!(many["wavefront_steps"], 0);
+    let text = String::from_utf8(harness(&args).stdout).unwrap();
+    for line in ["2 layers side by side, ", "2 layers one after the other"] {
+        assert!(text.contains(line), "{line}\n{text}");
     }
 }
 

@@ -39,9 +39,10 @@ struct Case<T> {
 type Named<T> = (&'static str, fn() -> Result<Case<T>>);
 
 /// Each is large enough that threads share its recurrent layers.
-fn cases<T: Float>() -> [Named<T>; 5] {
+fn cases<T: Float>() -> [Named<T>; 6] {
     [
         ("deep", deep),
+        ("high", high),
         ("checkpointed", checkpointed),
         ("windows of a stateful layer", windows),
         ("cells on an embedding", cells),
@@ -80,6 +81,22 @@ fn deep<T: Float>() -> Result<Case<T>> {
     }
     let y = numbers(&mut random, &[rows, 2])?;
     Ok(Case { model, x, y, batch_size: 36, bptt: Bptt::Full })
+}
+
+/// Few rows of many steps: threads share the layers.
+fn high<T: Float>() -> Result<Case<T>> {
+    let model = Sequential::new()
+        .add(Input::new([None, Some(8)]))
+        .add(LSTM::new(32).return_sequences(true).recurrent_dropout(0.1))
+        .add(LSTM::new(40).return_sequences(true))
+        .add(Dropout::new(0.2))
+        .add(LSTM::new(28).return_sequences(true))
+        .add(RNN::new([LSTMCell::new(36), LSTMCell::new(30)]))
+        .add(Dense::new(2))
+        .build_as()?;
+    let mut random = Random::new(7);
+    let (x, y) = (numbers(&mut random, &[3, 150, 8])?, numbers(&mut random, &[3, 2])?);
+    Ok(Case { model: compiled(model)?, x, y, batch_size: 2, bptt: Bptt::Full })
 }
 
 /// So long that there is less memory than backward could use.

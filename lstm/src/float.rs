@@ -13,7 +13,9 @@ impl Float for f32 {}
 impl Float for f64 {}
 
 pub(crate) mod compiled {
-    use kernels::Isa;
+    use std::ops::Range;
+
+    use kernels::{Isa, Team};
 
     use crate::engine::{
         Backward, Call, Forward, Gradient, Hoist, OneStep, Options, Packings, Plan, Products, View,
@@ -46,6 +48,15 @@ pub(crate) mod compiled {
             x: &[Self],
             y: Option<&mut [Self]>,
             hoist: &mut Hoist<Self>,
+        );
+        fn read(job: Forward<Self>, view: View<Self>, x: &[Self], steps: Range<usize>);
+        fn steps(
+            job: Forward<Self>,
+            view: View<Self>,
+            y: Option<&mut [Self]>,
+            hoist: &mut Hoist<Self>,
+            steps: Range<usize>,
+            team: &mut Team,
         );
         fn step(isa: Isa, step: OneStep<Self>);
         fn backward(job: Backward<Self>, view: View<Self>, dy: Gradient<Self>);
@@ -93,6 +104,21 @@ pub(crate) mod compiled {
                     hoist: &mut Hoist<Self>,
                 ) {
                     job.run(view, x, y, hoist);
+                }
+
+                fn read(job: Forward<Self>, view: View<Self>, x: &[Self], steps: Range<usize>) {
+                    job.read(view, x, steps);
+                }
+
+                fn steps(
+                    job: Forward<Self>,
+                    view: View<Self>,
+                    y: Option<&mut [Self]>,
+                    hoist: &mut Hoist<Self>,
+                    steps: Range<usize>,
+                    team: &mut Team,
+                ) {
+                    job.steps(view, y, hoist, steps, team);
                 }
 
                 fn step(isa: Isa, step: OneStep<Self>) {

@@ -9,7 +9,7 @@ use harness::table::Table;
 use harness::throughput::Shape;
 use kernels::Isa;
 use kernels::gemm::Caches;
-use lstm::engine::{Costs, Cut, InputProduct, Lanes, Plan, Sizes};
+use lstm::engine::{Costs, Cut, InputProduct, Lanes, Plan, Sizes, Wavefront};
 
 use super::{Outcome, threads};
 
@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// Batch, steps, inputs and units; may be given several times
     #[arg(long, value_name = "B,T,I,H", required = true)]
     shape: Vec<Shape>,
+    /// LSTM layers on top of each other
+    #[arg(long, value_name = "L", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    layers: u8,
     /// For inference, without what backward needs
     #[arg(long)]
     infer: bool,
@@ -38,24 +41,46 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// How a batch is computed, and the layer that it is about: the lowest.
+struct Planned {
+    plan: Plan,
+    costs: Costs,
+    /// How the layers share threads, if they do.
+    wavefront: Option<Wavefront>,
+}
+
+fn planned<T: kernels::Float>(
+    isa: Isa,
+    sizes: Sizes,
+    layers: usize,
+    threads: impl Fn() -> usize,
+) -> Planned {
+    let caches = Caches::of_this_cpu();
+    let of = |sizes| (sizes, Plan::of::<T>(isa, caches, sizes, &threads));
+    let above = of(Sizes { inputs: sizes.units, ..sizes });
+    let mut all = vec![above; layers];
+    all[0] = of(sizes);
+    Planned {
+        plan: all[0].1,
+        costs: Costs::of::<T>(caches, sizes),
+        wavefront: Wavefront::of::<T>(caches, &all, &threads),
+    }
+}
+
 pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
     let Args { infer, dtype, .. } = args;
+    let layers = usize::from(args.layers);
     let isa = args.isa.unwrap_or_else(Isa::best);
     let threads = || args.threads.unwrap_or_else(rayon::current_num_threads);
-    let caches = Caches::of_this_cpu();
     let mut table =
         Table::new(&["B,T,I,H", "lanes over", "rows of a group", "x W ahead for", "threads"]);
     let mut reasons = String::new();
     for &shape in &args.shape {
         let Shape { batch, steps, inputs, units } = shape;
         let sizes = Sizes { batch, steps, inputs, units, training: !infer };
-        let (plan, costs) = match dtype {
-            Dtype::F32 => {
-                (Plan::of::<f32>(isa, caches, sizes, threads), Costs::of::<f32>(caches, sizes))
-            }
-            Dtype::F64 => {
-                (Plan::of::<f64>(isa, caches, sizes, threads), Costs::of::<f64>(caches, sizes))
-            }
+        let Planned { plan, costs, wavefront } = match dtype {
+            Dtype::F32 => planned::<f32>(isa, sizes, layers, threads),
+            Dtype::F64 => planned::<f64>(isa, sizes, layers, threads),
         };
         let lanes = match plan.lanes {
             Lanes::Units => "units",
@@ -80,6 +105,12 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
             };
             table.row([shape.to_string(), lanes.into(), plan.group.to_string(), steps, threads]);
             let lines = costs.reasons(plan).to_string();
+            let together = match wavefront {
+                _ if layers == 1 => String::new(),
+                Some(wavefront) => format!("\n{layers} layers {wavefront}"),
+                None => format!("\n{layers} layers one after the other"),
+            };
+            let lines = lines + &together;
             let lines: Vec<String> = lines.lines().map(|line| format!("    {line}\n")).collect();
             reasons += &format!("  {shape}\n{}", lines.concat());
             continue;
@@ -97,6 +128,9 @@ pub(crate) fn run(args: Args, out: &mut impl Write) -> Outcome {
             ("weights_bytes", costs.weights.into()),
             ("weights_in", costs.level.name().into()),
             ("multiply_adds", costs.work.into()),
+            ("layers", layers.into()),
+            ("wavefront_steps", wavefront.map_or(0, |it| it.steps).into()),
+            ("wavefront_threads", wavefront.map_or(0, |it| it.threads).into()),
         ]);
         writeln!(out, "{line}")?;
     }

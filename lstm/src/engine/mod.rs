@@ -8,7 +8,8 @@
 //! (`panels`). Both compute `z = b + x W + h₋ U` in one register tile per step (with dropout over units, in
 //! one for each gate), or go on in it from a `b + x W` that was computed ahead, and hand it to the same cell (`cell`). A mask shortens rows (`ragged`). Both run the steps of backward in the mirror image, with the sums over all steps and rows last.
 //!
-//! How a call is computed follows from its sizes: its [`Plan`], made from its [`Costs`]. [`Stream`] takes one step at a time.
+//! How a call is computed follows from its sizes: its [`Plan`], made from its [`Costs`]. [`forward`] runs several layers
+//! on top of each other, as a [`Wavefront`] where that is faster. [`Stream`] takes one step at a time.
 //!
 //! After the first call of a shape nothing is allocated, while it stays on one thread.
 
@@ -23,9 +24,11 @@ mod plan;
 mod ragged;
 mod rows;
 mod sequence;
+mod stages;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod wavefront;
 mod windows;
 mod workspace;
 
@@ -46,8 +49,10 @@ pub use plan::{Cut, InputProduct, Lanes, Plan, Sizes};
 use ragged::Ragged;
 pub(crate) use rows::{Hoist, OneStep};
 pub use sequence::Gradient;
+pub use stages::{Stage, forward};
 pub(crate) use stream::Shared as SharedWeights;
 pub use stream::Stream;
+pub use wavefront::Wavefront;
 use windows::{Checkpoints, Windows};
 pub(crate) use workspace::View;
 use workspace::{Dims, Extent, Workspace};
@@ -315,10 +320,7 @@ impl<T: Float> Engine<T> {
                 self.workspace.reserve(workspace::lens(dims, options, kept, call.dropped()));
             }
             if at == 0 {
-                let (h, c) = (&mut self.workspace.h, &mut self.workspace.c);
-                for (states, initial) in [(h, call.initial[0]), (c, call.initial[1])] {
-                    put_states(dims, plan.lanes, (states, Padding::LastRow), initial);
-                }
+                self.put_initial_states(dims, plan.lanes, call.initial);
                 put_factors(dims, plan.lanes, &mut self.workspace.by_gate, factors);
                 if !last && training {
                     self.checkpoints.take_first(&self.workspace, dims);
@@ -363,6 +365,13 @@ impl<T: Float> Engine<T> {
         let job = Forward { isa: self.isa, options, weights, plan, kept, live };
         let view = self.workspace.view(dims, extent.of(dims));
         T::forward(job, view, x, y, &mut self.hoist);
+    }
+
+    fn put_initial_states(&mut self, dims: Dims, lanes: Lanes, initial: [Option<&[T]>; 2]) {
+        let states = [&mut self.workspace.h, &mut self.workspace.c];
+        for (states, initial) in states.into_iter().zip(initial) {
+            put_states(dims, lanes, (states, Padding::LastRow), initial);
+        }
     }
 
     /// Copies `h` and `c` after the last step of the last forward call, `[batch, units]`.

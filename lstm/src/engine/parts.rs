@@ -78,6 +78,50 @@ impl<T: kernels::Float> Forward<'_, T> {
         }
     }
 
+    /// Reads the input of some steps, lanes over units.
+    pub(crate) fn read(self, mut view: View<T>, x: &[T], steps: Range<usize>) {
+        rows::read_input(&mut view, x, self.options.go_backwards, steps);
+    }
+
+    /// Some steps whose input has been read, lanes over units, on this thread or, of one row, with a team.
+    pub(crate) fn steps(
+        self,
+        mut view: View<T>,
+        mut y: Option<&mut [T]>,
+        hoist: &mut rows::Hoist<T>,
+        steps: Range<usize>,
+        team: &mut Team,
+    ) {
+        let Forward { isa, kept, plan, .. } = self;
+        let Packed::Rows(weights) = self.weights else {
+            unreachable!("lanes over the batch take all steps at once")
+        };
+        let activations = self.activations();
+        let mut start = steps.start;
+        while start < steps.end {
+            let (end, hoisted) = match plan.input {
+                InputProduct::Fused => (steps.end, false),
+                // What is computed ahead never ends in the middle of the room for it.
+                InputProduct::Hoisted(ahead) => (steps.end.min((start / ahead + 1) * ahead), true),
+            };
+            if hoisted {
+                hoist.run(isa, weights, &mut view, start..end, true);
+            }
+            let (view, y) = (&mut view, y.as_deref_mut());
+            let all =
+                rows::Forward { activations, weights, view, y, kept, hoisted, steps: start..end };
+            match plan.cut {
+                Cut::Units if team.threads() > 1 => all.shared(isa, team),
+                _ => isa.run(all),
+            }
+            start = end;
+        }
+    }
+
+    fn activations(self) -> Activations {
+        Activations::new(self.options.activation, self.options.recurrent_activation)
+    }
+
     /// Reads the input, if there is one, and takes some steps: halves the batch until there is one part for each
     /// thread.
     fn part(
@@ -107,14 +151,14 @@ impl<T: kernels::Float> Forward<'_, T> {
 
     /// The same on this thread, or one row by a team.
     fn serial(self, mut view: View<T>, x: Option<&[T]>, y: Option<&mut [T]>, steps: Range<usize>) {
-        let Forward { isa, options, kept, plan, .. } = self;
-        let Options { activation, recurrent_activation, go_backwards: reversed, .. } = options;
-        let activations = Activations::new(activation, recurrent_activation);
+        let Forward { isa, kept, plan, .. } = self;
+        let (activations, reversed) = (self.activations(), self.options.go_backwards);
         match self.weights {
             Packed::Rows(weights) => {
                 let view = &mut view;
                 if let Some(x) = x {
-                    rows::read_input(view, x, reversed);
+                    let all = 0..view.dims.steps;
+                    rows::read_input(view, x, reversed, all);
                 }
                 let hoisted = plan.input != InputProduct::Fused;
                 if steps.is_empty() {

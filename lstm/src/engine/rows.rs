@@ -679,11 +679,16 @@ impl<T: Float, const R: usize> Kernel for StateGradients<'_, T, R> {
     }
 }
 
-/// Copies the input of the rows of `view`, and its steps, to where forward reads it.
-pub(super) fn read_input<T: Float>(view: &mut View<T>, x: &[T], reversed: bool) {
-    let Dims { steps, start, total, inputs, .. } = view.dims;
+/// Copies the input of the rows of `view`, of some of its steps, to where forward reads it.
+pub(super) fn read_input<T: Float>(
+    view: &mut View<T>,
+    x: &[T],
+    reversed: bool,
+    steps: Range<usize>,
+) {
+    let Dims { start, total, inputs, .. } = view.dims;
     for group in view.dims.groups() {
-        for t in 0..steps {
+        for t in steps.clone() {
             let from = if reversed { total - 1 - (start + t) } else { start + t };
             let out = view.x.slot_mut(group.piece(), t);
             read_rows((x, total, inputs), group, from, out, inputs);

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use kernels::{Buffer, Float};
 
 use crate::activation::Activation;
-use crate::engine::{Engine, Stream};
+use crate::engine::{Engine, Stage, Stream};
 use crate::random::Draw;
 use crate::shape::Shape;
 
@@ -172,6 +172,19 @@ pub(crate) struct Recurrence<'a, T> {
 pub(crate) trait Operation<T: Float>: Debug + Send + Sync {
     /// Reads the inputs, writes the outputs, keeps what backward needs if that will follow.
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]);
+
+    /// What there is to do for [`forward`](Self::forward), if that is to run an LSTM: it may then be run beside
+    /// others, which [`finish`](Self::finish) comes after. The input may be yet to come, and have no numbers.
+    fn stage<'a>(
+        &'a mut self,
+        _pass: Pass<'a, T>,
+        _outputs: &'a mut [Buffer<T>],
+    ) -> Option<Stage<'a, T>> {
+        None
+    }
+
+    /// Writes what outputs are left after the [stage](Self::stage) of a pass over so many rows has been run.
+    fn finish(&mut self, _batch: usize, _outputs: &mut [Buffer<T>]) {}
 
     /// Reads the gradients of the outputs (which it may overwrite), adds to those of the weights,
     /// overwrites those of the inputs that are wanted. At most once per forward.

@@ -7,6 +7,7 @@ use kernels::{Buffer, Isa};
 
 use super::recurrent::Recurrent;
 use super::{Flow, Inputs, Operation, Pass, Recurrence};
+use crate::engine::Stage;
 use crate::regularizer::Regularizer;
 use crate::shape::Shape;
 
@@ -92,6 +93,32 @@ impl<T: crate::Float> Part<T> {
     /// Runs the layer in a pass of the whole, for an output with so many steps, and with the states that
     /// it returns.
     pub(super) fn forward(&mut self, pass: Pass<T>, steps: usize, returned: &mut [Buffer<T>]) {
+        self.make_room(&pass, steps, returned);
+        let Part { operation, outputs, sources, places, number, .. } = self;
+        operation.forward(part(pass, sources, &places.weights, *number), outputs);
+        self.give(returned);
+    }
+
+    /// See [`Operation::stage`].
+    pub(super) fn stage<'a>(
+        &'a mut self,
+        pass: Pass<'a, T>,
+        steps: usize,
+        returned: &[Buffer<T>],
+    ) -> Option<Stage<'a, T>> {
+        self.make_room(&pass, steps, returned);
+        let Part { operation, outputs, sources, places, number, .. } = self;
+        operation.stage(part(pass, sources, &places.weights, *number), outputs)
+    }
+
+    /// See [`Operation::finish`].
+    pub(super) fn finish(&mut self, batch: usize, returned: &mut [Buffer<T>]) {
+        self.operation.finish(batch, &mut self.outputs);
+        self.give(returned);
+    }
+
+    /// Finds the inputs of a pass of the whole, and makes room for the outputs.
+    fn make_room(&mut self, pass: &Pass<T>, steps: usize, returned: &[Buffer<T>]) {
         let Inputs { sources, .. } = pass.inputs;
         let states =
             if sources.len() > 1 { &sources[1..][self.places.states.clone()] } else { &[] };
@@ -100,12 +127,14 @@ impl<T: crate::Float> Part<T> {
 
         debug_assert_eq!(returned.len(), self.places.returned.len(), "states that are returned");
         self.outputs[0].resize(pass.batch * steps * self.units);
-        for (inner, outer) in self.outputs[1..].iter_mut().zip(&*returned) {
+        for (inner, outer) in self.outputs[1..].iter_mut().zip(returned) {
             inner.resize(outer.len());
         }
-        let Part { operation, outputs, sources, places, number, .. } = self;
-        operation.forward(part(pass, sources, &places.weights, *number), outputs);
-        for (inner, outer) in outputs[1..].iter().zip(returned) {
+    }
+
+    /// Gives the states that it returns.
+    fn give(&self, returned: &mut [Buffer<T>]) {
+        for (inner, outer) in self.outputs[1..].iter().zip(returned) {
             outer.copy_from_slice(inner);
         }
     }

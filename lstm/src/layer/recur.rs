@@ -3,7 +3,7 @@
 use kernels::{Buffer, Isa};
 
 use super::{Flow, Inputs, LSTM, Mask, Operation, Pass, Recurrence};
-use crate::engine::{self, Call, Engine, Factors, Gradient, Gradients, Incoming, Weights};
+use crate::engine::{self, Call, Engine, Factors, Gradient, Gradients, Incoming, Stage, Weights};
 use crate::random::Rng;
 use crate::shape::Shape;
 
@@ -101,6 +101,11 @@ impl<T: crate::Float> Dropout<T> {
     fn changes_input(&self) -> bool {
         self.live && !self.by_gate()
     }
+
+    /// The same, of a batch in training that is yet to come.
+    fn would_change_input(&self) -> bool {
+        drops(self.rate) && !self.by_gate()
+    }
 }
 
 /// Zeros with the probability `rate`, and what makes up for them.
@@ -143,6 +148,18 @@ impl<T: crate::Float> Recur<T> {
     }
 }
 
+impl<T: crate::Float> Recur<T> {
+    /// What there is to do with the engine in a pass.
+    #[inline(always)] // small layers would notice the copy
+    fn start<'a>(&'a mut self, pass: &Pass<'a, T>, outputs: &'a mut [Buffer<T>]) -> Stage<'a, T> {
+        let Recur { engine, inputs, units, return_sequences, carried, dropout, .. } = self;
+        dropout.draw(pass, *inputs, *units);
+        engine.stay_on_one_thread(pass.serial);
+        let call = call(pass, (*inputs, *units), dropout, carried);
+        Stage { engine, call, y: return_sequences.then_some(&mut outputs[0]) }
+    }
+}
+
 /// The call of the engine: from parts of the operation, since the engine itself is changed by it.
 fn call<'a, T: crate::Float>(
     pass: &Pass<'a, T>,
@@ -169,14 +186,23 @@ fn call<'a, T: crate::Float>(
 
 impl<T: crate::Float> Operation<T> for Recur<T> {
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
-        let Recur { engine, inputs, units, stateful, carries, carried, dropout, .. } = self;
-        dropout.draw(&pass, *inputs, *units);
-        engine.stay_on_one_thread(pass.serial);
-        let call = call(&pass, (*inputs, *units), dropout, carried);
-        if self.return_sequences {
-            engine.forward(&call, Some(&mut outputs[0]));
-        } else {
-            engine.forward(&call, None);
+        let Stage { engine, call, y } = self.start(&pass, outputs);
+        engine.forward(&call, y);
+        self.finish(pass.batch, outputs);
+    }
+
+    fn stage<'a>(
+        &'a mut self,
+        pass: Pass<'a, T>,
+        outputs: &'a mut [Buffer<T>],
+    ) -> Option<Stage<'a, T>> {
+        let whole_input = pass.training.is_some() && self.dropout.would_change_input();
+        (!whole_input).then(|| self.start(&pass, outputs))
+    }
+
+    fn finish(&mut self, batch: usize, outputs: &mut [Buffer<T>]) {
+        let Recur { engine, units, stateful, carries, carried, .. } = self;
+        if !self.return_sequences {
             engine.last_output(&mut outputs[0]);
         }
         if let [_, h, c] = outputs {
@@ -184,8 +210,8 @@ impl<T: crate::Float> Operation<T> for Recur<T> {
         }
         if *stateful || *carries {
             let [h, c] = carried;
-            h.resize(pass.batch * *units);
-            c.resize(pass.batch * *units);
+            h.resize(batch * *units);
+            c.resize(batch * *units);
             engine.states(Some(h), Some(c));
         }
     }

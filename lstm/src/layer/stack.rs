@@ -2,11 +2,13 @@
 
 use std::mem::swap;
 
-use kernels::{Buffer, Isa};
+use arrayvec::ArrayVec;
+use kernels::{Buffer, Isa, Team};
 
 use super::part::{Part, Places};
 use super::rnn::RNN;
 use super::{Flow, Inputs, Mask, Operation, Pass, Recurrence};
+use crate::engine;
 use crate::shape::Shape;
 
 /// The operation of an [`RNN`] layer.
@@ -47,6 +49,37 @@ fn upon<'a, T: crate::Float>(
     Pass { inputs: Inputs { first: Some(below.output()), given, ..pass.inputs }, ..pass }
 }
 
+/// Runs the cells in one call of the engine, for outputs with so many steps, if there is enough for threads to
+/// share and none has to wait for the whole output of the one below.
+fn together<T: crate::Float>(
+    cells: &mut [Part<T>],
+    pass: Pass<T>,
+    made: impl Fn(usize) -> usize,
+    returned: &mut [Buffer<T>],
+) -> bool {
+    let steps = pass.batch.saturating_mul(pass.inputs.axis(0, 0));
+    let pays = engine::pays_threads(steps.saturating_mul(pass.weights.len()));
+    let masked = pass.inputs.mask_of_steps().is_some();
+    if !pays || masked || pass.serial || !(2..=Team::MOST).contains(&cells.len()) {
+        return false;
+    }
+    let mut stages = ArrayVec::<_, { Team::MOST }>::new();
+    for (i, cell) in cells.iter_mut().enumerate() {
+        let first = if i == 0 { pass.inputs.first } else { Some(&[][..]) }; // it comes step by step
+        let pass = Pass { inputs: Inputs { first, ..pass.inputs }, ..pass };
+        let own = cell.places().returned.clone();
+        let Some(stage) = cell.stage(pass, made(i), &returned[own]) else { return false };
+        stages.push(stage);
+    }
+    engine::forward(&mut stages);
+    drop(stages);
+    for cell in cells {
+        let own = cell.places().returned.clone();
+        cell.finish(pass.batch, &mut returned[own]);
+    }
+    true
+}
+
 impl<T: crate::Float> Operation<T> for Stack<T> {
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]) {
         let Stack { cells, return_sequences, go_backwards, reversed } = self;
@@ -56,12 +89,16 @@ impl<T: crate::Float> Operation<T> for Stack<T> {
             reversed.extend(mask.chunks_exact(steps).flat_map(|row| row.iter().rev()));
         }
         let reversed = (!reversed.is_empty()).then_some(&reversed[..]);
+        let made = |i| if i < top || *return_sequences { steps } else { 1 };
+        if together(cells, pass, made, &mut outputs[1..]) {
+            outputs[0].copy_from_slice(cells[top].output());
+            return;
+        }
         for i in 0..=top {
             let (below, rest) = cells.split_at_mut(i);
             let pass = upon(pass, below.last(), reversed);
-            let made = if i < top || *return_sequences { steps } else { 1 };
             let own = rest[0].places().returned.clone();
-            rest[0].forward(pass, made, &mut outputs[1..][own]);
+            rest[0].forward(pass, made(i), &mut outputs[1..][own]);
         }
         outputs[0].copy_from_slice(cells[top].output());
     }

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use kernels::{Buffer, Isa};
+use arrayvec::ArrayVec;
+use kernels::{Buffer, Isa, Team};
 
 use crate::activation::Activation;
-use crate::engine::Stream;
+use crate::engine::{self, Stream};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::{Call, Graph};
@@ -31,6 +32,8 @@ struct Step<T> {
     dins: Vec<Flow<T>>,
     /// Whether a loss or a penalty may be of its outputs.
     judged: bool,
+    /// How many calls from this one on are a chain, in inference and in training.
+    chains: [usize; 2],
     /// Whether gradients of its outputs have room: where they may begin, or lead to something wanted.
     flows: bool,
 }
@@ -157,6 +160,7 @@ impl<T: Float> Execution<T> {
                 dins: call.inputs.iter().map(|_| Flow::default()).collect(),
                 judged: layer.describe().activity_regularizer().is_some()
                     || graph.outputs.iter().any(|&(output, _)| output == at),
+                chains: [true, false].map(|through| chain(graph, at, through)),
                 flows: false,
             })
             .collect();
@@ -498,22 +502,76 @@ impl<T: Float> Execution<T> {
     /// Runs every operation.
     pub(super) fn forward(&mut self, params: Params<T>, mode: Mode) {
         self.mode = mode;
-        for (i, step) in self.steps.iter_mut().enumerate() {
-            if step.sources.is_empty() {
-                continue; // its value is there
+        let mut i = 0;
+        while i < self.steps.len() {
+            let [chain, of_training] = self.steps[i].chains;
+            let chain = i..i + if mode.training.is_some() { of_training } else { chain };
+            if self.is_shared(chain.clone()) && self.forward_chain(chain.clone(), params) {
+                i = chain.end;
+                continue;
             }
-            let (before, rest) = self.values.split_at_mut(i);
-            let (masks, outputs) = self.masks.split_at_mut(i);
-            if let Some((mask, (call, output))) = &mut step.given {
-                mask.set(before[*call][*output].iter().map(|&entry| entry != T::ZERO));
+            if !self.steps[i].sources.is_empty() {
+                self.forward_step(i, params); // else its value is there
             }
-            let (pass, operation, _) = step.parts((before, masks), params, (self.batch, mode, i));
-            if self.masked {
-                outputs[0].iter_mut().for_each(Mask::clear);
-                operation.mask(pass.inputs, &mut outputs[0]);
-            }
-            operation.forward(pass, &mut rest[0]);
+            i += 1;
         }
+    }
+
+    fn forward_step(&mut self, i: usize, params: Params<T>) {
+        let step = &mut self.steps[i];
+        let (before, rest) = self.values.split_at_mut(i);
+        let (masks, outputs) = self.masks.split_at_mut(i);
+        if let Some((mask, (call, output))) = &mut step.given {
+            mask.set(before[*call][*output].iter().map(|&entry| entry != T::ZERO));
+        }
+        let run = (self.batch, self.mode, i);
+        let (pass, operation, _) = step.parts((before, masks), params, run);
+        if self.masked {
+            outputs[0].iter_mut().for_each(Mask::clear);
+            operation.mask(pass.inputs, &mut outputs[0]);
+        }
+        operation.forward(pass, &mut rest[0]);
+    }
+
+    /// Whether threads may share the layers of a chain: there are some, and they have enough to do.
+    fn is_shared(&self, chain: Range<usize>) -> bool {
+        let Execution { steps, batch, mode, masked, .. } = self;
+        if chain.len() == 1 || *masked || mode.serial {
+            return false;
+        }
+        let weights = steps[chain.clone()].iter().map(|step| step.weights.len()).sum::<usize>();
+        let time = steps[chain.start].inputs[0].axes()[0].unwrap_or(0);
+        engine::pays_threads(weights.saturating_mul(*batch).saturating_mul(time))
+    }
+
+    /// Runs the LSTMs of a chain in one call of the engine, unless one of them has to wait for the whole output
+    /// of the one before.
+    #[inline(never)] // small models run no more than the loop around it
+    fn forward_chain(&mut self, chain: Range<usize>, params: Params<T>) -> bool {
+        let Execution { steps, values, masks, batch, mode, .. } = self;
+        let (before, values) = values.split_at_mut(chain.start);
+        let (steps, masks) = (&mut steps[chain.clone()], &masks[..chain.start]);
+        let mut stages = ArrayVec::<_, { Team::MOST }>::new();
+        for ((at, step), outputs) in chain.clone().zip(steps).zip(values) {
+            if drops_out(&step.layer) {
+                continue;
+            }
+            let (mut pass, operation, _) = step.parts((before, masks), params, (*batch, *mode, at));
+            if !stages.is_empty() {
+                pass.inputs.first = Some(&[]); // it comes step by step
+            }
+            let Some(stage) = operation.stage(pass, outputs) else { return false };
+            stages.push(stage);
+        }
+        engine::forward(&mut stages);
+        drop(stages);
+        for at in chain {
+            match drops_out(&self.steps[at].layer) {
+                true => self.forward_step(at, params),
+                false => self.steps[at].operation.finish(self.batch, &mut self.values[at]),
+            }
+        }
+        true
     }
 
     /// Forgets all gradients of values.
@@ -586,11 +644,40 @@ impl<T: Float> Execution<T> {
     }
 }
 
+/// How many calls from this one on are a chain: LSTMs of which each reads the steps that the one before puts out, and
+/// nothing else of those before, maybe `through` dropouts between them. One if there is no such thing.
+fn chain(graph: &Graph, first: usize, through: bool) -> usize {
+    let mut chain = 1;
+    let layer = |at: usize| &graph.layers[graph.calls[at].layer].layer;
+    if !matches!(layer(first), Layer::LSTM(_)) {
+        return chain;
+    }
+    for at in (first + 1..graph.calls.len()).take(Team::MOST - 1) {
+        let call = &graph.calls[at];
+        let [x, states @ ..] = &call.sources[..] else { break };
+        let elsewhere = states.iter().all(|&(source, _)| source < first);
+        if *x != (at - 1, 0) || !elsewhere || call.mask.is_some() {
+            break;
+        }
+        match layer(at) {
+            Layer::LSTM(lstm) if !lstm.go_backwards => chain = at + 1 - first,
+            layer if through && drops_out(layer) => {}
+            _ => break,
+        }
+    }
+    chain
+}
+
+/// Whether a layer gives what it gets, but in training.
+fn drops_out(layer: &Layer) -> bool {
+    matches!(layer, Layer::Dropout(_) | Layer::SpatialDropout1D(_))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::graph::Symbol;
-    use crate::layer::{Dense, Input};
+    use crate::layer::{Dense, Dropout, Input, LSTM, RepeatVector};
 
     #[test]
     fn shapes_that_did_not_fit_are_refused_again() {
@@ -604,5 +691,28 @@ mod tests {
         assert!(reserve(&[]).is_err());
         assert!(reserve(&[4, 2]).is_ok());
         assert_eq!(execution.shape((1, 0)), &Shape::from([4, 3]));
+    }
+
+    #[test]
+    fn a_chain_is_of_lstms_that_follow_each_other_step_by_step() {
+        let lstm = || LSTM::new(3).return_sequences(true);
+        let x = Input::new([None, Some(2)]);
+        let a = lstm().call(&x).unwrap();
+        let b = lstm().return_state(true).call(&a).unwrap();
+        let [h, c]: [Symbol; 2] = b.states().unwrap().to_vec().try_into().unwrap();
+        let d = lstm().call_with_state(&b, [&h, &c]).unwrap(); // needs the end of `b`
+        let e = lstm().call(&d).unwrap();
+        let f = lstm().go_backwards(true).call(&e).unwrap();
+        let g = Dropout::new(0.5).call(&f).unwrap();
+        let g = LSTM::new(3).call(&g).unwrap();
+        let g = Dropout::new(0.5).call(&g).unwrap();
+        let g = RepeatVector::new(4).call(&g).unwrap();
+        let y = lstm().call(&g).unwrap();
+        let graph = Graph::new(&[Symbol::clone(&x)], &[y]).unwrap();
+        let chains = |through| -> Vec<usize> {
+            (0..graph.calls.len()).map(|at| chain(&graph, at, through)).collect()
+        };
+        assert_eq!(chains(true), [1, 2, 1, 2, 1, 3, 1, 1, 1, 1, 1]);
+        assert_eq!(chains(false), [1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1]);
     }
 }
