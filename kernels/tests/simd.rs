@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Scalar, noise, same, specials};
+use kernels::math;
 use kernels::simd::{Float, Isa, Kernel, MAX_LANES, Simd, V, Vector};
 use proptest::prelude::*;
 
@@ -60,6 +61,42 @@ fn check_vocabulary<T: Scalar>(operands: [&[T]; 4]) {
             }
         }
     }
+}
+
+/// The sigmoid of some numbers, by whole vectors and by vectors half as long; how many lanes these have.
+struct Halves<'a, T>(&'a [T]);
+
+impl<T: Float> Kernel for Halves<'_, T> {
+    type Output = ([Vec<T>; 2], [usize; 2]);
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Self::Output {
+        #[inline(always)]
+        fn sigmoids<S: Simd, T: Float>(simd: S, xs: &[T]) -> Vec<T> {
+            let mut ys = vec![T::ZERO; xs.len()];
+            let lanes = V::<S, T>::LANES;
+            for (x, y) in xs.chunks(lanes).zip(ys.chunks_mut(lanes)) {
+                math::sigmoid(simd, V::<S, T>::load(simd, x)).store(y);
+            }
+            ys
+        }
+        let both = [sigmoids(simd, self.0), sigmoids(simd.half(), self.0)];
+        (both, [V::<S, T>::LANES, V::<S::Half, T>::LANES])
+    }
+}
+
+#[test]
+fn half_a_vector_has_the_bits_of_a_whole_one() {
+    fn check<T: Scalar>() {
+        for isa in Isa::available() {
+            let xs: Vec<T> = (-40..40).map(|x| T::from_f64(f64::from(x) / 3.0)).collect();
+            let ([whole, half], [lanes, of_half]) = isa.run(Halves(&xs));
+            assert!(whole.iter().zip(&half).all(|(&a, &b)| same(a, b)), "{isa}");
+            assert_eq!(of_half * if isa.name() == "avx512" { 2 } else { 1 }, lanes, "{isa}");
+        }
+    }
+    check::<f32>();
+    check::<f64>();
 }
 
 #[test]

@@ -23,6 +23,7 @@ impl Avx2 {
 impl Simd for Avx2 {
     type F32 = F32x8;
     type F64 = F64x4;
+    type Half = Avx2;
     const REGISTERS: usize = 16;
     const UNROLLS: bool = true;
 
@@ -41,6 +42,11 @@ impl Simd for Avx2 {
             unsafe { run(simd, kernel) }
         }
         apart(self, kernel)
+    }
+
+    #[inline(always)]
+    fn half(self) -> Avx2 {
+        self
     }
 
     #[inline(always)]

@@ -6,22 +6,23 @@ use core::arch::x86_64::*;
 use core::ops::Neg;
 
 use super::lanewise::{has, operators};
-use super::{Kernel, Simd, Vector};
+use super::{Avx2, Kernel, Simd, Vector};
 
-/// Proof that the CPU has AVX-512 F and DQ.
+/// Proof that the CPU has AVX-512 F and DQ, and AVX2 beside them, as all do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Avx512(());
+pub struct Avx512(Avx2);
 
 impl Avx512 {
     /// The proof, if this CPU gives it.
     pub fn detect() -> Option<Self> {
-        has!("avx512f", "avx512dq").then_some(Avx512(()))
+        Avx2::detect().filter(|_| has!("avx512f", "avx512dq")).map(Avx512)
     }
 }
 
 impl Simd for Avx512 {
     type F32 = F32x16;
     type F64 = F64x8;
+    type Half = Avx2;
     const REGISTERS: usize = 32;
     const UNROLLS: bool = false;
 
@@ -40,6 +41,11 @@ impl Simd for Avx512 {
             unsafe { run(simd, kernel) }
         }
         apart(self, kernel)
+    }
+
+    #[inline(always)]
+    fn half(self) -> Avx2 {
+        self.0
     }
 
     #[inline(always)]

@@ -18,12 +18,18 @@ pub struct Portable;
 impl Simd for Portable {
     type F32 = F32x4;
     type F64 = F64x2;
+    type Half = Portable;
     const REGISTERS: usize = 16;
     const UNROLLS: bool = false;
 
     #[inline(never)]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         kernel.run(self)
+    }
+
+    #[inline(always)]
+    fn half(self) -> Portable {
+        self
     }
 }
 

@@ -13,6 +13,10 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static {
     /// The widest vector of `f64`.
     type F64: Vector<Self, Scalar = f64>;
 
+    /// An instruction set with vectors half as long and the same bits, for what would fill no more than half of a
+    /// vector; this one, where there is none. Its vectors go on in functions for this one.
+    type Half: Simd;
+
     /// Architectural vector registers: register tiles are chosen by this.
     const REGISTERS: usize;
 
@@ -22,6 +26,9 @@ pub trait Simd: Copy + Debug + Send + Sync + 'static {
 
     /// Runs `kernel` in a function of its own, compiled for this instruction set.
     fn run<K: Kernel>(self, kernel: K) -> K::Output;
+
+    /// See [`Half`](Self::Half).
+    fn half(self) -> Self::Half;
 
     /// Asks for the cache line of element `at` of `xs`, which may lie past its end.
     #[inline(always)]
