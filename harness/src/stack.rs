@@ -1,7 +1,8 @@
 //! Recurrent engines on top of each other, every step out: what a framework would call a layer
 //! with `num_layers`, and no model around it.
 
-use kernels::Isa;
+use arrayvec::ArrayVec;
+use kernels::{Isa, Team};
 use lstm::Float;
 use lstm::engine::{self, Call, Engine, Gradient, Gradients, Incoming, Options, Stage, Weights};
 
@@ -97,15 +98,19 @@ impl<T: Float> Stack<T> {
         self.layers.first().map_or(&[], |layer| &layer.grads)
     }
 
-    fn forward<'a>(&'a mut self, training: bool) {
+    fn forward(&mut self, training: bool) {
         let Stack { shape, x, layers, version, .. } = self;
-        let stage = |Layer { engine, inputs, weights, y, .. }: &'a mut Layer<T>| {
-            let weights = Weights::cut(weights, *inputs, shape.units);
-            Stage { engine, call: call(*shape, weights, *version, x, training), y: Some(y) }
-        };
-        match &mut layers[..] {
-            [layer] => engine::forward(&mut [stage(layer)]),
-            layers => engine::forward(&mut layers.iter_mut().map(stage).collect::<Vec<_>>()),
+        let mut x = &x[..];
+        for layers in layers.chunks_mut(Team::MOST) {
+            let mut stages = ArrayVec::<_, { Team::MOST }>::new();
+            for Layer { engine, inputs, weights, y, .. } in layers.iter_mut() {
+                let weights = Weights::cut(weights, *inputs, shape.units);
+                let call = call(*shape, weights, *version, x, training);
+                stages.push(Stage { engine, call, y: Some(y) });
+            }
+            engine::forward(&mut stages);
+            drop(stages);
+            x = layers.last().map_or(x, |layer| &layer.y);
         }
     }
 

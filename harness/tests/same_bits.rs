@@ -5,9 +5,9 @@ use harness::random::Random;
 use kernels::Isa;
 use lstm::engine::{Engine, Options};
 use lstm::{
-    Activation, Adam, Bidirectional, Bptt, Compile, Dense, Dropout, Embedding, Fit, Float, Input,
-    LSTM, LSTMCell, LayerNormalization, Loss, Masking, Model, Predict, RNN, Result, SGD,
-    Sequential, Tensor, Verbose,
+    Activation, Adam, Bidirectional, Bptt, Compile, Concatenate, Dense, Dropout, Embedding, Fit,
+    Float, Input, LSTM, LSTMCell, LayerNormalization, Loss, Masking, Model, Predict, RNN, Result,
+    SGD, Sequential, Tensor, Verbose,
 };
 
 /// A hash that stays what it is: FNV-1a, of 64 bits (G. Fowler, L. C. Noll and K.-P. Vo, 1991).
@@ -39,10 +39,11 @@ struct Case<T> {
 type Named<T> = (&'static str, fn() -> Result<Case<T>>);
 
 /// Each is large enough that threads share its recurrent layers.
-fn cases<T: Float>() -> [Named<T>; 6] {
+fn cases<T: Float>() -> [Named<T>; 7] {
     [
         ("deep", deep),
         ("high", high),
+        ("high, with states", high_with_states),
         ("checkpointed", checkpointed),
         ("windows of a stateful layer", windows),
         ("cells on an embedding", cells),
@@ -87,16 +88,36 @@ fn deep<T: Float>() -> Result<Case<T>> {
 fn high<T: Float>() -> Result<Case<T>> {
     let model = Sequential::new()
         .add(Input::new([None, Some(8)]))
-        .add(LSTM::new(32).return_sequences(true).recurrent_dropout(0.1))
+        .add(LSTM::new(36).return_sequences(true).recurrent_dropout(0.1))
         .add(LSTM::new(40).return_sequences(true))
         .add(Dropout::new(0.2))
-        .add(LSTM::new(28).return_sequences(true))
-        .add(RNN::new([LSTMCell::new(36), LSTMCell::new(30)]))
+        .add(LSTM::new(40).return_sequences(true))
+        // The second gives up, once the first has begun.
+        .add(RNN::new([LSTMCell::new(36).recurrent_dropout(0.1), LSTMCell::new(30).dropout(0.2)]))
         .add(Dense::new(2))
         .build_as()?;
     let mut random = Random::new(7);
     let (x, y) = (numbers(&mut random, &[3, 150, 8])?, numbers(&mut random, &[3, 2])?);
-    Ok(Case { model: compiled(model)?, x, y, batch_size: 2, bptt: Bptt::Full })
+    Ok(Case { model: compiled(model)?, x, y, batch_size: 1, bptt: Bptt::Full })
+}
+
+/// The same with states that are carried on, given and returned.
+fn high_with_states<T: Float>() -> Result<Case<T>> {
+    let x = Input::batched(2, [Some(150), Some(8)]);
+    let lstm = |units| LSTM::new(units).return_sequences(true).stateful(true);
+    let a = lstm(40).call(&x)?;
+    let b = LSTM::new(40).stateful(true).return_state(true).call(&a)?;
+    let [h, c] = b.states()?;
+    let cells = RNN::new([LSTMCell::new(32), LSTMCell::new(32)]).return_sequences(true);
+    let d = cells.return_state(true).call(&x)?;
+    let [h_top, c_top] = [d.output(3)?, d.output(4)?];
+    let e = LSTM::new(32).return_sequences(true).call_with_state(&d, [&h_top, &c_top])?;
+    let both = Bidirectional::new(RNN::new([LSTMCell::new(32), LSTMCell::new(32)])).call(&e)?;
+    let y = Concatenate::new().call([&b, &h, &c, &both])?;
+    let model = compiled(Model::new_as(&x, &Dense::new(2).call(&y)?)?)?;
+    let mut random = Random::new(8);
+    let (x, y) = (numbers(&mut random, &[2, 150, 8])?, numbers(&mut random, &[2, 2])?);
+    Ok(Case { model, x, y, batch_size: 2, bptt: Bptt::Full })
 }
 
 /// So long that there is less memory than backward could use.

@@ -4,10 +4,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kernels::Isa;
-use kernels::gemm::Caches;
 use lstm::engine::{
-    self, Call, Engine, Factors, Gradient, Gradients, Incoming, Options, Plan, Sizes, Stage,
-    Wavefront, Weights,
+    self, Call, Engine, Factors, Gradient, Gradients, Incoming, Options, Sizes, Stage, Wavefront,
+    Weights,
 };
 
 /// Layers with so many units over so many inputs.
@@ -18,10 +17,12 @@ struct Tower {
     inputs: usize,
     units: &'static [usize],
     training: bool,
-    /// Of the lowest layer.
-    go_backwards: bool,
+    /// Which layer reads from the end.
+    go_backwards: Option<usize>,
     dropout: bool,
     mask: bool,
+    /// Whether each layer has as little memory as is enough.
+    bounded: bool,
 }
 
 const TOWER: Tower = Tower {
@@ -30,9 +31,10 @@ const TOWER: Tower = Tower {
     inputs: 20,
     units: &[48, 48],
     training: true,
-    go_backwards: false,
+    go_backwards: None,
     dropout: false,
     mask: false,
+    bounded: false,
 };
 
 impl Tower {
@@ -98,26 +100,36 @@ impl Layer {
     }
 }
 
-/// The bits of all that a tower returns: outputs, states, gradients, from the lowest layer on. `together` in
-/// one call, or each layer by itself.
-fn run(isa: Isa, tower: Tower, together: bool) -> Vec<u32> {
+/// What a tower comes to.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    /// The bits of all that is returned: outputs, then states and gradients, from the lowest layer on.
+    bits: Vec<u32>,
+    /// How layers shared threads.
+    wavefront: Option<Wavefront>,
+}
+
+/// Runs a tower `together`, in one call, or each layer by itself.
+fn run(isa: Isa, tower: Tower, together: bool) -> Outcome {
     let Tower { batch, steps, inputs, training, go_backwards, .. } = tower;
     let x = numbers(9, batch * steps * inputs);
     let mask: Vec<bool> = (0..batch * steps).map(|at| at % 7 != 3).collect();
     let layers: Vec<Layer> =
         (1..).zip(tower.sizes()).map(|(n, it)| Layer::new(10 * n, it)).collect();
-    let mut engines: Vec<Engine<f32>> = layers
-        .iter()
-        .enumerate()
-        .map(|(at, layer)| Options {
-            go_backwards: go_backwards && at == 0,
-            ..Options::new(layer.inputs, layer.units)
-        })
-        .map(|options| Engine::new(isa, options))
-        .collect();
+    let engine = |(at, layer): (usize, &Layer)| {
+        let options = Options::new(layer.inputs, layer.units);
+        let mut engine =
+            Engine::new(isa, Options { go_backwards: go_backwards == Some(at), ..options });
+        let (all, least) = engine.bytes(batch, steps, [tower.dropout; 2]);
+        assert!(!tower.bounded || least < all, "{tower:?}");
+        engine.keep_within(tower.bounded.then_some(least));
+        engine
+    };
+    let mut engines: Vec<Engine<f32>> = layers.iter().enumerate().map(engine).collect();
     let mut outputs: Vec<Vec<f32>> =
         layers.iter().map(|layer| vec![f32::NAN; batch * steps * layer.units]).collect();
 
+    let mut wavefront = None;
     if together {
         let parts = layers.iter().zip(&mut engines).zip(&mut outputs).enumerate();
         let mut stages: Vec<_> = parts
@@ -126,6 +138,7 @@ fn run(isa: Isa, tower: Tower, together: bool) -> Vec<u32> {
                 Stage { engine, call: layer.call(tower, x, &mask), y: Some(y) }
             })
             .collect();
+        wavefront = engine::wavefront(&stages);
         engine::forward(&mut stages);
     } else {
         for (at, (layer, engine)) in layers.iter().zip(&mut engines).enumerate() {
@@ -156,7 +169,7 @@ fn run(isa: Isa, tower: Tower, together: bool) -> Vec<u32> {
         all.extend(dw.iter().chain(&dx));
     }
     assert!(all.iter().all(|x| x.is_finite()), "{tower:?}");
-    all.iter().map(|x| x.to_bits()).collect()
+    Outcome { bits: all.iter().map(|x| x.to_bits()).collect(), wavefront }
 }
 
 fn on<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
@@ -164,12 +177,15 @@ fn on<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
     pool.unwrap_or_else(|error| panic!("{error}")).install(work)
 }
 
-/// How its layers share threads.
-fn wavefront(isa: Isa, tower: Tower, threads: usize) -> Option<Wavefront> {
-    let caches = Caches::of_this_cpu();
-    let plan = |sizes| (sizes, Plan::of::<f32>(isa, caches, sizes, || threads));
-    let layers: Vec<(Sizes, Plan)> = tower.sizes().map(plan).collect();
-    Wavefront::of::<f32>(caches, &layers, || threads)
+/// Checks the bits of a tower in one call on so many threads, and whether its layers share them.
+fn check(isa: Isa, tower: Tower, threads: &[usize], shared: impl Fn(usize) -> bool) {
+    let one = on(1, || run(isa, tower, false));
+    for &threads in threads {
+        let together = on(threads, || run(isa, tower, true));
+        let what = format!("{tower:?} on {threads} threads of {isa}: {:?}", together.wavefront);
+        assert!(together.bits == one.bits, "{what}");
+        assert_eq!(together.wavefront.is_some(), shared(threads), "{what}");
+    }
 }
 
 #[test]
@@ -177,7 +193,7 @@ fn layers_together_have_the_bits_of_layers_alone() {
     let towers = [
         TOWER,
         Tower { training: false, ..TOWER },
-        Tower { steps: 131, units: &[40, 56, 33], go_backwards: true, ..TOWER },
+        Tower { steps: 131, units: &[40, 56, 33], go_backwards: Some(0), ..TOWER },
         Tower { batch: 2, steps: 37, units: &[64, 24, 48, 40], ..TOWER },
         Tower { batch: 2, dropout: true, ..TOWER },
         // `x W` ahead for some steps, of which pieces of the sequence are no multiple.
@@ -188,60 +204,64 @@ fn layers_together_have_the_bits_of_layers_alone() {
     ];
     for isa in Isa::available() {
         for tower in towers {
-            let one = on(1, || run(isa, tower, false));
-            for threads in [1, 2, 3, 8] {
-                let found = wavefront(isa, tower, threads);
-                assert_eq!(found.is_some(), threads > 1, "{tower:?} on {threads} threads of {isa}");
-                let together = on(threads, || run(isa, tower, true));
-                assert!(together == one, "{tower:?} on {threads} threads of {isa}");
-            }
+            check(isa, tower, &[1, 2, 3, 8], |threads| threads > 1);
+        }
+        // One row so large that threads share its units, too.
+        for units in [&[96, 96][..], &[96, 24, 96]] {
+            let tower = Tower { steps: 50, units, ..TOWER };
+            check(isa, tower, &[4, 8], |_| true);
+            let found = on(4, || run(isa, Tower { training: false, ..tower }, true)).wavefront;
+            assert_eq!(found.map(|it| it.threads), Some(4), "{tower:?}");
         }
     }
 }
 
-/// A mask, lanes over the batch, a layer that reads from the end: one layer after the other.
 #[test]
 fn layers_that_wait_for_each_other_have_the_same_bits_too() {
     let towers = [
         Tower { mask: true, ..TOWER },
+        // Lanes over the batch.
         Tower { batch: 40, units: &[24, 3, 24], ..TOWER },
-        Tower { batch: 2, units: &[24], ..TOWER },
+        Tower { go_backwards: Some(1), ..TOWER },
+        // Threads share the rows.
+        Tower { batch: 16, ..TOWER },
+        // The sequence is cut.
+        Tower { steps: 2100, units: &[12, 12], bounded: true, ..TOWER },
+        Tower { units: &[48], steps: 160, ..TOWER },
     ];
     for isa in Isa::available() {
         for tower in towers {
-            let one = on(1, || run(isa, tower, false));
-            let together = on(2, || run(isa, tower, true));
-            assert!(together == one, "{tower:?} on {isa}");
+            check(isa, tower, &[2], |_| false);
         }
     }
 }
 
+/// Whether a layer is refused upon one of 4 inputs and 6 units, with 2 rows of 8 steps, and so much room for what
+/// that puts out.
+fn refused(inputs: usize, (batch, steps): (usize, usize), room: usize) -> bool {
+    let low = Tower { batch: 2, steps: 8, inputs: 4, training: false, ..TOWER };
+    let high = Tower { batch, steps, ..low };
+    let sizes = |Tower { batch, steps, training, .. }: Tower, inputs, units| {
+        let sizes = Sizes { batch, steps, inputs, units, training };
+        (Layer::new(1, sizes), Engine::new(Isa::best(), Options::new(inputs, units)))
+    };
+    let ((below, mut engine_below), (above, mut engine_above)) =
+        (sizes(low, 4, 6), sizes(high, inputs, 5));
+    let (x, mut y) = (numbers(2, 2 * 8 * 4), [0.0; 2 * 8 * 6]);
+    let y = (room > 0).then_some(&mut y[..room]);
+    let mut stages = [
+        Stage { engine: &mut engine_below, call: below.call(low, &x, &[]), y },
+        Stage { engine: &mut engine_above, call: above.call(high, &[], &[]), y: None },
+    ];
+    catch_unwind(AssertUnwindSafe(|| engine::forward(&mut stages))).is_err()
+}
+
 #[test]
 fn a_layer_that_does_not_fit_is_refused() {
-    let refused = |inputs: usize, steps: usize, room: usize| {
-        let [below, above] = [(4, 6), (inputs, 5)].map(|(inputs, units)| {
-            Layer::new(1, Sizes { batch: 1, steps: 8, inputs, units, training: false })
-        });
-        let tower = Tower { steps: 8, inputs: 4, training: false, ..TOWER };
-        let x = numbers(2, 8 * 4);
-        let engine =
-            |layer: &Layer| Engine::new(Isa::best(), Options::new(layer.inputs, layer.units));
-        let (mut low, mut high) = (engine(&below), engine(&above));
-        let mut y = [0.0; 8 * 6];
-        let y = (room > 0).then_some(&mut y[..room.min(48)]);
-        let mut stages = [
-            Stage { engine: &mut low, call: below.call(tower, &x, &[]), y },
-            Stage {
-                engine: &mut high,
-                call: above.call(Tower { steps, ..tower }, &[], &[]),
-                y: None,
-            },
-        ];
-        catch_unwind(AssertUnwindSafe(|| engine::forward(&mut stages))).is_err()
-    };
-    assert!(!refused(6, 8, 48));
-    assert!(refused(7, 8, 48), "another number of features");
-    assert!(refused(6, 7, 48), "another number of steps");
-    assert!(refused(6, 8, 47), "too little room between them");
-    assert!(refused(6, 8, 0), "no room between them");
+    assert!(!refused(6, (2, 8), 96));
+    assert!(refused(7, (2, 8), 96), "another number of features");
+    assert!(refused(6, (2, 7), 96), "another number of steps");
+    assert!(refused(6, (8, 2), 96), "other rows of other steps, as many in all");
+    assert!(refused(6, (2, 8), 95), "too little room between them");
+    assert!(refused(6, (2, 8), 0), "no room between them");
 }

@@ -41,11 +41,10 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// How a batch is computed, and the layer that it is about: the lowest.
+/// How the lowest of some layers is computed, and whether all of them share threads.
 struct Planned {
     plan: Plan,
     costs: Costs,
-    /// How the layers share threads, if they do.
     wavefront: Option<Wavefront>,
 }
 

@@ -49,7 +49,7 @@ pub use plan::{Cut, InputProduct, Lanes, Plan, Sizes};
 use ragged::Ragged;
 pub(crate) use rows::{Hoist, OneStep};
 pub use sequence::Gradient;
-pub use stages::{Stage, forward};
+pub use stages::{Stage, forward, wavefront};
 pub(crate) use stream::Shared as SharedWeights;
 pub use stream::Stream;
 pub use wavefront::Wavefront;

@@ -28,12 +28,20 @@ pub struct Stage<'a, T> {
 }
 
 /// Runs layers on top of each other, the lowest first: as each by itself with [`Engine::forward`], or some steps of
-/// each beside those of the others, if that is faster.
+/// each beside those of the others, if there is a [`wavefront`] for them.
 ///
 /// # Panics
 ///
-/// As there, and if a layer does not fit the one below.
+/// As there, and if a layer has other rows, steps or features than the one below puts out.
 pub fn forward<T: Float>(stages: &mut [Stage<T>]) {
+    let sizes = |stage: &Stage<T>| (stage.call.batch, stage.call.steps);
+    for pair in stages.windows(2) {
+        assert_eq!(
+            sizes(&pair[0]),
+            sizes(&pair[1]),
+            "rows and steps of layers on top of each other"
+        );
+    }
     if let Some(wavefront) = wavefront(stages) {
         return run(wavefront, stages);
     }
@@ -47,9 +55,9 @@ pub fn forward<T: Float>(stages: &mut [Stage<T>]) {
     }
 }
 
-/// How layers share threads, if they do.
-fn wavefront<T: Float>(stages: &[Stage<T>]) -> Option<Wavefront> {
-    let [first, above @ ..] = stages else { return None };
+/// How [`forward`] has layers share threads of the current `rayon` pool, if it does.
+pub fn wavefront<T: Float>(stages: &[Stage<T>]) -> Option<Wavefront> {
+    let [_, above @ ..] = stages else { return None };
     // What is read from its end cannot begin before all of it is there.
     let forwards = above.iter().all(|stage| !stage.engine.options.go_backwards);
     if above.is_empty() || stages.len() > Team::MOST || !forwards {
@@ -58,11 +66,8 @@ fn wavefront<T: Float>(stages: &[Stage<T>]) -> Option<Wavefront> {
     let layers: ArrayVec<_, { Team::MOST }> =
         stages.iter().map(|stage| (stage.sizes(), stage.plan())).collect();
     let wavefront = Wavefront::of::<T>(Caches::of_this_cpu(), &layers, rayon::current_num_threads)?;
-    let Call { batch, steps, .. } = first.call;
-    let stop = stages.iter().zip(&layers).all(|(stage, &(sizes, plan))| {
-        (sizes.batch, sizes.steps) == (batch, steps) && stage.stops(plan)
-    });
-    stop.then_some(wavefront)
+    let stops = stages.iter().zip(&layers).all(|(stage, &(_, plan))| stage.stops(plan));
+    stops.then_some(wavefront)
 }
 
 /// Takes all steps, and each layer those that the layer below has taken in the wave before.
@@ -77,7 +82,7 @@ fn run<T: Float>(wavefront: Wavefront, stages: &mut [Stage<T>]) {
         for wave in 0..pieces + layers - 1 {
             let first = (wave + 1).saturating_sub(pieces);
             let on_its_way = first..layers.min(wave + 1);
-            // What the layers have put out they go on with where nobody else writes.
+            // Each copies what the layer below has put out to where it alone writes.
             for at in on_its_way.clone() {
                 let (below, above) = stages.split_at_mut(at);
                 above[0].read(below.last(), wavefront.piece(wave - at, steps));
@@ -127,9 +132,7 @@ impl<T: Float> Stage<'_, T> {
 
     /// Whether it can take some steps and then others, with a plan that can.
     fn stops(&self, plan: Plan) -> bool {
-        self.call.mask.is_none()
-            && !self.engine.serial
-            && self.engine.windows(plan, &self.call).count() == 1
+        self.call.mask.is_none() && self.engine.windows(plan, &self.call).count() == 1
     }
 
     /// What comes before the steps.

@@ -17,6 +17,9 @@ use super::plan::{Cut, Lanes, Plan, Sizes};
 /// Multiply-adds that take as long as it takes a team to share out work once.
 const SHARING: usize = 3 << 13;
 
+/// Multiply-adds that a thread has between two sharings, at most: who waits for more goes back to its pool.
+const PIECE: usize = 1 << 23;
+
 /// How layers on top of each other share threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wavefront {
@@ -27,8 +30,8 @@ pub struct Wavefront {
 }
 
 impl Wavefront {
-    /// How layers of these sizes share threads, the lowest first, with as many rows and steps, if that is faster
-    /// than one layer after the other, each with its plan. Asks how many threads there are only if there is
+    /// How layers of these sizes share threads, the lowest first, if that is faster than one layer after the other,
+    /// each with its plan. All have the same rows and steps. Asks how many threads there are only if there is
     /// enough for two to do.
     pub fn of<T: Float>(
         caches: Caches,
@@ -41,8 +44,6 @@ impl Wavefront {
         if !count.contains(&layers.len()) || layers.iter().any(whole) || !pays(layers) {
             return None;
         }
-        let useful =
-            |&(_, plan): &(Sizes, Plan)| if plan.cut == Cut::Units { plan.threads } else { 1 };
         let threads = threads().min(layers.iter().map(useful).sum()).min(Team::MOST);
         let share = Share::most::<T>(layers, threads);
         // From piece to piece the weights have to stay, beside what else there is.
@@ -50,18 +51,19 @@ impl Wavefront {
             return None;
         }
         // So many steps at a time that the front's way through the layers costs as much as sharing them out.
-        let [all, sharing, longest] = [steps, SHARING, share.work].map(|count| count as f64);
-        let at_a_time = (all * sharing / longest / above.len() as f64).sqrt() as usize;
+        let [all, sharing, piece] = [steps, SHARING, PIECE].map(|count| count as f64);
+        let at_a_time = (all * sharing / share.time / above.len() as f64).sqrt();
+        let at_a_time = at_a_time.min(piece / share.time) as usize;
         let at_a_time = at_a_time.clamp(1, steps);
         let way = all + (above.len() * at_a_time) as f64;
-        let together = way * longest + (way / at_a_time as f64).ceil() * sharing;
+        let together = way * share.time + (way / at_a_time as f64).ceil() * sharing;
         let alone = all * layers.iter().map(alone).sum::<f64>();
         (together < alone).then_some(Wavefront { steps: at_a_time, threads })
     }
 
-    /// The steps that a layer takes at a time: number `piece` of them, and how many there are.
-    pub(super) fn piece(self, piece: usize, steps: usize) -> Range<usize> {
-        piece * self.steps..steps.min((piece + 1) * self.steps)
+    /// The steps of piece number `at` of a sequence of so many.
+    pub(super) fn piece(self, at: usize, steps: usize) -> Range<usize> {
+        at * self.steps..steps.min((at + 1) * self.steps)
     }
 
     /// How many pieces so many steps are.
@@ -81,22 +83,34 @@ pub(super) fn work(&Sizes { batch, inputs, units, .. }: &Sizes) -> usize {
     batch.saturating_mul(4 * units).saturating_mul(inputs + units)
 }
 
-/// How long a step of a layer takes by itself, in multiply-adds of one thread, measured: threads that share a batch
-/// share no weights, which costs each about half a row; two that share the units of a row wait for each other in
-/// every step and need two thirds.
+/// How many threads could take a step of a layer together.
+fn useful((_, plan): &(Sizes, Plan)) -> usize {
+    if plan.cut == Cut::Units { plan.threads } else { 1 }
+}
+
+/// How long threads take that share the units of a row, in multiply-adds of one: they wait for each other in every step,
+/// and two need two thirds, measured.
+fn of_units(work: usize, threads: usize) -> f64 {
+    2.0 * work as f64 / (1 + threads) as f64
+}
+
+/// How long a step of a layer takes by itself: threads that share a batch share no weights, which costs each about half
+/// a row, measured.
 fn alone((sizes, plan): &(Sizes, Plan)) -> f64 {
-    let [work, threads, batch] = [work(sizes), plan.threads, sizes.batch].map(|count| count as f64);
+    let (work, threads) = (work(sizes), plan.threads);
     match plan.cut {
-        _ if plan.threads == 1 => work,
-        Cut::Batch => work / threads + work / batch / 2.0,
-        Cut::Units => work * 2.0 / (1.0 + threads),
+        Cut::Batch if threads > 1 => {
+            work as f64 * (1.0 / threads as f64 + 0.5 / sizes.batch as f64)
+        }
+        _ => of_units(work, threads),
     }
 }
 
 /// What a thread has to do in a step.
 #[derive(Clone, Copy)]
 struct Share {
-    work: usize,
+    /// In multiply-adds.
+    time: f64,
     /// Bytes of weights.
     weights: usize,
 }
@@ -109,13 +123,16 @@ impl Share {
             let (lower, upper) = layers.split_at(half);
             let a = Share::most::<T>(lower, threads / 2);
             let b = Share::most::<T>(upper, threads - threads / 2);
-            return Share { work: a.work.max(b.work), weights: a.weights.max(b.weights) };
+            return Share { time: a.time.max(b.time), weights: a.weights.max(b.weights) };
         }
-        let work = layers.iter().map(|(sizes, _)| work(sizes)).sum::<usize>();
+        // Several layers have one thread, a layer maybe more than it has a use for.
+        let threads = layers.iter().map(useful).fold(threads, usize::min);
+        let sum = |of: fn(&Sizes) -> usize| {
+            layers.iter().map(|(sizes, _)| of(sizes)).fold(0, usize::saturating_add)
+        };
         let weights =
-            |sizes: &Sizes| 4 * sizes.units * (sizes.inputs + sizes.units) * size_of::<T>();
-        let weights = layers.iter().map(|(sizes, _)| weights(sizes)).sum::<usize>();
-        Share { work: work / threads, weights: weights / threads }
+            sum(|sizes| work(&Sizes { batch: 1, ..*sizes })).saturating_mul(size_of::<T>());
+        Share { time: of_units(sum(work), threads), weights: weights / threads }
     }
 }
 

@@ -101,14 +101,19 @@ impl<T: crate::Float> Both<T> {
 }
 
 /// Runs what the two directions do in a pass, on two threads if that pays: neither needs the other.
-fn side_by_side<T: crate::Float>(pass: &Pass<T>, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+fn side_by_side<'a, T: crate::Float>(
+    pass: Pass<'a, T>,
+    a: impl FnOnce(Pass<'a, T>) + Send,
+    b: impl FnOnce(Pass<'a, T>) + Send,
+) {
     let rows = pass.batch.saturating_mul(pass.inputs.axis(0, 0));
     let work = rows.saturating_mul(pass.weights.len());
     if !pass.serial && pays_threads(work) && rayon::current_num_threads() > 1 {
-        rayon::join(a, b);
+        let pass = Pass { beside: true, ..pass };
+        rayon::join(|| a(pass), || b(pass));
     } else {
-        a();
-        b();
+        a(pass);
+        b(pass);
     }
 }
 
@@ -134,9 +139,9 @@ impl<T: crate::Float> Operation<T> for Both<T> {
         let [forward, backward] = &mut self.ways;
         let (a, b) = outputs[values..].split_at_mut(forward.places().returned.end);
         side_by_side(
-            &pass,
-            || forward.forward(pass, steps, a),
-            || backward.forward(pass, steps, b),
+            pass,
+            |pass| forward.forward(pass, steps, a),
+            |pass| backward.forward(pass, steps, b),
         );
 
         let ([a, b], [m, n]) = (&self.ways, self.ways.each_ref().map(|way| way.units));
@@ -192,9 +197,9 @@ impl<T: crate::Float> Operation<T> for Both<T> {
         // Initial states need not be given.
         let (initial, dinitial) = dinitial.split_at_mut(states.end.min(dinitial.len()));
         side_by_side(
-            &pass,
-            || forward.backward(pass, returned, weights, initial),
-            || backward.backward(pass, dreturned, dweights, dinitial),
+            pass,
+            |pass| forward.backward(pass, returned, weights, initial),
+            |pass| backward.backward(pass, dreturned, dweights, dinitial),
         );
         if let Some(dx) = dx.room() {
             let [a, b] = self.ways.each_mut().map(|way| &way.din().grad[..]);

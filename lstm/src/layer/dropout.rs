@@ -273,8 +273,16 @@ mod tests {
             given: None,
         };
         let training = Some(Draw::new(3, step));
-        let pass =
-            Pass { batch, kept: true, training, serial: false, weights: &[], version: 0, inputs };
+        let pass = Pass {
+            batch,
+            kept: true,
+            training,
+            serial: false,
+            beside: false,
+            weights: &[],
+            version: 0,
+            inputs,
+        };
         let mut drop = Drop::new(dropout);
         let mut y = [Buffer::zeros(len)];
         drop.forward(pass, &mut y);

@@ -134,6 +134,7 @@ mod tests {
             kept: true,
             training: None,
             serial: false,
+            beside: false,
             weights: &[],
             version: 0,
             inputs,

@@ -21,6 +21,8 @@ pub(crate) struct Pass<'a, T> {
     pub(crate) training: Option<Draw>,
     /// Whether it is to stay on its thread.
     pub(crate) serial: bool,
+    /// Whether other threads have something else to do.
+    pub(crate) beside: bool,
     /// The weights of the layer, flat.
     pub(crate) weights: &'a [T],
     /// A number that changes whenever the weights do.
@@ -173,8 +175,9 @@ pub(crate) trait Operation<T: Float>: Debug + Send + Sync {
     /// Reads the inputs, writes the outputs, keeps what backward needs if that will follow.
     fn forward(&mut self, pass: Pass<T>, outputs: &mut [Buffer<T>]);
 
-    /// What there is to do for [`forward`](Self::forward), if that is to run an LSTM: it may then be run beside
-    /// others, which [`finish`](Self::finish) comes after. The input may be yet to come, and have no numbers.
+    /// The call that [`forward`](Self::forward) would make, if that is to run an LSTM, so that it can be made
+    /// together with those of other layers; [`finish`](Self::finish) ends what is begun here. Nothing, if the
+    /// input is yet to come, and has no numbers, where it is needed before the first step.
     fn stage<'a>(
         &'a mut self,
         _pass: Pass<'a, T>,

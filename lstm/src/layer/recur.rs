@@ -146,9 +146,7 @@ impl<T: crate::Float> Recur<T> {
             dropout: Dropout::new(lstm),
         }
     }
-}
 
-impl<T: crate::Float> Recur<T> {
     /// What there is to do with the engine in a pass.
     #[inline(always)] // small layers would notice the copy
     fn start<'a>(&'a mut self, pass: &Pass<'a, T>, outputs: &'a mut [Buffer<T>]) -> Stage<'a, T> {
@@ -196,8 +194,9 @@ impl<T: crate::Float> Operation<T> for Recur<T> {
         pass: Pass<'a, T>,
         outputs: &'a mut [Buffer<T>],
     ) -> Option<Stage<'a, T>> {
-        let whole_input = pass.training.is_some() && self.dropout.would_change_input();
-        (!whole_input).then(|| self.start(&pass, outputs))
+        let to_come = pass.inputs.at(0).is_empty();
+        let waits = to_come && pass.training.is_some() && self.dropout.would_change_input();
+        (!waits).then(|| self.start(&pass, outputs))
     }
 
     fn finish(&mut self, batch: usize, outputs: &mut [Buffer<T>]) {
