@@ -37,7 +37,7 @@ isas:
 	KERNELS_ISA=portable cargo test --locked $(DOORS)
 
 # As a part of the whole workspace: another selection would compile everything again.
-DOORS = --workspace --test conformance --test programs --test bounded_memory
+DOORS = --workspace --lib --test conformance --test programs --test bounded_memory
 
 # `kernels` linked from outside of the workspace.
 link:

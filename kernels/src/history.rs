@@ -108,6 +108,9 @@ impl<'a, T> History<'a, T> {
     #[track_caller]
     pub fn into_slice(self) -> &'a mut [T] {
         let Range { start, end } = self.rows;
+        if start == end {
+            return &mut [];
+        }
         let whole = start == 0 && (end == self.batch || end.is_multiple_of(self.group));
         assert!(whole, "whole groups");
         // SAFETY: the first groups, whose rows are those of this part, which are borrowed mutably for `'a`.
@@ -319,6 +322,33 @@ mod tests {
     }
 
     /// What would reach into a neighbour, and numbers so large that they come round.
+    #[test]
+    fn what_has_no_elements_can_be_cut_too() {
+        for (batch, slots, width) in [(0, 3, 2), (5, 0, 2), (5, 3, 0)] {
+            let mut array = [0u8; 0];
+            let mut history = History::new(&mut array, (batch, 2), (slots, width));
+            for first in 0..=batch {
+                let (left, right) = history.reborrow().split(first);
+                for (mut part, rows) in [(left, 0..first), (right, first..batch)] {
+                    for row in rows.clone() {
+                        let group = row / 2 - rows.start / 2;
+                        let piece = Piece { group, first: row % 2, rows: 1 };
+                        for slot in 0..slots {
+                            assert!(part.slot_mut(piece, slot).is_empty());
+                        }
+                    }
+                }
+            }
+            assert!(history.into_slice().is_empty());
+        }
+        // Nothing is left behind a last group that is short, nor before the first.
+        let mut array = [0u8; 5];
+        let mut history = History::new(&mut array, (5, 2), (1, 1));
+        assert!(history.reborrow().split(5).1.into_slice().is_empty());
+        assert!(history.reborrow().split(0).0.into_slice().is_empty());
+        assert_eq!(history.split(0).1.into_slice().len(), 5);
+    }
+
     #[test]
     fn what_is_not_of_a_part_is_refused() {
         let refused = |ask: &dyn Fn(History<i32>)| {

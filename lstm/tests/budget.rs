@@ -206,18 +206,30 @@ fn dropout_by_gate() {
 
 #[test]
 fn threads() {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("threads");
+    let layer = || Layer::<f32>::new(Options::new(40, 64), 40, 300);
     let layers = [
-        Layer::<f32>::new(Options::new(40, 64), 40, 300),
+        ("rows", layer()),
+        ("rows with a mask", layer().masked()),
+        ("rows with dropout", layer().dropped()),
+        ("rows with both", layer().dropped().masked()),
+        ("few rows, hoisted", Layer::new(Options::new(300, 100), 3, 800).masked()),
         // Hoisted, and for one row by units.
-        Layer::new(Options::new(300, 270), 1, 2100),
+        ("one row", Layer::new(Options::new(300, 270), 1, 2100)),
+        ("groups of rows", Layer::new(Options::new(9, 5), 40, 600).masked()),
     ];
-    for layer in layers {
+    for (what, layer) in layers {
         let isa = Isa::best();
         let expected = layer.run(&mut layer.engine(isa, None));
-        let (_, least) = layer.bytes(isa);
-        let found = pool.install(|| layer.run(&mut layer.engine(isa, Some(least))));
-        assert!(found == expected);
+        let (all, least) = layer.bytes(isa);
+        assert!(least < all, "{what}");
+        for threads in [2, 3, 8] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            for bytes in [Some(least), Some((least + all) / 2), None] {
+                let run = || layer.run(&mut layer.engine(isa, bytes));
+                let found = pool.as_ref().expect("threads").install(run);
+                assert!(found == expected, "{what}: {bytes:?} bytes, {threads} threads");
+            }
+        }
     }
 }
 

@@ -102,9 +102,46 @@ impl<T: Float> OuterProducts<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use kernels::Isa;
+    use kernels::{Gemm, Isa, MatMut, MatRef, Scratch};
 
     use super::*;
+
+    /// Numbers whose sums round: the sums are those of a matrix product, which takes the place of these where there
+    /// are more steps.
+    #[test]
+    fn sums_have_the_bits_of_a_matrix_product() {
+        let mut state = 1u32;
+        let mut numbers = |len: usize| -> Vec<f32> {
+            let number = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+            };
+            std::iter::repeat_with(number).take(len).collect()
+        };
+        for isa in Isa::available() {
+            for [units, count, rows] in [[3, 5, 4], [10, 11, 3], [16, 5, 2], [21, 4, 7], [40, 9, 6]]
+            {
+                let lanes = isa.lanes::<f32>();
+                let width = usize::next_multiple_of(units, lanes);
+                let (left, dz) = (numbers(rows * count), numbers(rows * 4 * width));
+                let before = numbers(count * 4 * units);
+                let mut grad = before.clone();
+                let few = Left { numbers: &left, stride: count, count };
+                isa.run(OuterProducts { left: few, dz: &dz, units, grad: &mut grad });
+
+                let mut sums = vec![0.0; count * 4 * width];
+                let left = MatRef::new(&left, rows, count);
+                let product = Gemm::new(left.t(), MatRef::new(&dz, rows, 4 * width)).isa(isa);
+                product.run(MatMut::new(&mut sums, count, 4 * width), &mut Scratch::default());
+                for (i, (found, before)) in grad.iter().zip(before).enumerate() {
+                    let (row, gate, unit) = (i / (4 * units), i / units % 4, i % units);
+                    let at = place::<f32>(unit) + gate * between::<f32>(lanes, width, unit);
+                    let want = before + sums[row * 4 * width + at];
+                    assert_eq!(found.to_bits(), want.to_bits(), "{units} {count} {rows} {isa}");
+                }
+            }
+        }
+    }
 
     /// Small whole numbers, whose sums are exact in any order.
     #[test]
