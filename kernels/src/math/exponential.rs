@@ -45,9 +45,15 @@ pub(super) struct Reduced<X> {
 
 #[inline(always)]
 pub(super) fn reduce<S: Simd, X: Vector<S>>(simd: S, x: X) -> Reduced<X> {
+    let n = (x * X::splat(simd, X::Scalar::LOG2_E)).round();
+    reduce_by(simd, n, x)
+}
+
+/// The same where `n` is there before `x` is.
+#[inline(always)]
+fn reduce_by<S: Simd, X: Vector<S>>(simd: S, n: X, x: X) -> Reduced<X> {
     let splat = |x| X::splat(simd, x);
 
-    let n = (x * splat(X::Scalar::LOG2_E)).round();
     let almost = (-n).mul_add(splat(X::Scalar::LN_2_HI), x);
     let r = (-n).mul_add(splat(X::Scalar::LN_2_LO), almost);
 
@@ -159,7 +165,9 @@ pub fn tanh<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
     let one = splat(X::Scalar::ONE);
 
     let negative = splat(-X::Scalar::TANH_MAX).max(-x.abs());
-    let reduced = reduce(simd, negative + negative);
+    // log₂ e twice: no wait for the sum, and the same product.
+    let n = (negative * splat(X::Scalar::LOG2_E + X::Scalar::LOG2_E)).round();
+    let reduced = reduce_by(simd, n, negative + negative);
     let below = reduced.sum(one, one, reduced.n.exp2i());
     // 1 - e = 2 - (1 + e), exact but for the rounding of the low part, which is small where the
     // difference is.
