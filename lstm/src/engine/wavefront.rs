@@ -141,11 +141,11 @@ impl Share {
 pub(super) fn half<L>(layers: &[L], threads: usize, work: impl Fn(&L) -> usize) -> usize {
     let first = (threads / 2).max(1);
     let others = threads.max(2) - first;
-    let all = layers.iter().map(&work).sum::<usize>();
-    let mut below = 0;
+    let all = layers.iter().map(&work).fold(0, usize::saturating_add);
+    let mut below = 0usize;
     let most = |layer| {
-        below += work(layer);
-        (below * others).max((all - below) * first)
+        below = below.saturating_add(work(layer));
+        below.saturating_mul(others).max((all - below).saturating_mul(first))
     };
     let halves = layers[..layers.len() - 1].iter().map(most).enumerate();
     1 + halves.min_by_key(|&(_, most)| most).map_or(0, |(at, _)| at)
