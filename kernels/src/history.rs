@@ -321,7 +321,6 @@ mod tests {
         assert!(history.reborrow().slot(Piece { group: 1, first: 2, rows: 0 }, 0).is_empty());
     }
 
-    /// What would reach into a neighbour, and numbers so large that they come round.
     #[test]
     fn what_has_no_elements_can_be_cut_too() {
         for (batch, slots, width) in [(0, 3, 2), (5, 0, 2), (5, 3, 0)] {
@@ -349,6 +348,7 @@ mod tests {
         assert_eq!(history.split(0).1.into_slice().len(), 5);
     }
 
+    /// What would reach into a neighbour, and numbers so large that they come round.
     #[test]
     fn what_is_not_of_a_part_is_refused() {
         let refused = |ask: &dyn Fn(History<i32>)| {

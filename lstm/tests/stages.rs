@@ -101,7 +101,6 @@ impl Layer {
 }
 
 /// What a tower comes to.
-#[derive(Debug, PartialEq)]
 struct Outcome {
     /// The bits of all that is returned: outputs, then states and gradients, from the lowest layer on.
     bits: Vec<u32>,
@@ -241,12 +240,12 @@ fn layers_that_wait_for_each_other_have_the_same_bits_too() {
 fn refused(inputs: usize, (batch, steps): (usize, usize), room: usize) -> bool {
     let low = Tower { batch: 2, steps: 8, inputs: 4, training: false, ..TOWER };
     let high = Tower { batch, steps, ..low };
-    let sizes = |Tower { batch, steps, training, .. }: Tower, inputs, units| {
+    let layer = |Tower { batch, steps, training, .. }: Tower, inputs, units| {
         let sizes = Sizes { batch, steps, inputs, units, training };
         (Layer::new(1, sizes), Engine::new(Isa::best(), Options::new(inputs, units)))
     };
     let ((below, mut engine_below), (above, mut engine_above)) =
-        (sizes(low, 4, 6), sizes(high, inputs, 5));
+        (layer(low, 4, 6), layer(high, inputs, 5));
     let (x, mut y) = (numbers(2, 2 * 8 * 4), [0.0; 2 * 8 * 6]);
     let y = (room > 0).then_some(&mut y[..room]);
     let mut stages = [

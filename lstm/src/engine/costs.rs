@@ -100,10 +100,10 @@ pub struct Costs {
 impl Costs {
     /// The costs of a call in `T`, with these caches.
     pub fn of<T: Float>(caches: Caches, sizes: Sizes) -> Self {
-        let Sizes { batch, steps, inputs, units, .. } = sizes;
+        let Sizes { batch, steps, units, .. } = sizes;
         let line = line::<T>();
         let row = units.saturating_mul(4 * size_of::<T>());
-        let weights = inputs.saturating_add(units).saturating_mul(row);
+        let weights = sizes.weights().saturating_mul(size_of::<T>());
         Costs {
             sizes,
             over_units: batch.saturating_mul(units.next_multiple_of(line)),
@@ -111,7 +111,7 @@ impl Costs {
             weights,
             recurrent: units.saturating_mul(row),
             level: Level::of(weights, caches),
-            work: batch.saturating_mul(steps).saturating_mul(weights / size_of::<T>()),
+            work: batch.saturating_mul(steps).saturating_mul(sizes.weights()),
         }
     }
 

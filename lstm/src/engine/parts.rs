@@ -96,7 +96,7 @@ impl<T: kernels::Float> Forward<'_, T> {
         let Packed::Rows(weights) = self.weights else {
             unreachable!("lanes over the batch take all steps at once")
         };
-        let activations = self.activations();
+        let activations = Activations::of(&self.options);
         let mut start = steps.start;
         while start < steps.end {
             let (end, hoisted) = match plan.input {
@@ -116,10 +116,6 @@ impl<T: kernels::Float> Forward<'_, T> {
             }
             start = end;
         }
-    }
-
-    fn activations(self) -> Activations {
-        Activations::new(self.options.activation, self.options.recurrent_activation)
     }
 
     /// Reads the input, if there is one, and takes some steps: halves the batch until there is one part for each
@@ -151,8 +147,8 @@ impl<T: kernels::Float> Forward<'_, T> {
 
     /// The same on this thread, or one row by a team.
     fn serial(self, mut view: View<T>, x: Option<&[T]>, y: Option<&mut [T]>, steps: Range<usize>) {
-        let Forward { isa, kept, plan, .. } = self;
-        let (activations, reversed) = (self.activations(), self.options.go_backwards);
+        let Forward { isa, options, kept, plan, .. } = self;
+        let (activations, reversed) = (Activations::of(&options), options.go_backwards);
         match self.weights {
             Packed::Rows(weights) => {
                 let view = &mut view;
@@ -209,8 +205,7 @@ impl<T: kernels::Float> Backward<'_, T> {
             );
             return;
         }
-        let Options { activation, recurrent_activation, .. } = self.options;
-        let activations = Activations::new(activation, recurrent_activation);
+        let activations = Activations::of(&self.options);
         self.with(activations, view, dy);
     }
 

@@ -70,6 +70,13 @@ pub struct Sizes {
     pub training: bool,
 }
 
+impl Sizes {
+    /// Numbers of W and U: multiply-adds of a step of a row.
+    pub(super) fn weights(&self) -> usize {
+        self.inputs.saturating_add(self.units).saturating_mul(self.units.saturating_mul(4))
+    }
+}
+
 /// Rows of a product that is hoisted for a few steps only, at least: then it runs at the speed of a
 /// large one, and its result is still in the cache when its steps come.
 const HOISTED_ROWS: usize = 96;

@@ -135,7 +135,7 @@ impl<T: Float> Stream<T> {
         let mut workspace = Workspace::default();
         workspace.reserve(workspace::lens(dims, options, training, [false; 2]));
         let y = Buffer::zeros(batch * units);
-        let activations = Activations::new(options.activation, options.recurrent_activation);
+        let activations = Activations::of(&options);
         let mut stream =
             Stream { isa, options, activations, plan, dims, batch, weights, workspace, y };
         stream.reset();

@@ -26,7 +26,7 @@ impl PartialEq for Outcome {
 }
 
 /// Numbers between -1 and 1 that look random.
-fn numbers(seed: u32, len: usize) -> Vec<f32> {
+pub(super) fn numbers(seed: u32, len: usize) -> Vec<f32> {
     let mut state = seed;
     std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

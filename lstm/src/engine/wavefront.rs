@@ -79,8 +79,8 @@ fn pays(layers: &[(Sizes, Plan)]) -> bool {
 }
 
 /// Multiply-adds of a step of a layer.
-pub(super) fn work(&Sizes { batch, inputs, units, .. }: &Sizes) -> usize {
-    batch.saturating_mul(4 * units).saturating_mul(inputs + units)
+pub(super) fn work(sizes: &Sizes) -> usize {
+    sizes.batch.saturating_mul(sizes.weights())
 }
 
 /// How many threads could take a step of a layer together.
@@ -130,8 +130,7 @@ impl Share {
         let sum = |of: fn(&Sizes) -> usize| {
             layers.iter().map(|(sizes, _)| of(sizes)).fold(0, usize::saturating_add)
         };
-        let weights =
-            sum(|sizes| work(&Sizes { batch: 1, ..*sizes })).saturating_mul(size_of::<T>());
+        let weights = sum(Sizes::weights).saturating_mul(size_of::<T>());
         Share { time: of_units(sum(work), threads), weights: weights / threads }
     }
 }

@@ -12,7 +12,6 @@ use kernels::{Buffer, Isa};
 use super::bidirectional::{Bidirectional, MergeMode};
 use super::part::{Part, Places};
 use super::{Flow, Inputs, Mask, Operation, Pass, Recurrence};
-use crate::engine::pays_threads;
 use crate::shape::Shape;
 
 /// The operation of a [`Bidirectional`] layer.
@@ -106,9 +105,7 @@ fn side_by_side<'a, T: crate::Float>(
     a: impl FnOnce(Pass<'a, T>) + Send,
     b: impl FnOnce(Pass<'a, T>) + Send,
 ) {
-    let rows = pass.batch.saturating_mul(pass.inputs.axis(0, 0));
-    let work = rows.saturating_mul(pass.weights.len());
-    if !pass.serial && pays_threads(work) && rayon::current_num_threads() > 1 {
+    if pass.pays_threads() && rayon::current_num_threads() > 1 {
         let pass = Pass { beside: true, ..pass };
         rayon::join(|| a(pass), || b(pass));
     } else {

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use kernels::{Buffer, Float};
 
 use crate::activation::Activation;
-use crate::engine::{Engine, Stage, Stream};
+use crate::engine::{Engine, Stage, Stream, pays_threads};
 use crate::random::Draw;
 use crate::shape::Shape;
 
@@ -29,6 +29,14 @@ pub(crate) struct Pass<'a, T> {
     pub(crate) version: u64,
     /// The inputs.
     pub(crate) inputs: Inputs<'a, T>,
+}
+
+impl<T: Float> Pass<'_, T> {
+    /// Whether it may use threads, and has enough for two to do.
+    pub(crate) fn pays_threads(&self) -> bool {
+        let steps = self.batch.saturating_mul(self.inputs.axis(0, 0));
+        !self.serial && pays_threads(steps.saturating_mul(self.weights.len()))
+    }
 }
 
 /// The values that flow into an operation.

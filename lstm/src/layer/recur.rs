@@ -29,6 +29,8 @@ struct Dropout<T> {
     rate: f64,
     recurrent_rate: f64,
     seed: Option<u64>,
+    /// See [`LSTM::drops_whole_input`].
+    whole_input: bool,
     /// `[batch, 4, units]`, if the gates differ.
     recurrent: Buffer<T>,
     /// `[batch, inputs]`, or `[batch, 4, inputs]` if the gates differ.
@@ -44,12 +46,20 @@ fn drops(rate: f64) -> bool {
     0.0 < rate && rate < 1.0
 }
 
+impl LSTM {
+    /// Whether dropout in training is of the input of all gates alike, and so done before the first step.
+    pub(crate) fn drops_whole_input(&self) -> bool {
+        drops(self.dropout) && self.recurrent_dropout <= 0.0
+    }
+}
+
 impl<T: crate::Float> Dropout<T> {
     fn new(lstm: &LSTM) -> Self {
         Dropout {
             rate: lstm.dropout,
             recurrent_rate: lstm.recurrent_dropout,
             seed: lstm.seed,
+            whole_input: lstm.drops_whole_input(),
             recurrent: Buffer::new(),
             input: Buffer::new(),
             x: Buffer::new(),
@@ -100,11 +110,6 @@ impl<T: crate::Float> Dropout<T> {
     /// Whether all gates see the same changed input.
     fn changes_input(&self) -> bool {
         self.live && !self.by_gate()
-    }
-
-    /// The same, of a batch in training that is yet to come.
-    fn would_change_input(&self) -> bool {
-        drops(self.rate) && !self.by_gate()
     }
 }
 
@@ -195,7 +200,7 @@ impl<T: crate::Float> Operation<T> for Recur<T> {
         outputs: &'a mut [Buffer<T>],
     ) -> Option<Stage<'a, T>> {
         let to_come = pass.inputs.at(0).is_empty();
-        let waits = to_come && pass.training.is_some() && self.dropout.would_change_input();
+        let waits = to_come && pass.training.is_some() && self.dropout.whole_input;
         (!waits).then(|| self.start(&pass, outputs))
     }
 

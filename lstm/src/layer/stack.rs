@@ -57,10 +57,8 @@ fn together<T: crate::Float>(
     made: impl Fn(usize) -> usize,
     returned: &mut [Buffer<T>],
 ) -> bool {
-    let steps = pass.batch.saturating_mul(pass.inputs.axis(0, 0));
-    let pays = engine::pays_threads(steps.saturating_mul(pass.weights.len()));
     let masked = pass.inputs.mask_of_steps().is_some();
-    if !pays || masked || pass.serial || pass.beside || !(2..=Team::MOST).contains(&cells.len()) {
+    if !pass.pays_threads() || masked || pass.beside || !(2..=Team::MOST).contains(&cells.len()) {
         return false;
     }
     let mut stages = ArrayVec::<_, { Team::MOST }>::new();

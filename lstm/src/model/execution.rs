@@ -661,8 +661,7 @@ fn chain(graph: &Graph, first: usize, through: bool) -> usize {
         if *x != (at - 1, 0) || !elsewhere {
             break;
         }
-        // In training, dropout of the input that all gates share wants all steps before the first.
-        let waits = |lstm: &LSTM| !through && lstm.dropout > 0.0 && lstm.recurrent_dropout == 0.0;
+        let waits = |lstm: &LSTM| !through && lstm.drops_whole_input();
         match layer(at) {
             Layer::LSTM(lstm) if !lstm.go_backwards && !waits(lstm) => chain = at + 1 - first,
             layer if through && drops_out(layer) => {}

@@ -28,6 +28,7 @@ use std::ops::Range;
 use kernels::Aligned;
 use kernels::simd::{Float, MAX_LANES, Simd, V, Vector};
 
+use super::call::Options;
 use crate::activation::Activation;
 use chosen::Chosen;
 use standard::Standard;
@@ -42,7 +43,8 @@ pub(super) enum Activations {
 }
 
 impl Activations {
-    pub(super) fn new(cell: Activation, gate: Activation) -> Self {
+    pub(super) fn of(options: &Options) -> Self {
+        let (cell, gate) = (options.activation, options.recurrent_activation);
         match (cell, gate) {
             (Activation::Tanh, Activation::Sigmoid) => Activations::Standard,
             _ => Activations::Chosen(Chosen { gate, cell }),

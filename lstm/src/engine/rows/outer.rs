@@ -105,26 +105,19 @@ mod tests {
     use kernels::{Gemm, Isa, MatMut, MatRef, Scratch};
 
     use super::*;
+    use crate::engine::tests::numbers;
 
     /// Numbers whose sums round: the sums are those of a matrix product, which takes the place of these where there
     /// are more steps.
     #[test]
     fn sums_have_the_bits_of_a_matrix_product() {
-        let mut state = 1u32;
-        let mut numbers = |len: usize| -> Vec<f32> {
-            let number = || {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 8) as f32 / (1 << 24) as f32 - 0.5
-            };
-            std::iter::repeat_with(number).take(len).collect()
-        };
         for isa in Isa::available() {
             for [units, count, rows] in [[3, 5, 4], [10, 11, 3], [16, 5, 2], [21, 4, 7], [40, 9, 6]]
             {
                 let lanes = isa.lanes::<f32>();
                 let width = usize::next_multiple_of(units, lanes);
-                let (left, dz) = (numbers(rows * count), numbers(rows * 4 * width));
-                let before = numbers(count * 4 * units);
+                let (left, dz) = (numbers(1, rows * count), numbers(2, rows * 4 * width));
+                let before = numbers(3, count * 4 * units);
                 let mut grad = before.clone();
                 let few = Left { numbers: &left, stride: count, count };
                 isa.run(OuterProducts { left: few, dz: &dz, units, grad: &mut grad });
