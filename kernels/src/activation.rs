@@ -85,7 +85,7 @@ impl Function {
             Function::Exp => [0.84, 0.82],
             Function::Expm1 => [1.1, 0.83],
             Function::Sigmoid => [0.84, 0.84],
-            Function::Tanh => [0.91, 1.2],
+            Function::Tanh => [0.93, 1.2],
             Function::Softplus => [1.1, 1.1],
             Function::Log1p => [1.1, 1.0],
             Function::Erf => [1.0, 1.1],

@@ -368,3 +368,33 @@ fn exponent_is_that_of_every_positive_normal_number() {
     check::<f32>();
     check::<f64>();
 }
+
+#[test]
+fn lookup_takes_two_elements_to_each_doubling() {
+    struct Lookup<T>([T; 8]);
+
+    impl<T: Float> Map<T> for Lookup<T> {
+        #[inline(always)]
+        fn map<S: Simd>(&self, simd: S, x: V<S, T>) -> V<S, T> {
+            x.lookup(simd, &self.0)
+        }
+    }
+
+    fn check<T: Scalar>() {
+        let table = [0, 1, 2, 3, 4, 5, 6, 7].map(|at| T::from_f64(at.into()));
+        for isa in Isa::available() {
+            for (fraction, half) in [(1.0, 0), (1.499, 0), (1.5, 1), (1.999, 1)] {
+                let exponents = 1 - T::MAX_EXPONENT..=T::MAX_EXPONENT;
+                let number = |n: i32| T::from_f64(fraction * 2f64.powi(n));
+                let mut got: Vec<T> = exponents.clone().map(number).collect();
+                isa.run(Mapped(&mut got, Lookup(table)));
+                for (n, &got) in exponents.zip(&got) {
+                    let at = (2 * n - 2 + half).rem_euclid(8);
+                    assert_eq!(got.to_f64(), at.into(), "{isa}: {fraction} · 2^{n}");
+                }
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}

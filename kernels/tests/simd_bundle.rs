@@ -25,7 +25,8 @@ macro_rules! for_each_width {
 
 /// Every operation, and its text.
 #[inline(always)]
-fn words<S: Simd, X: Vector<S>>([a, b, c, d]: [X; 4]) -> [(&'static str, X); 16] {
+fn words<S: Simd, X: Vector<S>>(simd: S, [a, b, c, d]: [X; 4]) -> [(&'static str, X); 17] {
+    let table = [2.0, 3.0, 5.0, 7.0, 11.0, 13.0, 17.0, 19.0].map(X::Scalar::from_f64);
     [
         ("a + b", a + b),
         ("a - b", a - b),
@@ -42,6 +43,7 @@ fn words<S: Simd, X: Vector<S>>([a, b, c, d]: [X; 4]) -> [(&'static str, X); 16]
         ("round(a)", a.round()),
         ("exp2i(a)", a.exp2i()),
         ("exponent(a)", a.exponent()),
+        ("lookup(a)", a.lookup(simd, &table)),
         ("select_gt(a, b, c, d)", X::select_gt(a, b, c, d)),
     ]
 }
@@ -54,7 +56,7 @@ fn results<S: Simd, X: Vector<S>>(
 ) -> Vec<(&'static str, Vec<X::Scalar>)> {
     let mut results = Vec::new();
     for at in (0..operands[0].len()).step_by(X::LANES) {
-        let words = words::<S, X>(operands.map(|xs| X::load(simd, &xs[at..])));
+        let words = words::<S, X>(simd, operands.map(|xs| X::load(simd, &xs[at..])));
         results.resize_with(words.len(), || ("", vec![X::Scalar::ZERO; operands[0].len()]));
         for ((name, lanes), (text, vector)) in results.iter_mut().zip(words) {
             *name = text;

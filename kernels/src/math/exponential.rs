@@ -1,4 +1,4 @@
-//! `exp`, and what is one exponential and a quotient: `expm1`, `sigmoid`, `tanh`.
+//! `exp`, and what is made of one exponential: `expm1`, `sigmoid`. (So is `tanh` in `f64`, in a file of its own.)
 //!
 //! Everything rests on one reduction. With `x = n ln 2 + r`, `n` integral and `|r| ≤ ln 2 / 2`,
 //!
@@ -51,7 +51,7 @@ pub(super) fn reduce<S: Simd, X: Vector<S>>(simd: S, x: X) -> Reduced<X> {
 
 /// The same where `n` is there before `x` is.
 #[inline(always)]
-fn reduce_by<S: Simd, X: Vector<S>>(simd: S, n: X, x: X) -> Reduced<X> {
+pub(super) fn reduce_by<S: Simd, X: Vector<S>>(simd: S, n: X, x: X) -> Reduced<X> {
     let splat = |x| X::splat(simd, x);
 
     let almost = (-n).mul_add(splat(X::Scalar::LN_2_HI), x);
@@ -74,17 +74,17 @@ impl<X> Reduced<X> {
         Wide { high, low: rest - (high - most) }
     }
 
-    /// `s + t eʳ`, for powers of two of which one is one and the other not larger.
+    /// `p + t eʳ`, for powers of two of which the larger is one; `smaller` is the other.
     #[inline(always)]
-    fn sum<S>(&self, one: X, s: X, t: X) -> Wide<X>
+    pub(super) fn sum<S>(&self, one: X, smaller: X, t: X) -> Wide<X>
     where
         X: Vector<S>,
     {
         let tr = t * self.r;
         let trr = tr * self.r;
-        let high = trr.mul_add(self.q, (s + t) + tr);
-        // What the terms come to without `high`, which cancels: s + t is 1 + s t.
-        let low = trr.mul_add(self.q, s.mul_add(t, one - high) + tr);
+        let high = trr.mul_add(self.q, (one + smaller) + tr);
+        // What the terms come to without `high`, which cancels.
+        let low = trr.mul_add(self.q, ((one - high) + smaller) + tr);
         Wide { high, low }
     }
 }
@@ -148,7 +148,8 @@ pub fn sigmoid<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
     let lifted = (splat(lift) - positive).exp2i();
     let (s, t) = (lifted * splat(drop), (reduced.n - positive).exp2i());
 
-    let below = reduced.sum(one, s, t);
+    // One of them is one, so that their sum is one and the smaller.
+    let below = reduced.sum(one, s.min(t), t);
     let reciprocal = one / below.high;
     // What is left of one: exact but for the low part.
     let rest = one.minus_product(reciprocal, below.high);
@@ -156,30 +157,6 @@ pub fn sigmoid<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
     // Times a power of two, before the rest is known.
     let lifted = reciprocal * lifted;
     rest.mul_add(lifted, lifted) * splat(drop)
-}
-
-/// `tanh |x| = (1 - e) / (1 + e)` with `e = e^(-2|x|)`, then the sign of `x`.
-#[inline(always)]
-pub fn tanh<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
-    let splat = |x| X::splat(simd, x);
-    let one = splat(X::Scalar::ONE);
-
-    let negative = splat(-X::Scalar::TANH_MAX).max(-x.abs());
-    // log₂ e twice: no wait for the sum, and the same product.
-    let n = (negative * splat(X::Scalar::LOG2_E + X::Scalar::LOG2_E)).round();
-    let reduced = reduce_by(simd, n, negative + negative);
-    let below = reduced.sum(one, one, reduced.n.exp2i());
-    // 1 - e = 2 - (1 + e), exact but for the rounding of the low part, which is small where the
-    // difference is.
-    let rest = splat(X::Scalar::from_f64(2.0)) - below.high;
-    let high = rest - below.low;
-    let low = (rest - high) - below.low;
-
-    let reciprocal = one / below.high;
-    let quotient = high * reciprocal;
-    // What is left of the numerator: exact but for the low parts.
-    let rest = high.minus_product(quotient, below.high) + (-quotient).mul_add(below.low, low);
-    rest.mul_add(reciprocal, quotient).copysign(x)
 }
 
 /// `deˣ/dx = y`, from `y = eˣ`.
@@ -198,10 +175,4 @@ pub fn expm1_grad<S: Simd, X: Vector<S>>(simd: S, y: X) -> X {
 #[inline(always)]
 pub fn sigmoid_grad<S: Simd, X: Vector<S>>(simd: S, y: X) -> X {
     y * (X::splat(simd, X::Scalar::ONE) - y)
-}
-
-/// `dtanh/dx = 1 - y²`, from `y = tanh x`.
-#[inline(always)]
-pub fn tanh_grad<S: Simd, X: Vector<S>>(simd: S, y: X) -> X {
-    (-y).mul_add(y, X::splat(simd, X::Scalar::ONE))
 }

@@ -8,18 +8,20 @@
 //!
 //! |      | `exp` | `expm1` | `sigmoid` | `tanh` | `softplus` | `log1p` | `erf` |
 //! |------|-------|---------|-----------|--------|------------|---------|-------|
-//! | f32  | 0.84  | 1.1     | 0.84      | 0.91   | 1.1        | 1.1     | 1.0   |
+//! | f32  | 0.84  | 1.1     | 0.84      | 0.93   | 1.1        | 1.1     | 1.0   |
 //! | f64  | 0.82  | 0.83    | 0.84      | 1.2    | 1.1        | 1.0     | 1.1   |
 //!
 //! `Function::max_ulps` in [`activation`](crate::activation) has the same numbers.
 
 mod error_function;
 mod exponential;
+mod hyperbolic;
 mod logarithm;
 mod polynomial;
 mod rectifier;
 
 pub use error_function::{erf, erf_grad};
-pub use exponential::{exp, exp_grad, expm1, expm1_grad, sigmoid, sigmoid_grad, tanh, tanh_grad};
+pub use exponential::{exp, exp_grad, expm1, expm1_grad, sigmoid, sigmoid_grad};
+pub use hyperbolic::{tanh, tanh_grad};
 pub use logarithm::{log1p, log1p_grad, softplus, softplus_grad};
 pub use rectifier::{relu, relu_grad};

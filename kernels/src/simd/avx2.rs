@@ -211,6 +211,20 @@ impl Vector<Avx2> for F32x8 {
     }
 
     #[inline(always)]
+    fn lookup(self, _: Avx2, table: &[f32; 8]) -> Self {
+        #[inline]
+        #[target_feature(enable = "avx2,fma")]
+        fn inner(x: __m256, table: &[f32; 8]) -> __m256 {
+            // SAFETY: eight floats to read.
+            let table = unsafe { _mm256_loadu_ps(table.as_ptr()) };
+            // Of an index three bits count.
+            _mm256_permutevar8x32_ps(table, _mm256_srli_epi32::<22>(_mm256_castps_si256(x)))
+        }
+        // SAFETY: the token proves the features.
+        F32x8(unsafe { inner(self.0, table) })
+    }
+
+    #[inline(always)]
     fn zip(self, other: Self) -> (Self, Self) {
         (self.zip_low(other), self.zip_high(other))
     }

@@ -161,6 +161,21 @@ impl Vector<Avx512> for F32x16 {
     }
 
     #[inline(always)]
+    fn lookup(self, _: Avx512, table: &[f32; 8]) -> Self {
+        #[inline]
+        #[target_feature(enable = "avx512f,avx512dq")]
+        fn inner(x: __m512, table: &[f32; 8]) -> __m512 {
+            // SAFETY: eight floats to read.
+            let table = unsafe { _mm256_loadu_ps(table.as_ptr()) };
+            // Of an index four bits count: the table twice.
+            let lanes = _mm512_srli_epi32::<22>(_mm512_castps_si512(x));
+            _mm512_permutexvar_ps(lanes, _mm512_broadcast_f32x8(table))
+        }
+        // SAFETY: the token proves the features.
+        F32x16(unsafe { inner(self.0, table) })
+    }
+
+    #[inline(always)]
     fn zip(self, other: Self) -> (Self, Self) {
         (self.zip_low(other), self.zip_high(other))
     }

@@ -139,6 +139,11 @@ impl<S: Copy, V: Vector<S>, const N: usize> Vector<S> for Bundle<V, N> {
     }
 
     #[inline(always)]
+    fn lookup(self, simd: S, table: &[V::Scalar; 8]) -> Self {
+        self.map(|a| a.lookup(simd, table))
+    }
+
+    #[inline(always)]
     fn select_gt(a: Self, b: Self, mut yes: Self, no: Self) -> Self {
         for ((yes, no), (a, b)) in yes.0.iter_mut().zip(no.0).zip(a.0.into_iter().zip(b.0)) {
             *yes = V::select_gt(a, b, *yes, no);

@@ -54,7 +54,7 @@ pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub use bundle::Bundle;
-pub use float::Float;
+pub use float::{Float, Pieces};
 pub use isa::{Isa, UnknownIsa};
 pub use portable::Portable;
 pub use vector::{Kernel, MAX_LANES, Simd, V, Vector};

@@ -113,6 +113,21 @@ pub trait Vector<S>:
     /// `⌊log₂ self⌋`, for lanes that are positive normal numbers.
     fn exponent(self) -> Self;
 
+    /// An element of `table` for each lane, a positive normal number: the first for [2, 3), the next for [3, 4), [4, 6),
+    /// [6, 8) and so on, two to each power of two, around the table and around again in both directions.
+    ///
+    /// For all lanes at once where that is one instruction; else, as here, one after the other.
+    #[inline(always)]
+    fn lookup(self, simd: S, table: &[Self::Scalar; 8]) -> Self {
+        let mut lanes = [Self::Scalar::ZERO; MAX_LANES];
+        let lanes = &mut lanes[..Self::LANES];
+        self.store(lanes);
+        for lane in lanes.iter_mut() {
+            *lane = table[lane.half_octave()];
+        }
+        Self::load(simd, lanes)
+    }
+
     /// `yes` where `a > b`, else `no`; a NaN is greater than nothing.
     fn select_gt(a: Self, b: Self, yes: Self, no: Self) -> Self;
 

@@ -19,11 +19,13 @@ fn numbers<T: Scalar>() -> Vec<T> {
         let seam = T::from_f64(f64::from(n) * std::f64::consts::LN_2 / 4.0);
         seam - seam * T::EPSILON * T::from_f64(16.0)
     });
-    // About the points where log1p, softplus and erf change their formula.
-    let bends = [0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 20.0, 40.0].into_iter().flat_map(|x| {
-        let x = T::from_f64(x);
-        [x, x - x * T::EPSILON * T::from_f64(16.0)]
-    });
+    // About the points where log1p, softplus, erf and tanh change their formula, and where tanh becomes one.
+    let bends = [0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 9.011, 9.02, 20.0, 40.0]
+        .into_iter()
+        .flat_map(|x| {
+            let x = T::from_f64(x);
+            [x, x - x * T::EPSILON * T::from_f64(16.0)]
+        });
     let specials = specials::<T>().into_iter().filter(|x| x.is_finite());
     spread
         .map(|x| x * T::from_f64(30.0))

@@ -111,10 +111,10 @@ impl<T: Float> Forward<'_, T> {
         }
         let c_prev = Bundle(vectors);
 
-        // The longest chain first: all wait for it, and a core works on what is oldest.
-        let g = math::tanh(simd, zg);
+        // The longest chains first, of `f32`: all wait for them, and a core works on what is oldest.
         let i = math::sigmoid(simd, zi);
         let f = math::sigmoid(simd, zf);
+        let g = math::tanh(simd, zg);
         let o = math::sigmoid(simd, zo);
         let c = f.mul_add(c_prev, i * g);
         let a = math::tanh(simd, c);
