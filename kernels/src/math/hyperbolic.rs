@@ -31,7 +31,7 @@ fn by_pieces<S: Simd, X: Vector<S>>(simd: S, pieces: &Pieces<X::Scalar>, x: X) -
     let value = near_zero(magnitude, pick(&pieces.values));
     let r = near_zero(magnitude * magnitude, distance);
 
-    // In pairs, the first level of Estrin's scheme: five multiply-adds after each other with the last, not eight. No
+    // In pairs, the first level of Estrin's scheme: five multiply-adds after each other with the last, not seven. No
     // `map`: it would be a function without the instruction set.
     let [g, f, e, d, c, b, a] = &pieces.highest_first;
     let bc = pick(c).mul_add(r, pick(b));

@@ -1,7 +1,8 @@
 //! Functions of a vector, for kernels that have their operands in registers.
 //!
 //! All are free of branches, so their time does not depend on the data, and a lane's result does
-//! not depend on its neighbours. NaN gives NaN. None ever steps back as its operand grows.
+//! not depend on its neighbours. NaN gives NaN. None ever steps back as its operand grows, but for
+//! `softplus`, by a unit, at 681 `f32` from 6 · 10⁻⁸ to 1.3 · 10⁻⁴, where it hardly grows above ln 2.
 //!
 //! Errors in units in the last place (ULP) of the exact value: bounds of the largest found on any
 //! instruction set, among all `f32`, and among 10⁹ `f64` and cases that are hard to round.

