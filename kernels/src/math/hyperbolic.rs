@@ -52,7 +52,7 @@ fn by_quotient<S: Simd, X: Vector<S>>(simd: S, x: X) -> X {
     // log₂ e twice: no wait for the sum, and the same product.
     let n = (negative * splat(X::Scalar::LOG2_E + X::Scalar::LOG2_E)).round();
     let reduced = reduce_by(simd, n, negative + negative);
-    let power = reduced.n.exp2i();
+    let power = n.exp2i();
     let below = reduced.sum(one, power, power);
     // 1 - e = 2 - (1 + e), exact but for the rounding of the low part, which is small where the
     // difference is.

@@ -234,8 +234,10 @@ fn steps_forward<T: Scalar>(isa: Isa, activation: Activation, start: u64, count:
     for (i, pair) in ys.windows(2).enumerate() {
         let (below, above) = if falls { (pair[1], pair[0]) } else { (pair[0], pair[1]) };
         let ends = activation == A::Log1p && xs[i] <= -T::ONE;
-        // By a unit it does, where it hardly grows above ln 2.
-        let near = activation == A::Softplus && below.bits() == above.bits() + 1;
+        // Above ln 2 it hardly grows: there, in `f32`, it steps back by a unit.
+        let flat = T::NAME == "f32" && (6e-8..1.3e-4).contains(&xs[i].to_f64());
+        let unit = below.bits() == above.bits() + 1;
+        let near = activation == A::Softplus && flat && unit;
         assert!(
             below <= above || ends || near,
             "{isa}: {activation:?} after {:?}: {pair:?}",
