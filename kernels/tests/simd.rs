@@ -20,6 +20,8 @@ macro_rules! vocabulary {
             ("min(a, b)", Words::min($a, $b)),
             ("max(a, b)", Words::max($a, $b)),
             ("abs(a)", Words::abs($a)),
+            ("flush(a)", Words::flush($a)),
+            ("flush_with(a, b)", Words::flush_with($a, $b)),
             ("copysign(a, b)", Words::copysign($a, $b)),
             ("sqrt(a)", Words::sqrt($a)),
             ("select_gt(a, b, c, d)", Words::select_gt($a, $b, $c, $d)),

@@ -7,7 +7,7 @@ use core::arch::x86_64::*;
 use core::ops::Neg;
 
 use super::lanewise::{has, operators};
-use super::{Kernel, Simd, Vector};
+use super::{Float, Kernel, Simd, Vector};
 
 /// Proof that the CPU has AVX2 and FMA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +190,11 @@ impl Vector<Avx2> for F32x8 {
         fn min(x, other) { _mm256_min_ps(x, other) }
         fn max(x, other) { _mm256_max_ps(x, other) }
         fn abs(x) { _mm256_andnot_ps(_mm256_set1_ps(-0.0), x) }
+        fn flush_with(itself, x) {
+            let magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0), x);
+            let least = _mm256_set1_ps(f32::FLUSH_MIN);
+            _mm256_andnot_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(magnitude, least), itself)
+        }
         fn copysign(x, sign) {
             let bit = _mm256_set1_ps(-0.0);
             _mm256_or_ps(_mm256_andnot_ps(bit, x), _mm256_and_ps(bit, sign))
@@ -302,6 +307,11 @@ impl Vector<Avx2> for F64x4 {
         fn min(x, other) { _mm256_min_pd(x, other) }
         fn max(x, other) { _mm256_max_pd(x, other) }
         fn abs(x) { _mm256_andnot_pd(_mm256_set1_pd(-0.0), x) }
+        fn flush_with(itself, x) {
+            let magnitude = _mm256_andnot_pd(_mm256_set1_pd(-0.0), x);
+            let least = _mm256_set1_pd(f64::FLUSH_MIN);
+            _mm256_andnot_pd(_mm256_cmp_pd::<_CMP_LT_OQ>(magnitude, least), itself)
+        }
         fn copysign(x, sign) {
             let bit = _mm256_set1_pd(-0.0);
             _mm256_or_pd(_mm256_andnot_pd(bit, x), _mm256_and_pd(bit, sign))

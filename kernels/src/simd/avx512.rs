@@ -144,6 +144,11 @@ impl Vector<Avx512> for F32x16 {
         fn min(x, other) { _mm512_min_ps(x, other) }
         fn max(x, other) { _mm512_max_ps(x, other) }
         fn abs(x) { _mm512_abs_ps(x) }
+        fn flush_with(itself, x) {
+            // The biased exponent is 32 or more: one of its bits above the lowest five is set.
+            let large = _mm512_test_epi32_mask(_mm512_castps_si512(x), _mm512_set1_epi32(0x7000_0000));
+            _mm512_maskz_mov_ps(large, itself)
+        }
         fn copysign(x, sign) {
             let bit = _mm512_set1_ps(-0.0);
             _mm512_or_ps(_mm512_andnot_ps(bit, x), _mm512_and_ps(bit, sign))
@@ -261,6 +266,11 @@ impl Vector<Avx512> for F64x8 {
         fn min(x, other) { _mm512_min_pd(x, other) }
         fn max(x, other) { _mm512_max_pd(x, other) }
         fn abs(x) { _mm512_abs_pd(x) }
+        fn flush_with(itself, x) {
+            // The biased exponent is 32 or more: one of its bits above the lowest five is set.
+            let large = _mm512_test_epi64_mask(_mm512_castpd_si512(x), _mm512_set1_epi64(0x7e00_0000_0000_0000));
+            _mm512_maskz_mov_pd(large, itself)
+        }
         fn copysign(x, sign) {
             let bit = _mm512_set1_pd(-0.0);
             _mm512_or_pd(_mm512_andnot_pd(bit, x), _mm512_and_pd(bit, sign))

@@ -114,6 +114,11 @@ impl<S: Copy, V: Vector<S>, const N: usize> Vector<S> for Bundle<V, N> {
     }
 
     #[inline(always)]
+    fn flush_with(self, x: Self) -> Self {
+        self.map2(x, V::flush_with)
+    }
+
+    #[inline(always)]
     fn copysign(self, sign: Self) -> Self {
         self.map2(sign, V::copysign)
     }

@@ -9,7 +9,7 @@ use core::ops::Neg;
 use wide::{f32x4, f64x2, u32x4, u64x2};
 
 use super::lanewise::{operators, padded};
-use super::{Kernel, Simd, Vector};
+use super::{Float, Kernel, Simd, Vector};
 
 /// No proof needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +148,12 @@ macro_rules! vector {
             #[inline(always)]
             fn abs(self) -> Self {
                 $vector(self.0.abs())
+            }
+
+            #[inline(always)]
+            fn flush_with(self, x: Self) -> Self {
+                let small = x.0.abs().simd_lt($raw::splat(<$scalar>::FLUSH_MIN));
+                $vector(small.select($raw::ZERO, self.0))
             }
 
             #[inline(always)]

@@ -98,6 +98,15 @@ pub trait Vector<S>:
     /// The magnitude.
     fn abs(self) -> Self;
 
+    /// Itself; zero where the magnitude is below [`Float::FLUSH_MIN`].
+    #[inline(always)]
+    fn flush(self) -> Self {
+        self.flush_with(self)
+    }
+
+    /// Itself; zero where the magnitude of `x` is below [`Float::FLUSH_MIN`].
+    fn flush_with(self, x: Self) -> Self;
+
     /// The magnitude of `self` with the sign of `sign`.
     fn copysign(self, sign: Self) -> Self;
 

@@ -27,6 +27,8 @@ pub(crate) fn specials<T: Scalar>() -> Vec<T> {
         tiny,
         T::MIN_POSITIVE - tiny,
         T::MIN_POSITIVE,
+        T::FLUSH_MIN * (T::ONE - T::EPSILON * half),
+        T::FLUSH_MIN,
         T::EPSILON,
         half,
         T::ONE - T::EPSILON * half,
@@ -60,6 +62,13 @@ pub(crate) trait Scalar: Float {
 
     fn mul_add(self, a: Self, b: Self) -> Self;
     fn abs(self) -> Self;
+    fn flush(self) -> Self {
+        self.flush_with(self)
+    }
+
+    fn flush_with(self, x: Self) -> Self {
+        if x.abs() < Self::FLUSH_MIN { Self::ZERO } else { self }
+    }
     fn copysign(self, sign: Self) -> Self;
     fn sqrt(self) -> Self;
     fn round(self) -> Self;

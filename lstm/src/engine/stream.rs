@@ -19,8 +19,8 @@ use crate::float::Float;
 ///
 /// Outputs equal those of [`Engine::forward`](super::Engine::forward) over the whole sequence bit for
 /// bit. A step allocates nothing, takes no lock, makes no system call and stays on its thread. It has no
-/// branch that depends on the data; on CPUs where arithmetic with subnormal numbers is slow, a state that
-/// decays towards zero is.
+/// branch that depends on the data. Some CPUs are slow at subnormal numbers: a
+/// state that decays is zero below 2⁻⁹⁵ (`f64`: 2⁻⁹⁹¹), before it is one; inputs are up to you.
 ///
 /// ```
 /// use lstm::engine::{Options, Stream, Weights};

@@ -3,7 +3,7 @@
 use kernels::simd::{Float, Simd, V, Vector};
 
 use super::rule::{Formula, Slot, Step, rounded, within};
-use super::sweep::{Sweep, Update};
+use super::sweep::{Sweep, Update, square};
 use crate::error::Result;
 
 /// Adam (D. Kingma and J. Ba, *Adam: A Method for Stochastic Optimization*, 2015), in the form
@@ -110,7 +110,7 @@ impl<T: Float> Moments<T> {
     #[inline(always)]
     fn moments<S: Simd>(&self, simd: S, m: V<S, T>, v: V<S, T>, g: V<S, T>) -> (V<S, T>, V<S, T>) {
         let m = m + (g - m) * V::<S, T>::splat(simd, self.keep_m);
-        let v = v + (g * g - v) * V::<S, T>::splat(simd, self.keep_v);
+        let v = v + (square::<S, T>(simd, g) - v) * V::<S, T>::splat(simd, self.keep_v);
         (m, v)
     }
 

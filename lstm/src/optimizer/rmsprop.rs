@@ -3,7 +3,7 @@
 use kernels::simd::{Float, Simd, V, Vector};
 
 use super::rule::{Formula, Slot, Step, within};
-use super::sweep::{Sweep, Update};
+use super::sweep::{Sweep, Update, square};
 use crate::error::Result;
 
 /// RMSprop (T. Tieleman and G. Hinton, *Lecture 6.5*, Coursera, 2012), in Keras's form: ε is added
@@ -107,7 +107,7 @@ struct PushedCentered<T>(Root<T>);
 impl<T: Float> Update<T, 2, 1> for Plain<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [w, v]: [V<S, T>; 2], [g]: [V<S, T>; 1]) -> [V<S, T>; 2] {
-        let v = self.0.mean(simd, v, g * g);
+        let v = self.0.mean(simd, v, square::<S, T>(simd, g));
         [w - self.0.step(simd, g, v), v]
     }
 }
@@ -115,7 +115,7 @@ impl<T: Float> Update<T, 2, 1> for Plain<T> {
 impl<T: Float> Update<T, 3, 1> for Pushed<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [w, v, m]: [V<S, T>; 3], [g]: [V<S, T>; 1]) -> [V<S, T>; 3] {
-        let v = self.0.mean(simd, v, g * g);
+        let v = self.0.mean(simd, v, square::<S, T>(simd, g));
         let m = V::<S, T>::splat(simd, self.0.momentum) * m + self.0.step(simd, g, v);
         [w - m, v, m]
     }
@@ -124,7 +124,7 @@ impl<T: Float> Update<T, 3, 1> for Pushed<T> {
 impl<T: Float> Update<T, 3, 1> for Centered<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [w, v, a]: [V<S, T>; 3], [g]: [V<S, T>; 1]) -> [V<S, T>; 3] {
-        let v = self.0.mean(simd, v, g * g);
+        let v = self.0.mean(simd, v, square::<S, T>(simd, g));
         let a = self.0.mean(simd, a, g);
         [w - self.0.step(simd, g, v - a * a), v, a]
     }
@@ -138,7 +138,7 @@ impl<T: Float> Update<T, 4, 1> for PushedCentered<T> {
         [w, v, m, a]: [V<S, T>; 4],
         [g]: [V<S, T>; 1],
     ) -> [V<S, T>; 4] {
-        let v = self.0.mean(simd, v, g * g);
+        let v = self.0.mean(simd, v, square::<S, T>(simd, g));
         let a = self.0.mean(simd, a, g);
         let m = V::<S, T>::splat(simd, self.0.momentum) * m + self.0.step(simd, g, v - a * a);
         [w - m, v, m, a]

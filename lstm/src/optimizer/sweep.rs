@@ -8,7 +8,18 @@ pub(super) trait Update<T: Float, const W: usize, const R: usize> {
     fn update<S: Simd>(&self, simd: S, written: [V<S, T>; W], read: [V<S, T>; R]) -> [V<S, T>; W];
 }
 
+/// `g²`; zero where [`Vector::flush`] would make it zero.
+#[inline(always)]
+pub(super) fn square<S: Simd, T: Float>(simd: S, g: V<S, T>) -> V<S, T> {
+    let least = V::<S, T>::splat(simd, T::FLUSH_MIN).sqrt();
+    let g = V::<S, T>::select_gt(least, g.abs(), V::<S, T>::splat(simd, T::ZERO), g);
+    g * g
+}
+
 /// An [`Update`] of whole arrays, all of the same length.
+///
+/// What is only read, and all that is written but the first array, is flushed: a weight whose gradient stays zero
+/// would else be left with subnormal numbers.
 pub(super) struct Sweep<'a, T, U, const W: usize, const R: usize> {
     pub(super) update: U,
     pub(super) written: [&'a mut [T]; W],
@@ -36,9 +47,12 @@ where
                 *lane = V::<S, T>::load(simd, &xs[at..]);
             }
             for (lane, xs) in given.iter_mut().zip(&read) {
-                *lane = V::<S, T>::load(simd, &xs[at..]);
+                *lane = V::<S, T>::load(simd, &xs[at..]).flush();
             }
-            let new = update.update(simd, new, given);
+            let mut new = update.update(simd, new, given);
+            for remembered in new.iter_mut().skip(1) {
+                *remembered = remembered.flush();
+            }
             for (lane, xs) in new.into_iter().zip(&mut written) {
                 lane.store(&mut xs[at..]);
             }

@@ -136,6 +136,33 @@ fn steps_in_f32_and_on_every_instruction_set_are_near() {
     }
 }
 
+/// Weights whose gradients stay zero, or nearly so, are as fast as others where a CPU is slow at subnormal numbers.
+#[test]
+fn what_is_remembered_of_gradients_that_vanish_is_not_subnormal() {
+    for case in list(&KERAS, "optimizers") {
+        let what = case["optimizer"].to_string();
+        let optimizer = Optimizer::from_json(&what).unwrap();
+        if matches!(optimizer.rule(), Rule::Ftrl(_)) {
+            continue; // remembers sums, which do not decay
+        }
+        for isa in Isa::available() {
+            let mut weights = [1.0f32; BIAS.end];
+            let mut state = State::new(optimizer.clone(), BIAS.end, [KERNEL, BIAS].into_iter());
+            for step in 0..2000 {
+                // One gradient, then small ones, then none.
+                let small = [1e-3, 1e-16, 3e-20, 1e-30, 2e-38, 1e-40];
+                let g = if step < 60 { small[step / 10] } else { 0.0 };
+                state.step(isa, &mut weights, &mut [g; BIAS.end]);
+                for (at, slot) in state.slots().enumerate() {
+                    let place = || format!("slot {at} in step {step} on {isa}: {what}");
+                    assert!(!slot.iter().any(|x| x.is_subnormal()), "{}", place());
+                }
+            }
+            assert!(weights.iter().all(|w| w.is_finite()));
+        }
+    }
+}
+
 #[test]
 fn a_state_put_back_goes_on_as_before() {
     for case in list(&KERAS, "optimizers") {

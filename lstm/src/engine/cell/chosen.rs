@@ -98,7 +98,7 @@ impl Chosen {
         for (n, z) in z.chunks_exact_mut(cell).enumerate() {
             let gate = |gate: usize| V::<S, T>::load(simd, &z[gate * lanes..]);
             let c_prev = V::<S, T>::load(simd, &c_prev[n * stride..]);
-            let next = gate(1).mul_add(c_prev, gate(0) * gate(2));
+            let next = gate(1).mul_add(c_prev, gate(0) * gate(2)).flush();
             next.store(&mut c[n * stride..]);
             next.store(z);
             if let (true, Some((_, a))) = (cell_operand, &mut kept) {
@@ -132,9 +132,9 @@ impl Chosen {
             let at = n * run.stride;
             let (between, gates) = (run.between, &mut gates[run.gates(n, lanes)]);
             let Parts { i, f, o, g, a } = y;
-            let dh = V::<S, T>::load(simd, &dh[at..]);
+            let dh = V::<S, T>::load(simd, &dh[at..]).flush();
             let c_prev = V::<S, T>::load(simd, &c_prev[at..]);
-            let dc_after = V::<S, T>::load(simd, &dc[at..]);
+            let dc_after = V::<S, T>::load(simd, &dc[at..]).flush();
             let dc_now = (dh * o).mul_add(slope.a, dc_after);
 
             (dc_now * g * slope.i).store(gates);

@@ -15,6 +15,9 @@
 //! | `a = φ(c)`       | `dc = dc₊ + dh o φ'(a)` (first)     |
 //! | `h = o a`        | `dh` comes from the step after      |
 //!
+//! What goes from step to step, `c` forward and `dh`, `dc` backward, is [flushed](Vector::flush): it may decay, and
+//! a sequence can be long enough for it to become subnormal, at which some CPUs take a hundred times as long.
+//!
 //! Derivatives are taken from the outputs that forward has kept, so backward evaluates no
 //! transcendental function; of the few activations whose derivative does not follow from the output,
 //! forward keeps the operand in its place.

@@ -46,7 +46,7 @@ pub(super) fn backward<S: Simd, T: Float>(chosen: Chosen, simd: S, mut cells: Ba
 
     // Σ da a, da = dh o
     chosen.each(simd, &mut cells, |cells, n, y, _| {
-        let dh = V::<S, T>::load(simd, &cells.dh[n * cells.run.stride..]);
+        let dh = V::<S, T>::load(simd, &cells.dh[n * cells.run.stride..]).flush();
         sums.a = (dh * y.o).mul_add(y.a, sums.a);
     });
     // dc = dc₊ + da through φ, and the sums of the gates
@@ -54,8 +54,8 @@ pub(super) fn backward<S: Simd, T: Float>(chosen: Chosen, simd: S, mut cells: Ba
     chosen.each(simd, &mut cells, |cells, n, y, slope| {
         let at = n * cells.run.stride;
         let load = |xs: &[T]| V::<S, T>::load(simd, &xs[at..]);
-        let (dh, c_prev) = (load(cells.dh), load(cells.c_prev));
-        let dc = load(cells.dc) + through(cell, dh * y.o, y.a, slope.a, sum_a);
+        let (dh, c_prev) = (load(cells.dh).flush(), load(cells.c_prev));
+        let dc = load(cells.dc).flush() + through(cell, dh * y.o, y.a, slope.a, sum_a);
         dc.store(&mut cells.dc[at..]);
         sums.i = (dc * y.g).mul_add(y.i, sums.i);
         sums.f = (dc * c_prev).mul_add(y.f, sums.f);
@@ -65,7 +65,7 @@ pub(super) fn backward<S: Simd, T: Float>(chosen: Chosen, simd: S, mut cells: Ba
     chosen.each(simd, &mut cells, |cells, n, y, slope| {
         let at = n * cells.run.stride;
         let load = |xs: &[T]| V::<S, T>::load(simd, &xs[at..]);
-        let (dh, c_prev, dc) = (load(cells.dh), load(cells.c_prev), load(cells.dc));
+        let (dh, c_prev, dc) = (load(cells.dh).flush(), load(cells.c_prev), load(cells.dc));
         let between = cells.run.between;
         let gates = &mut cells.gates[cells.run.gates(n, lanes)];
         through(gate, dc * y.g, y.i, slope.i, sums.i).store(gates);

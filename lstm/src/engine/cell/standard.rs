@@ -66,8 +66,8 @@ impl Standard {
             let o = load(gates, 3 * between);
             let c_prev = load(cells.c_prev, at);
             let a = load(cells.a, at);
-            let dh = load(cells.dh, at);
-            let dc = (dh * o).mul_add(math::tanh_grad(simd, a), load(cells.dc, at));
+            let dh = load(cells.dh, at).flush();
+            let dc = (dh * o).mul_add(math::tanh_grad(simd, a), load(cells.dc, at).flush());
 
             (dc * g * math::sigmoid_grad(simd, i)).store(gates);
             (dc * c_prev * math::sigmoid_grad(simd, f)).store(&mut gates[between..]);
@@ -118,7 +118,9 @@ impl<T: Float> Forward<'_, T> {
         let o = math::sigmoid(simd, zo);
         let c = f.mul_add(c_prev, i * g);
         let a = math::tanh(simd, c);
-        let h = o * a;
+        // Off the way from `c` to `h`.
+        let h = (o * a).flush_with(c);
+        let c = c.flush();
 
         for n in 0..N {
             let at = (first + n) * stride;
