@@ -6,12 +6,14 @@ use super::apart::Apart;
 use super::bands::Part;
 use super::block::Block;
 use super::blocking::{Blocking, MR};
+use super::caches::Caches;
 use super::epilogue::Epilogue;
 use super::job::Job;
 use super::one_row::{OneRow, PackedRow};
 use super::pack::{Pack, pieces};
 use super::packed::Operand;
 use super::tile::{Panels, Sum, strips};
+use super::vendor::is_intel;
 use crate::buffer::Buffer;
 use crate::matrix::MatRef;
 use crate::simd::{Float, Kernel, Simd, V, Vector};
@@ -23,6 +25,9 @@ const PACK_A_ABOVE: usize = 48;
 /// The same of an A whose rows are not contiguous, if rows of a panel of B are narrow: in place, a tile
 /// reads six elements of each column, from a cache line of its own, anew for every panel of B.
 const PACK_COLUMNS_ABOVE: usize = 8;
+
+/// The same of columns whole pages apart where they [displace](is_intel) each other.
+const PACK_PAGES_ABOVE: usize = 7;
 
 /// Rows from which on copying a panel of B pays if its rows are narrow.
 const COPY_B_FROM: usize = 24;
@@ -48,7 +53,27 @@ const fn wide<T>() -> usize {
 /// panel have left it when the next tile comes.
 const COPY_B_ABOVE: usize = 8 << 20;
 
-const PAGE: usize = 4096;
+/// Rows from which on that pays above the size of L2, where rows whole pages apart [displace](is_intel) each other.
+const COPY_PAGES_FROM: usize = 20;
+
+/// Rows from which on copying a panel of B on the way pays if its vectors [cross lines](Panels::are_crooked).
+pub(super) const COPY_CROOKED_FROM: usize = 20;
+
+/// Columns from which on fewer rows pay for a narrow strip at either end, so that those between them are
+/// [straight](Panels::until_straight).
+pub(super) const STRAIGHTEN_FROM: usize = 1024;
+
+/// [`PACK_A_ABOVE`] for an A whose rows are not contiguous, if panels of B are so wide.
+fn pack_columns_above<T: Float>(a: &MatRef<T>, nr: usize) -> usize {
+    let are_pages_apart = || Panels::in_place(a.t(), 0).is_some_and(|a| a.are_pages_apart());
+    if nr < wide::<T>() {
+        PACK_COLUMNS_ABOVE
+    } else if is_intel() && are_pages_apart() {
+        PACK_PAGES_ABOVE
+    } else {
+        PACK_A_ABOVE
+    }
+}
 
 /// Memory of one band for packing.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +115,7 @@ impl<T: Float, E: Epilogue<T>> Kernel for Band<'_, T, E> {
             return; // the last block of columns may have fewer tiles than there are bands
         }
         let pack_above = match job.a {
-            Operand::Matrix(a) if nr < wide::<T>() && !a.has_lines() => PACK_COLUMNS_ABOVE,
+            Operand::Matrix(a) if !a.has_lines() => pack_columns_above(&a, nr),
             _ => PACK_A_ABOVE,
         };
         let all = depth;
@@ -160,17 +185,31 @@ impl<T: Float, E: Epilogue<T>> BlockProduct<'_, '_, T, E> {
         let wide = wide::<T>().max(nr);
         let narrow = nr < wide && rows.len() >= COPY_B_FROM;
         let on_the_way = |b: &Panels<T>| {
-            let row = b.stride.saturating_mul(size_of::<T>());
+            let span = b.bytes_apart().saturating_mul(depth);
             if narrow {
-                row.saturating_mul(depth) <= SPAN || rows.len() >= MANY
+                span <= SPAN || rows.len() >= MANY
             } else {
-                rows.len() > MR
-                    && row.is_multiple_of(PAGE)
-                    && row.saturating_mul(depth) > COPY_B_ABOVE
+                b.are_crooked(V::<S, T>::LANES) && rows.len() >= COPY_CROOKED_FROM
+                    || b.are_pages_apart()
+                        && (rows.len() > MR && span > COPY_B_ABOVE
+                            || is_intel()
+                                && rows.len() >= COPY_PAGES_FROM
+                                && span > Caches::of_this_cpu().l2)
             }
         };
+        // Columns up to the first that begins a line in every row.
+        let crooked = match b {
+            BlockB::InPlace(b)
+                if rows.len() < COPY_CROOKED_FROM && cols.len() >= STRAIGHTEN_FROM =>
+            {
+                Panels::in_place(b, cols.start).map_or(0, |b| b.until_straight(V::<S, T>::LANES))
+            }
+            _ => 0,
+        };
+        let straight = cols.start + crooked.min(cols.len());
+        let first = (crooked > 0).then_some(cols.start..straight);
         // As many panels at a time as are wide.
-        for cols in pieces(cols.clone(), wide / nr * nr) {
+        for cols in first.into_iter().chain(pieces(straight..cols.end, wide / nr * nr)) {
             let (panels, copy) = match b {
                 BlockB::Packed(b, first) => {
                     (Panels::packed(&b[(cols.start - first) * depth..], nr, depth), None)

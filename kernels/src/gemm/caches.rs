@@ -11,6 +11,11 @@ pub struct Caches {
     pub l3: usize,
 }
 
+/// The share of no core there is. A virtual machine with a few of the cores counts the whole of a cache that it shares
+/// with others.
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
+const L3_AT_MOST: usize = 16 << 20;
+
 impl Caches {
     /// What cores of the last ten years have at least: assumed where a CPU does not tell.
     pub const COMMON: Caches = Caches { l1: 32 << 10, l2: 256 << 10, l3: 2 << 20 };
@@ -50,7 +55,8 @@ impl Caches {
         let l3 = size(3).map_or(l2, |(l3, sharing)| l3 / sharing.max(1));
         let possible = (8 << 10..=1 << 20).contains(&l1) && (l1..=64 << 20).contains(&l2);
         // Never less than L2: where L3 holds what L2 has dropped, both count.
-        possible.then_some(Caches { l1, l2, l3: l3.max(l2).max(Caches::COMMON.l3) })
+        let l3 = l3.min(L3_AT_MOST).max(l2).max(Caches::COMMON.l3);
+        possible.then_some(Caches { l1, l2, l3 })
     }
 }
 

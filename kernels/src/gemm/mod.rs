@@ -71,6 +71,7 @@ mod pack;
 mod packed;
 mod small;
 mod tile;
+mod vendor;
 
 pub use blocking::Blocking;
 pub use caches::Caches;

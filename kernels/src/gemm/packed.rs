@@ -159,6 +159,15 @@ impl<'a, T: Float> Operand<'a, T> {
         }
     }
 
+    /// Whether vectors of a right operand where it lies [cross lines](Panels::are_crooked).
+    #[inline]
+    pub(super) fn is_crooked(&self, lanes: usize) -> bool {
+        match self {
+            Operand::Matrix(b) => Panels::in_place(*b, 0).is_some_and(|b| b.are_crooked(lanes)),
+            Operand::Packed(_) => false,
+        }
+    }
+
     /// A left operand where it lies, if its rows or its columns are contiguous and it has a term.
     #[inline(always)]
     pub(super) fn left_in_place(&self) -> Option<Block<'a, T>> {

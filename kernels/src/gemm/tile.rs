@@ -7,10 +7,17 @@ use super::block::{Beside, Block};
 use super::blocking::{Blocking, MR};
 use super::epilogue::Epilogue;
 use super::microkernel::{Right, Tile, accumulate};
+use super::vendor::is_intel;
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Float, Kernel, Simd, V, Vector};
 use crate::strided::StridedMut;
 use crate::unroll::written_out;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Bytes of a page.
+const PAGE: usize = 4096;
 
 /// What a sum starts from, and what becomes of it.
 pub(super) struct Sum<'a, T, E> {
@@ -48,6 +55,35 @@ impl<'a, T: Float> Panels<'a, T> {
 }
 
 impl<'a, T: Float> Panels<'a, T> {
+    /// Bytes from a row to the next.
+    #[inline(always)]
+    pub(super) fn bytes_apart(&self) -> usize {
+        self.stride.saturating_mul(size_of::<T>())
+    }
+
+    /// Whether rows are whole pages apart.
+    #[inline(always)]
+    pub(super) fn are_pages_apart(&self) -> bool {
+        self.bytes_apart().is_multiple_of(PAGE)
+    }
+
+    /// Whether vectors of so many lanes, of rows where they lie, cross lines, on a CPU that is slow at that.
+    #[inline(always)]
+    pub(super) fn are_crooked(&self, lanes: usize) -> bool {
+        let start = self.elements.as_ptr() as usize;
+        let straight = self.bytes_apart().is_multiple_of(LINE) && start.is_multiple_of(LINE);
+        lanes * size_of::<T>() == LINE && !self.packed && !straight && is_intel()
+    }
+
+    /// Columns up to the first that begins a line in every row, if there is one and it matters.
+    #[inline(always)]
+    pub(super) fn until_straight(&self, lanes: usize) -> usize {
+        match self.bytes_apart().is_multiple_of(LINE) && self.are_crooked(lanes) {
+            true => self.elements.as_ptr().align_offset(LINE),
+            false => 0,
+        }
+    }
+
     /// The columns from `col` on.
     #[inline(always)]
     pub(super) fn from<S: Simd>(&self, col: usize) -> Self {

@@ -1,6 +1,6 @@
 //! Operands packed before give the same bits as those packed on the way, or not at all.
 
-use kernels::{Bias, Gemm, Isa, Packed, Scratch};
+use kernels::{Bias, Gemm, Isa, MatMut, MatRef, Packed, Scratch};
 
 use crate::common::{Scalar, noise};
 use crate::operands::{COLUMNS, LAYOUTS, Matrix, ROWS};
@@ -116,6 +116,50 @@ fn the_layout_of_an_operand_does_not_change_a_bit() {
                     c.bits()
                 });
                 assert!(rows == columns, "{isa} {} with {m} rows", T::NAME);
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+/// Some CPUs have operands moved to where a line begins, or so that their rows do not displace each other.
+#[test]
+fn where_operands_lie_does_not_change_a_bit() {
+    fn check<T: Scalar>() {
+        // Few rows and many, columns beyond number and not, rows of B and columns of A pages apart.
+        for (m, n, k) in [
+            (2, 1100, 40),
+            (8, 1024, 300),
+            (19, 1040, 90),
+            (20, 130, 900),
+            (33, 256, 256),
+            (24, 2048, 600),
+            (1024, 1050, 40),
+        ] {
+            let elements = noise::<T>(1, m * k + k * n);
+            let (a, b) = elements.split_at(m * k);
+            for isa in Isa::available() {
+                let bits = |a: &[T], b: &[T], packed: bool| {
+                    let (a, b) = (MatRef::new(a, k, m).t(), MatRef::new(b, k, n));
+                    let mut c = vec![T::ZERO; m * n];
+                    let (c_view, scratch) = (MatMut::new(&mut c, m, n), &mut Scratch::default());
+                    match packed {
+                        true => Gemm::new(&Packed::left(isa, a), &Packed::right(isa, b))
+                            .isa(isa)
+                            .run(c_view, scratch),
+                        false => Gemm::new(a, b).isa(isa).run(c_view, scratch),
+                    }
+                    c.into_iter().map(Scalar::bits).collect::<Vec<u64>>()
+                };
+                let want = bits(a, b, true);
+                for offset in [0, 1, 4, 15] {
+                    // The same numbers elsewhere.
+                    let mut moved = vec![T::ZERO; offset];
+                    moved.extend_from_slice(b);
+                    let got = bits(a, &moved[offset..], false);
+                    assert!(got == want, "{isa} {} {m}×{k}×{n}, {offset} further", T::NAME);
+                }
             }
         }
     }
