@@ -54,7 +54,7 @@ fn planned<T: kernels::Float>(
     layers: usize,
     threads: impl Fn() -> usize,
 ) -> Planned {
-    let caches = Caches::of_this_cpu();
+    let caches = Caches::near_this_core();
     let of = |sizes| (sizes, Plan::of::<T>(isa, caches, sizes, &threads));
     let above = of(Sizes { inputs: sizes.units, ..sizes });
     let mut all = vec![above; layers];

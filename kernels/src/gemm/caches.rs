@@ -1,5 +1,7 @@
 //! The sizes of the caches.
 
+use super::vendor::is_intel;
+
 /// Bytes of the caches that one core can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caches {
@@ -32,6 +34,17 @@ impl Caches {
         }
         #[cfg(not(all(target_arch = "x86_64", feature = "std")))]
         Caches::COMMON
+    }
+
+    /// The same without a third level that is hardly nearer than memory: `l3` is `l2` then. On Intel's servers, which
+    /// have their L3 all over the chip, a core reads a quarter as much from it in a cycle as from L2 (nine bytes on an
+    /// Emerald Rapids). They are told by a second level of a mebibyte or more.
+    pub fn near_this_core() -> Self {
+        let caches = Caches::of_this_cpu();
+        match is_intel() && caches.l2 >= 1 << 20 {
+            true => Caches { l3: caches.l2, ..caches },
+            false => caches,
+        }
     }
 
     /// By the instruction `cpuid`.

@@ -571,7 +571,7 @@ fn plan_for<T: Float>(
     sizes: Sizes,
     threads: impl FnOnce() -> usize,
 ) -> Plan {
-    let plan = Plan::of::<T>(isa, Caches::of_this_cpu(), sizes, threads);
+    let plan = Plan::of::<T>(isa, Caches::near_this_core(), sizes, threads);
     match options.mix_units() {
         true => plan.over_batch(sizes.batch, isa.lanes::<T>()),
         false => plan,

@@ -65,7 +65,8 @@ pub fn wavefront<T: Float>(stages: &[Stage<T>]) -> Option<Wavefront> {
     }
     let layers: ArrayVec<_, { Team::MOST }> =
         stages.iter().map(|stage| (stage.sizes(), stage.plan())).collect();
-    let wavefront = Wavefront::of::<T>(Caches::of_this_cpu(), &layers, rayon::current_num_threads)?;
+    let wavefront =
+        Wavefront::of::<T>(Caches::near_this_core(), &layers, rayon::current_num_threads)?;
     let stops = stages.iter().zip(&layers).all(|(stage, &(_, plan))| stage.stops(plan));
     stops.then_some(wavefront)
 }
