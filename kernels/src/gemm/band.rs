@@ -44,7 +44,7 @@ const MANY: usize = 48;
 const WIDE: usize = 256;
 
 /// [`WIDE`] in elements.
-const fn wide<T>() -> usize {
+pub(super) const fn wide<T>() -> usize {
     WIDE / size_of::<T>()
 }
 
@@ -192,7 +192,8 @@ impl<T: Float, E: Epilogue<T>> BlockProduct<'_, '_, T, E> {
                 b.are_crooked(V::<S, T>::LANES) && rows.len() >= COPY_CROOKED_FROM
                     || b.are_pages_apart()
                         && (rows.len() > MR && span > COPY_B_ABOVE
-                            || is_intel()
+                            || nr == wide
+                                && is_intel()
                                 && rows.len() >= COPY_PAGES_FROM
                                 && span > Caches::of_this_cpu().l2)
             }

@@ -13,8 +13,8 @@ pub struct Caches {
     pub l3: usize,
 }
 
-/// The share of no core there is. A virtual machine with a few of the cores counts the whole of a cache that it shares
-/// with others.
+/// More than nearly any core has for itself: what is larger is mostly a virtual machine of few cores, which counts the
+/// whole of a cache that it shares with others.
 #[cfg(all(target_arch = "x86_64", feature = "std"))]
 const L3_AT_MOST: usize = 16 << 20;
 
@@ -38,7 +38,8 @@ impl Caches {
 
     /// The same without a third level that is hardly nearer than memory: `l3` is `l2` then. On Intel's servers, which
     /// have their L3 all over the chip, a core reads a quarter as much from it in a cycle as from L2 (nine bytes on an
-    /// Emerald Rapids). They are told by a second level of a mebibyte or more.
+    /// Emerald Rapids). They are told by a second level of a mebibyte or more; so are Intel's smaller chips since 2020,
+    /// which have not been measured.
     pub fn near_this_core() -> Self {
         let caches = Caches::of_this_cpu();
         match is_intel() && caches.l2 >= 1 << 20 {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::mem::take;
 use core::ops::Range;
 
-use super::band::{Band, BandScratch, COPY_CROOKED_FROM, STRAIGHTEN_FROM};
+use super::band::{Band, BandScratch, COPY_CROOKED_FROM, STRAIGHTEN_FROM, wide};
 use super::bands::{Bands, Part};
 use super::blocking::Blocking;
 use super::epilogue::Epilogue;
@@ -277,7 +277,10 @@ impl<'a, T: Float, E: Epilogue<T>> Gemm<'a, T, E> {
         }
         let threads = self.threads(work((m, n, k)));
         if threads == 1 && self.is_small((m, n, k)) && self.lies_well(c) {
-            let moves = m >= COPY_CROOKED_FROM || m > 1 && n >= STRAIGHTEN_FROM;
+            let moves = match m {
+                COPY_CROOKED_FROM.. => n >= wide::<T>(),
+                _ => m > 1 && n >= STRAIGHTEN_FROM,
+            };
             if !(moves && self.b.is_crooked(isa.lanes::<T>())) {
                 return isa.run(Small { gemm: self, c });
             }

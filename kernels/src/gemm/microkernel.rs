@@ -101,7 +101,7 @@ pub fn accumulate_abreast<
 }
 
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// The right operand of a tile: element `(p, j)` at `j + p * stride`.
 #[derive(Clone, Copy)]

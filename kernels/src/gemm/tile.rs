@@ -6,15 +6,12 @@ use core::ops::Range;
 use super::block::{Beside, Block};
 use super::blocking::{Blocking, MR};
 use super::epilogue::Epilogue;
-use super::microkernel::{Right, Tile, accumulate};
+use super::microkernel::{LINE, Right, Tile, accumulate};
 use super::vendor::is_intel;
 use crate::matrix::{MatMut, MatRef};
 use crate::simd::{Float, Kernel, Simd, V, Vector};
 use crate::strided::StridedMut;
 use crate::unroll::written_out;
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// Bytes of a page.
 const PAGE: usize = 4096;

@@ -45,9 +45,9 @@ pub trait Float:
     const NAN: Self;
     /// The distance from one to the next larger number.
     const EPSILON: Self;
-    /// What [`Vector::flush`] leaves: 2³¹ times the smallest normal number, so that products with numbers down
-    /// to 2⁻³¹ are still normal. Arithmetic with numbers that are not takes a hundred times as long on some
-    /// CPUs.
+    /// The smallest magnitude that [`Vector::flush`] keeps: 2³¹ times the smallest normal number, so that products
+    /// with numbers down to 2⁻³¹ are still normal. Arithmetic with numbers that are not takes a hundred times as
+    /// long on some CPUs.
     const FLUSH_MIN: Self;
 
     /// log₂ e

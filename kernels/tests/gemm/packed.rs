@@ -134,6 +134,7 @@ fn where_operands_lie_does_not_change_a_bit() {
             (19, 1040, 90),
             (20, 130, 900),
             (33, 256, 256),
+            (21, 2048, 600),
             (24, 2048, 600),
             (1024, 1050, 40),
         ] {
@@ -154,10 +155,11 @@ fn where_operands_lie_does_not_change_a_bit() {
                 };
                 let want = bits(a, b, true);
                 for offset in [0, 1, 4, 15] {
-                    // The same numbers elsewhere.
-                    let mut moved = vec![T::ZERO; offset];
-                    moved.extend_from_slice(b);
-                    let got = bits(a, &moved[offset..], false);
+                    // The same numbers so far into a line.
+                    let mut moved = vec![T::ZERO; k * n + 64];
+                    let first = moved.as_ptr().align_offset(64) + offset;
+                    moved[first..][..k * n].copy_from_slice(b);
+                    let got = bits(a, &moved[first..][..k * n], false);
                     assert!(got == want, "{isa} {} {m}×{k}×{n}, {offset} further", T::NAME);
                 }
             }

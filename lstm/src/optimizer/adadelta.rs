@@ -3,7 +3,7 @@
 use kernels::simd::{Float, Simd, V, Vector};
 
 use super::rule::{Formula, Slot, Step, at_most_one, within};
-use super::sweep::{Sweep, Update, square};
+use super::sweep::{Sweep, Update, of_squares, squarable};
 use crate::error::Result;
 
 /// Adadelta (M. Zeiler, *ADADELTA: An Adaptive Learning Rate Method*, 2012).
@@ -60,9 +60,11 @@ impl<T: Float> Update<T, 3, 1> for Delta<T> {
     fn update<S: Simd>(&self, simd: S, [w, a, d]: [V<S, T>; 3], [g]: [V<S, T>; 1]) -> [V<S, T>; 3] {
         let (rho, rest) = (V::<S, T>::splat(simd, self.rho), V::<S, T>::splat(simd, self.rest));
         let epsilon = V::<S, T>::splat(simd, self.epsilon);
-        let a = rho * a + rest * square::<S, T>(simd, g);
+        let g = squarable::<S, T>(simd, g);
+        let a = of_squares(rho * a + rest * (g * g), g * g);
         let delta = -((d + epsilon).sqrt() * g / (a + epsilon).sqrt());
-        let d = rho * d + rest * square::<S, T>(simd, delta);
+        let square = squarable::<S, T>(simd, delta) * delta;
+        let d = of_squares(rho * d + rest * square, square);
         [w + V::<S, T>::splat(simd, self.learning_rate) * delta, a, d]
     }
 }

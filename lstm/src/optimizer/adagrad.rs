@@ -3,7 +3,7 @@
 use kernels::simd::{Float, Simd, V, Vector};
 
 use super::rule::{Formula, Slot, Step, rounded, within};
-use super::sweep::{Sweep, Update, square};
+use super::sweep::{Sweep, Update, squarable};
 use crate::error::Result;
 
 /// Adagrad (J. Duchi et al., *Adaptive Subgradient Methods for Online Learning and Stochastic
@@ -55,7 +55,8 @@ struct Accumulate<T> {
 impl<T: Float> Update<T, 2, 1> for Accumulate<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [w, a]: [V<S, T>; 2], [g]: [V<S, T>; 1]) -> [V<S, T>; 2] {
-        let a = a + square::<S, T>(simd, g);
+        let g = squarable::<S, T>(simd, g);
+        let a = a + g * g;
         let below = (a + V::<S, T>::splat(simd, self.epsilon)).sqrt();
         [w - V::<S, T>::splat(simd, self.learning_rate) * g / below, a]
     }

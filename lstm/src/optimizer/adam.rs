@@ -3,7 +3,7 @@
 use kernels::simd::{Float, Simd, V, Vector};
 
 use super::rule::{Formula, Slot, Step, rounded, within};
-use super::sweep::{Sweep, Update, square};
+use super::sweep::{Sweep, Update, of_squares, squarable};
 use crate::error::Result;
 
 /// Adam (D. Kingma and J. Ba, *Adam: A Method for Stochastic Optimization*, 2015), in the form
@@ -109,9 +109,10 @@ struct Moments<T> {
 impl<T: Float> Moments<T> {
     #[inline(always)]
     fn moments<S: Simd>(&self, simd: S, m: V<S, T>, v: V<S, T>, g: V<S, T>) -> (V<S, T>, V<S, T>) {
+        let g = squarable::<S, T>(simd, g);
         let m = m + (g - m) * V::<S, T>::splat(simd, self.keep_m);
-        let v = v + (square::<S, T>(simd, g) - v) * V::<S, T>::splat(simd, self.keep_v);
-        (m, v)
+        let v = v + (g * g - v) * V::<S, T>::splat(simd, self.keep_v);
+        (m.flush(), of_squares(v, g * g))
     }
 
     #[inline(always)]

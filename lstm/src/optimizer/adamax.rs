@@ -63,8 +63,9 @@ struct Infinity<T> {
 impl<T: Float> Update<T, 3, 1> for Infinity<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [w, m, u]: [V<S, T>; 3], [g]: [V<S, T>; 1]) -> [V<S, T>; 3] {
-        let m = m + (g - m) * V::<S, T>::splat(simd, self.keep);
-        let u = (V::<S, T>::splat(simd, self.beta_2) * u).max(g.abs());
+        let g = g.flush();
+        let m = (m + (g - m) * V::<S, T>::splat(simd, self.keep)).flush();
+        let u = (V::<S, T>::splat(simd, self.beta_2) * u).max(g.abs()).flush();
         let below = u + V::<S, T>::splat(simd, self.epsilon);
         let below = V::<S, T>::splat(simd, self.correction) * below;
         [w - V::<S, T>::splat(simd, self.learning_rate) * m / below, m, u]

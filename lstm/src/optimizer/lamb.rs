@@ -6,7 +6,7 @@ use super::adam::check_moments;
 use super::clip::sum_of_squares;
 use super::rule::{Formula, Slot, Step, rounded};
 use super::sgd::Descend;
-use super::sweep::{Sweep, Update, square};
+use super::sweep::{Sweep, Update, of_squares, squarable};
 use crate::error::Result;
 
 /// Adam with a learning rate for each weight tensor (Y. You et al., *Large Batch Optimization for
@@ -78,8 +78,10 @@ struct Direction<T> {
 impl<T: Float> Update<T, 3, 0> for Direction<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [g, m, v]: [V<S, T>; 3], []: [V<S, T>; 0]) -> [V<S, T>; 3] {
-        let m = m + (g - m) * V::<S, T>::splat(simd, self.keep_m);
-        let v = v + (square::<S, T>(simd, g) - v) * V::<S, T>::splat(simd, self.keep_v);
+        let g = squarable::<S, T>(simd, g);
+        let m = (m + (g - m) * V::<S, T>::splat(simd, self.keep_m)).flush();
+        let v = v + (g * g - v) * V::<S, T>::splat(simd, self.keep_v);
+        let v = of_squares(v, g * g);
         let v_hat = v / V::<S, T>::splat(simd, self.below_v);
         let below = v_hat.sqrt() + V::<S, T>::splat(simd, self.epsilon);
         [m / V::<S, T>::splat(simd, self.below_m) / below, m, v]

@@ -68,11 +68,12 @@ impl<T: Float> Update<T, 2, 1> for Sign<T> {
     fn update<S: Simd>(&self, simd: S, [w, m]: [V<S, T>; 2], [g]: [V<S, T>; 1]) -> [V<S, T>; 2] {
         let splat = [T::ZERO, T::ONE, self.learning_rate, self.beta_1, self.rest_1];
         let [zero, one, lr, beta_1, rest_1] = splat.map(|x| V::<S, T>::splat(simd, x));
+        let g = g.flush();
         let mixed = m * beta_1 + g * rest_1;
         // Zero and NaN are their own sign.
         let sign = V::<S, T>::select_gt(zero, mixed, -one, mixed);
         let sign = V::<S, T>::select_gt(mixed, zero, one, sign);
         let m = m * V::<S, T>::splat(simd, self.beta_2) + g * V::<S, T>::splat(simd, self.rest_2);
-        [w - lr * sign, m]
+        [w - lr * sign, m.flush()]
     }
 }

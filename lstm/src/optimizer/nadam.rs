@@ -4,7 +4,7 @@ use kernels::simd::{Float, Simd, V, Vector};
 
 use super::adam::check_moments;
 use super::rule::{Formula, Slot, Step, rounded};
-use super::sweep::{Sweep, Update, square};
+use super::sweep::{Sweep, Update, of_squares, squarable};
 use crate::error::Result;
 
 /// Adam with Nesterov's momentum (T. Dozat, *Incorporating Nesterov Momentum into Adam*, 2016).
@@ -88,8 +88,10 @@ struct Nesterov<T> {
 impl<T: Float> Update<T, 3, 1> for Nesterov<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [w, m, v]: [V<S, T>; 3], [g]: [V<S, T>; 1]) -> [V<S, T>; 3] {
-        let m = m + (g - m) * V::<S, T>::splat(simd, self.keep_m);
-        let v = v + (square::<S, T>(simd, g) - v) * V::<S, T>::splat(simd, self.keep_v);
+        let g = squarable::<S, T>(simd, g);
+        let m = (m + (g - m) * V::<S, T>::splat(simd, self.keep_m)).flush();
+        let v = v + (g * g - v) * V::<S, T>::splat(simd, self.keep_v);
+        let v = of_squares(v, g * g);
         let ahead = V::<S, T>::splat(simd, self.u) * m / V::<S, T>::splat(simd, self.below_m)
             + V::<S, T>::splat(simd, self.rest) * g / V::<S, T>::splat(simd, self.below_g);
         let v_hat = v / V::<S, T>::splat(simd, self.below_v);

@@ -3,7 +3,7 @@
 use kernels::simd::{Float, Simd, V, Vector};
 
 use super::rule::{Formula, Slot, Step, within};
-use super::sweep::{Sweep, Update, square};
+use super::sweep::{Sweep, Update, of_squares, squarable};
 use crate::error::Result;
 
 /// RMSprop (T. Tieleman and G. Hinton, *Lecture 6.5*, Coursera, 2012), in Keras's form: ε is added
@@ -107,7 +107,8 @@ struct PushedCentered<T>(Root<T>);
 impl<T: Float> Update<T, 2, 1> for Plain<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [w, v]: [V<S, T>; 2], [g]: [V<S, T>; 1]) -> [V<S, T>; 2] {
-        let v = self.0.mean(simd, v, square::<S, T>(simd, g));
+        let g = squarable::<S, T>(simd, g);
+        let v = of_squares(self.0.mean(simd, v, g * g), g * g);
         [w - self.0.step(simd, g, v), v]
     }
 }
@@ -115,17 +116,19 @@ impl<T: Float> Update<T, 2, 1> for Plain<T> {
 impl<T: Float> Update<T, 3, 1> for Pushed<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [w, v, m]: [V<S, T>; 3], [g]: [V<S, T>; 1]) -> [V<S, T>; 3] {
-        let v = self.0.mean(simd, v, square::<S, T>(simd, g));
+        let g = squarable::<S, T>(simd, g);
+        let v = of_squares(self.0.mean(simd, v, g * g), g * g);
         let m = V::<S, T>::splat(simd, self.0.momentum) * m + self.0.step(simd, g, v);
-        [w - m, v, m]
+        [w - m, v, m.flush()]
     }
 }
 
 impl<T: Float> Update<T, 3, 1> for Centered<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [w, v, a]: [V<S, T>; 3], [g]: [V<S, T>; 1]) -> [V<S, T>; 3] {
-        let v = self.0.mean(simd, v, square::<S, T>(simd, g));
-        let a = self.0.mean(simd, a, g);
+        let g = squarable::<S, T>(simd, g);
+        let v = of_squares(self.0.mean(simd, v, g * g), g * g);
+        let a = squarable::<S, T>(simd, self.0.mean(simd, a, g));
         [w - self.0.step(simd, g, v - a * a), v, a]
     }
 }
@@ -138,9 +141,10 @@ impl<T: Float> Update<T, 4, 1> for PushedCentered<T> {
         [w, v, m, a]: [V<S, T>; 4],
         [g]: [V<S, T>; 1],
     ) -> [V<S, T>; 4] {
-        let v = self.0.mean(simd, v, square::<S, T>(simd, g));
-        let a = self.0.mean(simd, a, g);
+        let g = squarable::<S, T>(simd, g);
+        let v = of_squares(self.0.mean(simd, v, g * g), g * g);
+        let a = squarable::<S, T>(simd, self.0.mean(simd, a, g));
         let m = V::<S, T>::splat(simd, self.0.momentum) * m + self.0.step(simd, g, v - a * a);
-        [w - m, v, m, a]
+        [w - m, v, m.flush(), a]
     }
 }

@@ -57,7 +57,7 @@ pub(super) struct Descend<T> {
 impl<T: Float> Update<T, 1, 1> for Descend<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [w]: [V<S, T>; 1], [g]: [V<S, T>; 1]) -> [V<S, T>; 1] {
-        [w - V::<S, T>::splat(simd, self.learning_rate) * g]
+        [w - V::<S, T>::splat(simd, self.learning_rate) * g.flush()]
     }
 }
 
@@ -72,8 +72,8 @@ impl<T: Float> Update<T, 2, 1> for Momentum<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [w, v]: [V<S, T>; 2], [g]: [V<S, T>; 1]) -> [V<S, T>; 2] {
         let momentum = V::<S, T>::splat(simd, self.momentum);
-        let step = V::<S, T>::splat(simd, self.learning_rate) * g;
-        let v = momentum * v - step;
+        let step = V::<S, T>::splat(simd, self.learning_rate) * g.flush();
+        let v = (momentum * v - step).flush();
         let change = if self.nesterov { momentum * v - step } else { v };
         [w + change, v]
     }

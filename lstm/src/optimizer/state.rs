@@ -332,7 +332,7 @@ struct Add;
 impl<T: Float> Update<T, 1, 1> for Add {
     #[inline(always)]
     fn update<S: Simd>(&self, _: S, [sum]: [V<S, T>; 1], [g]: [V<S, T>; 1]) -> [V<S, T>; 1] {
-        [g + sum]
+        [(g + sum).flush()]
     }
 }
 
@@ -360,7 +360,8 @@ struct Decay<T> {
 impl<T: Float> Update<T, 1, 0> for Decay<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [w]: [V<S, T>; 1], []: [V<S, T>; 0]) -> [V<S, T>; 1] {
-        [w - w * V::<S, T>::splat(simd, self.decay) * V::<S, T>::splat(simd, self.rate)]
+        let less = w * V::<S, T>::splat(simd, self.decay) * V::<S, T>::splat(simd, self.rate);
+        [(w - less).flush()]
     }
 }
 
@@ -375,6 +376,6 @@ impl<T: Float> Update<T, 1, 1> for Follow<T> {
     #[inline(always)]
     fn update<S: Simd>(&self, simd: S, [average]: [V<S, T>; 1], [w]: [V<S, T>; 1]) -> [V<S, T>; 1] {
         let (old, new) = (V::<S, T>::splat(simd, self.old), V::<S, T>::splat(simd, self.new));
-        [old * average + new * w]
+        [(old * average + new * w).flush()]
     }
 }

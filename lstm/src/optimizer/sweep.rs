@@ -8,18 +8,25 @@ pub(super) trait Update<T: Float, const W: usize, const R: usize> {
     fn update<S: Simd>(&self, simd: S, written: [V<S, T>; W], read: [V<S, T>; R]) -> [V<S, T>; W];
 }
 
-/// `g²`; zero where [`Vector::flush`] would make it zero.
+// Weights without gradients would be left with subnormal numbers, in what is remembered of gradients long ago, and some
+// CPUs are slow at them. So each rule flushes what decays.
+
+/// A gradient for rules that square it: zero where its square would be subnormal, or near to that. The gradient itself,
+/// too: a mean of gradients must not outlive that of their squares, which it is divided by.
 #[inline(always)]
-pub(super) fn square<S: Simd, T: Float>(simd: S, g: V<S, T>) -> V<S, T> {
-    let least = V::<S, T>::splat(simd, T::FLUSH_MIN).sqrt();
-    let g = V::<S, T>::select_gt(least, g.abs(), V::<S, T>::splat(simd, T::ZERO), g);
-    g * g
+pub(super) fn squarable<S: Simd, T: Float>(simd: S, g: V<S, T>) -> V<S, T> {
+    // A power of two, whose square is a number that is kept.
+    let least = V::<S, T>::splat(simd, T::FLUSH_MIN + T::FLUSH_MIN).sqrt();
+    V::<S, T>::select_gt(least, g.abs(), V::<S, T>::splat(simd, T::ZERO), g)
+}
+
+/// A mean of squares after this one: flushed once squares are zero.
+#[inline(always)]
+pub(super) fn of_squares<S: Simd, X: Vector<S>>(mean: X, square: X) -> X {
+    mean.flush_with(mean.max(square))
 }
 
 /// An [`Update`] of whole arrays, all of the same length.
-///
-/// What is only read, and all that is written but the first array, is flushed: a weight whose gradient stays zero
-/// would else be left with subnormal numbers.
 pub(super) struct Sweep<'a, T, U, const W: usize, const R: usize> {
     pub(super) update: U,
     pub(super) written: [&'a mut [T]; W],
@@ -47,12 +54,9 @@ where
                 *lane = V::<S, T>::load(simd, &xs[at..]);
             }
             for (lane, xs) in given.iter_mut().zip(&read) {
-                *lane = V::<S, T>::load(simd, &xs[at..]).flush();
+                *lane = V::<S, T>::load(simd, &xs[at..]);
             }
-            let mut new = update.update(simd, new, given);
-            for remembered in new.iter_mut().skip(1) {
-                *remembered = remembered.flush();
-            }
+            let new = update.update(simd, new, given);
             for (lane, xs) in new.into_iter().zip(&mut written) {
                 lane.store(&mut xs[at..]);
             }

@@ -163,6 +163,39 @@ fn what_is_remembered_of_gradients_that_vanish_is_not_subnormal() {
     }
 }
 
+/// What is flushed of a mean of gradients is so of the mean of their squares, which it is divided by.
+#[test]
+fn small_gradients_do_not_make_large_steps() {
+    for case in list(&KERAS, "optimizers") {
+        let what = case["optimizer"].to_string();
+        let given = Optimizer::from_json(&what).unwrap();
+        let mut rule = *given.rule();
+        let epsilon = match &mut rule {
+            Rule::Adam(adam) | Rule::AdamW(adam) => &mut adam.epsilon,
+            Rule::Nadam(nadam) => &mut nadam.epsilon,
+            Rule::RMSprop(rmsprop) if !rmsprop.centered => &mut rmsprop.epsilon,
+            _ => continue,
+        };
+        *epsilon = 1e-30;
+        for isa in Isa::available() {
+            for g in [1e-3, 1e-12, 8e-15, 6e-15, 1e-20, 1e-30] {
+                let mut weights = [1.0f32; BIAS.end];
+                let optimizer = Optimizer::of(rule);
+                let mut state = State::new(optimizer, BIAS.end, [KERNEL, BIAS].into_iter());
+                for step in 0..50 {
+                    let before = weights;
+                    state.step(isa, &mut weights, &mut [g; BIAS.end]);
+                    for (after, before) in weights.iter().zip(before) {
+                        let rate = state.learning_rate() as f32;
+                        let moved = (after - before).abs();
+                        assert!(moved <= 40.0 * rate, "{moved} in step {step}, {g}: {isa} {what}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_state_put_back_goes_on_as_before() {
     for case in list(&KERAS, "optimizers") {

@@ -118,7 +118,7 @@ impl<T: Float> Forward<'_, T> {
         let o = math::sigmoid(simd, zo);
         let c = f.mul_add(c_prev, i * g);
         let a = math::tanh(simd, c);
-        // Off the way from `c` to `h`.
+        // By a test of `c`, which does not wait for tanh: so `h` does not wait for the test.
         let h = (o * a).flush_with(c);
         let c = c.flush();
 
