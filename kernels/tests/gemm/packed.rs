@@ -134,9 +134,8 @@ fn where_operands_lie_does_not_change_a_bit() {
             (19, 1040, 90),
             (20, 130, 900),
             (33, 256, 256),
-            (21, 2048, 600),
-            (24, 2048, 600),
-            (1024, 1050, 40),
+            (21, 2048, 300),
+            (1024, 530, 40),
         ] {
             let elements = noise::<T>(1, m * k + k * n);
             let (a, b) = elements.split_at(m * k);
@@ -154,7 +153,7 @@ fn where_operands_lie_does_not_change_a_bit() {
                     c.into_iter().map(Scalar::bits).collect::<Vec<u64>>()
                 };
                 let want = bits(a, b, true);
-                for offset in [0, 1, 4, 15] {
+                for offset in [0, 1, 15] {
                     // The same numbers so far into a line.
                     let mut moved = vec![T::ZERO; k * n + 64];
                     let first = moved.as_ptr().align_offset(64) + offset;
